@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs make and Python 3.10 to 3.13; everything else is installed into .venv and .tools.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.PHONY: help demo airflow test test-quick lint types constraints build clean
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
+
+demo: $(VENV)/.installed ## a real Airflow stores yesterday's activities from the sandbox; prints what came out
+	@$(BIN)/python scripts/demo.py
+
+airflow: $(VENV)/.installed ## Airflow, the sandbox, the examples and a ready connection, to look around in
+	@$(BIN)/python scripts/airflow.py
+
+test: $(VENV)/.installed-dev ## all tests, those with real servers included
+	@scripts/install-tools.sh
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-quick: $(VENV)/.installed-dev ## the tests without the slow real-server ones
+	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev ## style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
+	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \
+		--extra amazon --extra microsoft-azure --group dev pyproject.toml --output-file constraints.txt
+
+build: $(VENV)/.uv ## the wheel and the source archive, into dist/
+	$(UV) build --quiet --out-dir dist
+	@ls -l dist
+
+clean: ## remove everything that the other targets made
+	rm -rf $(VENV) .tools .demo .airflow .screenshots dist build
+
+# Stamps: installed once, and again when what they depend on changes.
+$(VENV)/.uv:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) -V): Python 3.10 to 3.13 is needed; say which with make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.uv pyproject.toml constraints.txt
+	@echo "Installing the provider and Airflow into $(VENV)"
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	@echo "Installing what tests and checks need into $(VENV)"
+	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure]'
+	@touch $@
