@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The suite's own guard (promise 6): a test that writes a secret fails, so that silence means something."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+CONFTEST = Path(__file__).with_name("conftest.py").read_text()
+
+
+@pytest.mark.shows_secrets
+@pytest.mark.parametrize(
+    ("line", "failed"),
+    [
+        pytest.param("print('apiKey sandbox-key-id:sandbox-key-' + 'secret')", 1, id="the key, printed"),
+        pytest.param(
+            "logging.getLogger('x').warning('got %s', 'http://x/files/1?expires=1&' + 'signature=0123456789ab')",
+            1,
+            id="a file's address, logged",
+        ),
+        pytest.param("print('sandbox-key-id, signature=***')", 0, id="neither"),
+    ],
+)
+def test_a_test_that_writes_a_secret_fails(pytester, line, failed):
+    pytester.makeconftest(CONFTEST)
+    pytester.makepyfile(f"import logging\n\ndef test_it():\n    {line}\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, errors=failed)
