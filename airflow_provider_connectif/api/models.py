@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An export, as the API describes it. Reading it forgives what the API may leave out or add."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_connectif.api.errors import UnexpectedAnswer
+from airflow_provider_connectif.api.moments import read_moment
+
+FINISHED = "finished"
+
+# "error" has been seen; "cancelled" is documented for the sibling Import resource; the others are its likely spellings.
+FAILED_STATUSES = frozenset({"error", "failed", "cancelled", "canceled"})
+WAITING_STATUSES = frozenset({"queued", "inprogress"})
+
+
+@dataclass(frozen=True)
+class Export:
+    """One export (the vendor's Export resource).
+
+    Only ``id`` and ``status`` are always there. ``file_url`` is a signed address that anyone can read the file
+    with: it is left out of the representation and of :meth:`describe`, and is new in every answer.
+    """
+
+    id: str
+    status: str
+    export_type: str | None = None
+    origin: str | None = None
+    created_at: datetime | None = None
+    finished_at: datetime | None = None
+    progress: int | None = None
+    total: int | None = None
+    file_name: str | None = None
+    file_extension: str | None = None
+    delimiter: str | None = None
+    date_format: str | None = None
+    version: str | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    file_url: str | None = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def from_json(cls, body: object) -> Export:
+        """Read the resource.
+
+        :param body: the decoded JSON.
+        :raises UnexpectedAnswer: where it is no object with an ``id`` and a ``status``.
+        """
+        if not isinstance(body, Mapping):
+            raise UnexpectedAnswer(f"The API described an export as {type(body).__name__}, not as an object.")
+        export_id, status = body.get("id"), body.get("status")
+        if not isinstance(export_id, str) or not export_id or not isinstance(status, str):
+            raise UnexpectedAnswer("The API described an export without an id or without a status.")
+        filters = body.get("filters")
+        return cls(
+            id=export_id,
+            status=status,
+            export_type=_text(body.get("exportType")),
+            origin=_text(body.get("origin")),
+            created_at=read_moment(body.get("createdAt")),
+            finished_at=read_moment(body.get("finishedAt")),
+            progress=_number(body.get("progress")),
+            total=_number(body.get("total")),
+            file_name=_text(body.get("fileName")),
+            file_extension=_text(body.get("fileExtension")),
+            delimiter=_text(body.get("delimiter")),
+            date_format=_text(body.get("dateFormat")),
+            version=_text(body.get("version")),
+            filters=dict(filters) if isinstance(filters, Mapping) else {},
+            file_url=_text(body.get("fileUrl")),
+        )
+
+    @property
+    def finished(self) -> bool:
+        """Whether the vendor has made the file."""
+        return self.status.casefold() == FINISHED
+
+    @property
+    def failed(self) -> bool:
+        """Whether the vendor has given the export up."""
+        return self.status.casefold() in FAILED_STATUSES
+
+    @property
+    def status_is_known(self) -> bool:
+        """Whether this package knows what the status means; an unknown one counts as "not yet"."""
+        return self.finished or self.failed or self.status.casefold() in WAITING_STATUSES
+
+    @property
+    def report_id(self) -> str | None:
+        """The Data Explorer report that was exported."""
+        return _text(self.filters.get("reportId"))
+
+    @property
+    def segment_id(self) -> str | None:
+        """The segment that the export was restricted to."""
+        return _text(self.filters.get("segmentId"))
+
+    @property
+    def made_in_application(self) -> bool:
+        """Whether a person made it. (The API's own word for ``origin`` is inferred: ``api`` or ``app``.)"""
+        return self.origin is not None and self.origin.casefold() in {"app", "application"}
+
+    def describe(self) -> dict[str, Any]:
+        """Everything but the file's address, in the API's names, as JSON can hold it."""
+        fields = {
+            "id": self.id,
+            "exportType": self.export_type,
+            "origin": self.origin,
+            "status": self.status,
+            "createdAt": self.created_at.isoformat() if self.created_at else None,
+            "finishedAt": self.finished_at.isoformat() if self.finished_at else None,
+            "fileName": self.file_name,
+            "fileExtension": self.file_extension,
+            "delimiter": self.delimiter,
+            "dateFormat": self.date_format,
+            "version": self.version,
+            "filters": dict(self.filters) or None,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+    def describe_progress(self) -> str:
+        """Say how far it is, such as ``inProgress, 120 of 400 (30%)``."""
+        if self.progress is None:
+            return self.status
+        if not self.total:
+            return f"{self.status}, {self.progress} done"
+        return f"{self.status}, {self.progress} of {self.total} ({100 * self.progress // self.total}%)"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: object) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return int(value)

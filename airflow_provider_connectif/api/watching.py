@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at exports that somebody waits for, in as few requests as there can be."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_connectif.api.errors import InvalidArgument, NotFound
+from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.api.moments import parse_moment
+
+if TYPE_CHECKING:
+    from airflow_provider_connectif.api.client import ConnectifClient
+
+log = logging.getLogger(__name__)
+
+
+def look(
+    client: ConnectifClient, export_ids: Iterable[str], *, page_size: int = 50
+) -> dict[str, Export | NotFound]:
+    """Read many exports in about ``min(exports, pages of the list)`` requests.
+
+    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as asking by id
+    for those not seen yet; those are then asked for by id, so that an export that was deleted is told apart from one
+    that is not listed.
+
+    :param client: the API.
+    :param export_ids: what to read; repeated ones are read once.
+    :param page_size: exports asked for at once.
+    :return: by id, the export or the error that there is none.
+    :raises ApiError: by kind, other than :class:`NotFound`.
+    """
+    wanted = list(dict.fromkeys(export_ids))
+    found: dict[str, Export | NotFound] = {}
+    if len(wanted) > 2:
+        missing = set(wanted)
+        for pages, page in enumerate(client.list_pages(page_size=page_size), start=1):
+            for export in page:
+                if export.id in missing:
+                    missing.discard(export.id)
+                    found[export.id] = export
+            if not missing or pages >= len(missing):
+                break
+    for export_id in wanted:
+        if export_id not in found:
+            try:
+                found[export_id] = client.get_export(export_id)
+            except NotFound as problem:
+                found[export_id] = problem
+    return found
+
+
+@dataclass(frozen=True)
+class Match:
+    """Describes an export that somebody else makes: the newest one that fits is meant.
+
+    :param export_type: its type.
+    :param created_after: only exports made after this moment (aware).
+    :param origin: ``api`` or ``app``.
+    :param report_id: the Data Explorer report.
+    :param segment_id: the segment.
+    """
+
+    export_type: str | None = None
+    created_after: datetime | None = None
+    origin: str | None = None
+    report_id: str | None = None
+    segment_id: str | None = None
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Match:
+        """Make a match of an operator's arguments.
+
+        :param arguments: by name; ``created_after`` as an aware datetime or an ISO 8601 date-time with a zone.
+        :raises InvalidArgument: where ``created_after`` is no such moment.
+        """
+        return cls(
+            **{**arguments, "created_after": moment_of("created_after", arguments.get("created_after"))}
+        )
+
+    def newest(self, client: ConnectifClient, *, page_size: int = 50) -> Export | None:
+        """Walk the whole list (it has no documented order) for the newest export that fits.
+
+        :return: None where none fits.
+        :raises ApiError: by kind.
+        """
+        newest: Export | None = None
+        for export in client.list_exports(
+            export_type=self.export_type,
+            origin=self.origin,
+            created_after=self.created_after,
+            page_size=page_size,
+        ):
+            if self.report_id is not None and export.report_id != self.report_id:
+                continue
+            if self.segment_id is not None and export.segment_id != self.segment_id:
+                continue
+            if newest is None or _age_key(export) > _age_key(newest):
+                newest = export
+        return newest
+
+    def __str__(self) -> str:
+        asked = {name: value for name, value in vars(self).items() if value is not None}
+        return ", ".join(f"{name}={value}" for name, value in asked.items()) or "any export"
+
+
+def moment_of(name: str, value: object) -> datetime | None:
+    """Read a moment that a DAG author gave.
+
+    :param name: the argument's name, for the error.
+    :param value: an aware datetime, an ISO 8601 date-time with a zone, or None.
+    :raises InvalidArgument: where it is neither.
+    """
+    right = "write a date-time with a zone, such as '2026-11-01T00:00:00+00:00'."
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            value = parse_moment(value)
+        except ValueError:
+            raise InvalidArgument(name, f"{value!r} is no ISO 8601 date-time; {right}") from None
+    if not isinstance(value, datetime):
+        raise InvalidArgument(name, f"{value!r} is no moment; {right}")
+    if value.tzinfo is None:
+        raise InvalidArgument(name, f"{value.isoformat()!r} names no time zone; {right}")
+    return value
+
+
+def _age_key(export: Export) -> tuple[bool, float, str]:
+    created = export.created_at
+    return created is not None, created.timestamp() if created else 0.0, export.id
