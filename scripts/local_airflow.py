@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -55,6 +54,11 @@ def wait_for(what: str, ask: Callable[[], T | None], timeout: float, every: floa
         if time.monotonic() > end:
             raise LocalAirflowError(f"{what}: not within {timeout:.0f} s")
         time.sleep(every)
+
+
+def sandbox_connection(url: str, key: str) -> dict[str, Any]:
+    """The connection to a sandbox (or any Connectif API), as :class:`LocalAirflow` takes it."""
+    return {"conn_type": "connectif", "host": url, "password": key}
 
 
 class LocalAirflow:
@@ -176,13 +180,13 @@ class LocalAirflow:
         with contextlib.suppress(psutil.NoSuchProcess):
             parent = psutil.Process(process.pid)
             family = [parent, *parent.children(recursive=True)]
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(signal.SIGINT)
-        _, alive = psutil.wait_procs(family, timeout=5)
-        for remaining in alive:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                remaining.kill()
-        psutil.wait_procs(alive, timeout=5)
+        # Each by itself: `airflow standalone` stops its components for SIGINT alone, which is ignored in
+        # whatever a shell started in the background.
+        for end in (psutil.Process.terminate, psutil.Process.kill):
+            for member in family:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    end(member)
+            _, family = psutil.wait_procs(family, timeout=5)
         process.wait(timeout=5)
 
     def wait(self) -> int:
@@ -209,10 +213,10 @@ class LocalAirflow:
             raise LocalAirflowError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
 
-    def trigger(self, dag_id: str, *, at: datetime | None = None, timeout: float = 90) -> str:
-        """Wait until the DAG is known, unpause it and start a run; returns the run's id.
+    def unpause(self, dag_id: str, timeout: float = 90) -> None:
+        """Wait until the DAG is known, and let it run.
 
-        :param at: the run's logical date; now when not given.
+        :raises LocalAirflowError: when a DAG file cannot be imported, with the reason.
         """
 
         def known() -> bool | None:
@@ -221,6 +225,27 @@ class LocalAirflow:
 
         wait_for(f"the DAG {dag_id} is known", known, timeout)
         self.api("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
+
+    def scheduled_run(self, dag_id: str, timeout: float = 90) -> str:
+        """Let the DAG run, and return the id of the last run that its schedule then makes."""
+        self.unpause(dag_id, timeout)
+
+        def made() -> str | None:
+            runs = self.api(
+                "GET",
+                f"/api/v2/dags/{dag_id}/dagRuns",
+                params={"run_type": "scheduled", "order_by": "-run_after", "limit": 1},
+            )["dag_runs"]
+            return str(runs[0]["dag_run_id"]) if runs else None
+
+        return wait_for(f"a scheduled run of {dag_id}", made, timeout)
+
+    def trigger(self, dag_id: str, *, at: datetime | None = None, timeout: float = 90) -> str:
+        """Let the DAG run, start a run by hand, and return its id.
+
+        :param at: the run's logical date; now when not given.
+        """
+        self.unpause(dag_id, timeout)
         moment = (at or datetime.now(timezone.utc)).isoformat()
         run = self.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": moment})
         return str(run["dag_run_id"])
