@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,34 +15,54 @@ from airflow_provider_connectif.api.moments import parse_moment
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
 
-log = logging.getLogger(__name__)
+
+@dataclass(frozen=True)
+class Survey:
+    """What one round of looking found.
+
+    :param exports: by id: the export, or the error that there is none.
+    :param newest: by match: the newest export that fits, None where none does.
+    """
+
+    exports: Mapping[str, Export | NotFound]
+    newest: Mapping[Match, Export | None]
 
 
-def look(
-    client: ConnectifClient, export_ids: Iterable[str], *, page_size: int = 50
-) -> dict[str, Export | NotFound]:
-    """Read many exports in about ``min(exports, pages of the list)`` requests.
+def survey(
+    client: ConnectifClient,
+    export_ids: Iterable[str],
+    matches: Iterable[Match] = (),
+    *,
+    page_size: int = 50,
+) -> Survey:
+    """Look at many exports in about ``min(exports, pages of the list)`` requests.
 
-    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as asking by id
-    for those not seen yet; those are then asked for by id, so that an export that was deleted is told apart from one
-    that is not listed.
+    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as asking by
+    id for those not seen yet; those are then asked for by id, so that an export that was deleted is told apart from
+    one that is not listed. A match needs the whole list, which has no documented order.
 
     :param client: the API.
     :param export_ids: what to read; repeated ones are read once.
+    :param matches: what else to look for.
     :param page_size: exports asked for at once.
-    :return: by id, the export or the error that there is none.
     :raises ApiError: by kind, other than :class:`NotFound`.
     """
     wanted = list(dict.fromkeys(export_ids))
+    newest: dict[Match, Export | None] = {match: None for match in matches}
     found: dict[str, Export | NotFound] = {}
-    if len(wanted) > 2:
-        missing = set(wanted)
+    missing = set(wanted)
+    if newest:
+        for export in client.list_exports(page_size=page_size):
+            if export.id in missing:
+                found[export.id] = export
+            for match, best in newest.items():
+                if match.fits(export) and (best is None or _age_key(export) > _age_key(best)):
+                    newest[match] = export
+    elif len(wanted) > 2:
         for pages, page in enumerate(client.list_pages(page_size=page_size), start=1):
-            for export in page:
-                if export.id in missing:
-                    missing.discard(export.id)
-                    found[export.id] = export
-            if not missing or pages >= len(missing):
+            found.update({export.id: export for export in page if export.id in missing})
+            missing.difference_update(found)
+            if pages >= len(missing):
                 break
     for export_id in wanted:
         if export_id not in found:
@@ -51,7 +70,7 @@ def look(
                 found[export_id] = client.get_export(export_id)
             except NotFound as problem:
                 found[export_id] = problem
-    return found
+    return Survey(found, newest)
 
 
 @dataclass(frozen=True)
@@ -82,26 +101,20 @@ class Match:
             **{**arguments, "created_after": moment_of("created_after", arguments.get("created_after"))}
         )
 
-    def newest(self, client: ConnectifClient, *, page_size: int = 50) -> Export | None:
-        """Walk the whole list (it has no documented order) for the newest export that fits.
-
-        :return: None where none fits.
-        :raises ApiError: by kind.
-        """
-        newest: Export | None = None
-        for export in client.list_exports(
-            export_type=self.export_type,
-            origin=self.origin,
-            created_after=self.created_after,
-            page_size=page_size,
+    def fits(self, export: Export) -> bool:
+        """Tell whether an export is one of those that are meant."""
+        if self.created_after is not None and (
+            export.created_at is None or export.created_at <= self.created_after
         ):
-            if self.report_id is not None and export.report_id != self.report_id:
-                continue
-            if self.segment_id is not None and export.segment_id != self.segment_id:
-                continue
-            if newest is None or _age_key(export) > _age_key(newest):
-                newest = export
-        return newest
+            return False
+        pairs = (
+            (self.export_type, export.export_type),
+            (self.report_id, export.report_id),
+            (self.segment_id, export.segment_id),
+        )
+        if self.origin is not None and (export.origin or "").casefold() != self.origin.casefold():
+            return False
+        return all(asked is None or asked == is_so for asked, is_so in pairs)
 
     def __str__(self) -> str:
         asked = {name: value for name, value in vars(self).items() if value is not None}

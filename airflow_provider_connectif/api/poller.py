@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One poller for all who wait for exports of one connection in one event loop.
+
+Each round is one short piece of blocking code in a thread, which asks for everybody at once. The poller begins with the
+first waiter and ends with the last. A failing round is told to everybody and fails nobody: what to make of it is the
+waiter's own decision.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random as random_module
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError
+from airflow_provider_connectif.api.watching import Survey, survey
+
+if TYPE_CHECKING:
+    from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.watch import Watch
+
+log = logging.getLogger(__name__)
+
+SHORTEST_INTERVAL = 0.2
+"""Seconds. No waiter, however impatient, makes more rounds than this."""
+
+_JITTER = 0.1
+
+
+class Poller:
+    """Asks for everybody who waits.
+
+    :param open_client: opens the API's client; awaited in the event loop, so it must not block.
+    :param random: a number from 0 to 1, for the jitter.
+    """
+
+    def __init__(
+        self,
+        open_client: Callable[[], Awaitable[ConnectifClient]],
+        *,
+        random: Callable[[], float] = random_module.random,
+    ) -> None:
+        self._open_client = open_client
+        self._random = random
+        self._waiters: dict[object, _Waiter] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._waiters)
+
+    async def wait(self, watch: Watch, interval: float) -> None:
+        """Wait until a watch is over.
+
+        Cancel it to leave; a deadline is the caller's to set.
+
+        :param watch: what is waited for. Only this method touches it meanwhile.
+        :param interval: seconds between two looks at the most; somebody else's impatience may shorten it.
+        :raises ConnectifError: what the watch makes of an answer.
+        """
+        with self._join(watch, max(interval, SHORTEST_INTERVAL)) as waiter:
+            while True:
+                answer = await waiter.answers.get()
+                if isinstance(answer, ConnectifError):
+                    watch.digest_problem(answer)
+                elif watch.digest(answer):
+                    return
+
+    @contextmanager
+    def _join(self, watch: Watch, interval: float) -> Iterator[_Waiter]:
+        token = object()
+        waiter = _Waiter(watch, interval)
+        self._waiters[token] = waiter
+        self._changed.set()
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name="connectif-poller")
+        try:
+            yield waiter
+        finally:
+            del self._waiters[token]
+            if not self._waiters and self._task is not None:
+                self._task.cancel()
+                self._task = None
+
+    async def _run(self) -> None:
+        client: ConnectifClient | None = None
+        try:
+            while True:
+                await self._pause()
+                asked = list(self._waiters.values())
+                answer: Survey | ConnectifError
+                try:
+                    if client is None:
+                        client = await self._open_client()
+                    answer = await _in_thread(_ask, client, asked)
+                except AuthenticationFailed as problem:
+                    # The key may have been replaced: the next round looks the connection up again, and tells.
+                    answer = problem
+                    if client is not None:
+                        client.close()
+                        try:
+                            client = await self._open_client()
+                            answer = await _in_thread(_ask, client, asked)
+                        except ConnectifError as again:
+                            answer = again
+                except ConnectifError as problem:
+                    answer = problem
+                except Exception as problem:
+                    # Whatever it is, it must not leave everybody waiting for a poller that is gone.
+                    log.warning("A round of the Connectif poller failed with %s.", type(problem).__name__)
+                    answer = ConnectifError(f"The poll failed with {type(problem).__name__}.")
+                for waiter in asked:
+                    waiter.answers.put_nowait(answer)
+        finally:
+            if client is not None:
+                client.close()
+
+    async def _pause(self) -> None:
+        """Sleep for the most impatient waiter's interval, and anew when somebody joins who is more so."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        spread = 1 - _JITTER * self._random()
+        while True:
+            self._changed.clear()
+            interval = min(waiter.interval for waiter in self._waiters.values())
+            left = began + interval * spread - loop.time()
+            if left <= 0:
+                return
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
+
+
+class _Waiter:
+    def __init__(self, watch: Watch, interval: float) -> None:
+        self.watch = watch
+        self.interval = interval
+        self.answers: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()
+
+
+def _ask(client: ConnectifClient, waiters: list[_Waiter]) -> Survey:
+    ids = [export_id for waiter in waiters for export_id in waiter.watch.pending]
+    matches = {match for waiter in waiters for match in waiter.watch.matches}
+    return survey(client, ids, matches)
+
+
+async def _in_thread(function: Callable[..., Survey], *arguments: object) -> Survey:
+    """Run blocking code in a thread, and wait for the thread even when cancelled: its client is closed after it."""
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        with suppress(Exception):
+            await running
+        raise

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checking arguments: when the DAG is parsed, as far as they are known then, and otherwise when the task runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_connectif.api.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+CREATING_ARGUMENTS = (
+    "export_type",
+    "segment_id",
+    "from_date",
+    "to_date",
+    "activity_types",
+    "report_id",
+    "delimiter",
+    "date_format",
+    "version",
+)
+"""The arguments that an export is created with, by the names that every operator gives them."""
+
+
+class ConnectifArgumentError(AirflowFailException, ValueError):
+    """An argument is wrong: its name, what is wrong with it, and what would be right.
+
+    A mapped operator is constructed only when it runs, where Airflow would retry a plain ``ValueError``.
+    """
+
+
+def is_unknown(value: object) -> bool:
+    """Tell whether a value is not known yet: a template, or another task's result."""
+    if isinstance(value, str):
+        return any(mark in value for mark in ("{{", "{%", "{#"))
+    # XComArg, and whatever else Airflow resolves when the task runs.
+    return callable(getattr(value, "resolve", None)) and not isinstance(value, type)
+
+
+def check(checking: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """Run a check, and raise what it finds wrong as an error that Airflow does not retry.
+
+    :raises ConnectifArgumentError: in place of :class:`InvalidArgument`.
+    """
+    try:
+        return checking(*arguments, **named)
+    except InvalidArgument as problem:
+        raise ConnectifArgumentError(str(problem)) from None
+
+
+def creating_arguments(operator: BaseOperator) -> dict[str, Any]:
+    """Collect the arguments that an export is created with."""
+    return {name: getattr(operator, name) for name in CREATING_ARGUMENTS}
+
+
+def exactly_one(given: Mapping[str, object]) -> None:
+    """Refuse none or several of what excludes each other.
+
+    :param given: by argument name; None means that it was not given.
+    :raises InvalidArgument: naming them all.
+    """
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) != 1:
+        every = " or ".join(given)
+        what = f"{' and '.join(names)} exclude each other" if names else "is missing"
+        raise InvalidArgument(names[0] if names else next(iter(given)), f"{what}: give either {every}.")
