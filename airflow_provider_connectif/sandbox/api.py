@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Exports API's routes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from airflow_provider_connectif.sandbox.addresses import file_host, sign
+from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.exports import Export
+from airflow_provider_connectif.sandbox.faults import Fault
+from airflow_provider_connectif.sandbox.state import State
+from airflow_provider_connectif.sandbox.validation import check_data_explorer, check_export
+from airflow_provider_connectif.sandbox.wire import CutConnection, Sleep, hold
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+Handler = Callable[[Request], Awaitable[Response]]
+DEFAULT_PAGE_SIZE = 50
+LARGEST_PAGE_SIZE = 100
+HTML = "<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>"
+
+
+class Resource:
+    """A path of the API: key, rate limit and faults first, then the handler of the request's method.
+
+    :param name: the path as it is counted.
+    :param handlers: for each method, what its faults are queued under (``""``: it has none), whether it
+        writes, and what answers it.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        name: str,
+        handlers: Mapping[str, tuple[str, bool, Callable[..., Awaitable[Response]]]],
+    ) -> None:
+        self._api = api
+        self._name = name
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        scope["sandbox.route"] = f"{request.method} {self._name}"
+        api, state = self._api, self._api.state
+        headers: dict[str, str] = {}
+        on, writes, handler = self._handlers.get(request.method, ("", False, None))
+        api.authenticate(request, writes)
+        allowed, headers = state.rate_limit.take(state.options, state.now())
+        if not allowed:
+            raise ApiError(429, "The rate limit was reached", headers=headers)
+        try:
+            if handler is None:
+                raise ApiError(405, f"{request.method} is not allowed here")
+            if state.random.random() < state.options.error_share:
+                raise ApiError(state.random.choice((500, 503)), "Something went wrong at our side")
+            fault = state.faults.take(on, request.path_params.get("export_id", "")) if on else None
+            if fault is not None:
+                state.stats.count_fault(f"{on}:{fault.kind}")
+            if fault is not None and not fault.acts_after_creating:
+                response = await api.give(fault, request)
+            elif on == "create":
+                response = await handler(request, fault)
+            else:
+                response = await handler(request)
+        except ApiError as error:
+            error.headers.update(headers)
+            raise
+        response.headers.update(headers)
+        await response(scope, receive, send)
+
+
+class Api:
+    """What the routes of the API share.
+
+    :param sleep: waits for some seconds.
+    """
+
+    def __init__(self, state: State, sleep: Sleep) -> None:
+        self.state = state
+        self._sleep = sleep
+        self._late: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[BaseRoute]:
+        """Return the routes; each is met with and without a trailing slash."""
+        resources = {
+            "/exports": Resource(
+                self, "/exports", {"GET": ("list", False, self.list), "POST": ("create", True, self.create)}
+            ),
+            "/exports/type/data-explorer": Resource(
+                self, "/exports/type/data-explorer", {"POST": ("create", True, self.create_data_explorer)}
+            ),
+            "/exports/{export_id}": Resource(
+                self,
+                "/exports/{id}",
+                {"GET": ("get", False, self.get), "DELETE": ("", True, self.delete)},
+            ),
+        }
+        return [Route(path + end, endpoint) for path, endpoint in resources.items() for end in ("", "/")]
+
+    def authenticate(self, request: Request, writes: bool) -> None:
+        """Check the key.
+
+        :raises ApiError: 401 without a body, or 403.
+        """
+        options = self.state.options
+        header = request.headers.get("authorization", "")
+        if header and self.state.api_hosts and request.url.hostname not in self.state.api_hosts:
+            self.state.stats.foreign_requests_with_authorization += 1
+        scheme, _, key = header.partition(" ")
+        if scheme != "apiKey" or key not in (options.key, options.read_only_key, options.blocked_key):
+            raise ApiError(401, has_body=False)
+        if key == options.blocked_key:
+            raise ApiError(403, "The account is blocked")
+        if writes and key == options.read_only_key:
+            raise ApiError(403, "The API key has not the scope that is needed: exports write")
+
+    async def list(self, request: Request) -> Response:
+        """``GET /exports``."""
+        state = self.state
+        number = _page_parameter(request, "page", 1, None)
+        size = _page_parameter(request, "pageSize", DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+        exports, more = state.page(number, size)
+        links = {}
+        if more:
+            links["next"] = self._page_url(request, number + 1, size, state.options.next_host)
+        elif state.options.paging_loop:
+            links["next"] = self._page_url(request, 1, size, state.options.next_host)
+        if number > 1:
+            links["prev"] = self._page_url(request, number - 1, size, "")
+        body = {"links": links, "results": [self._resource(request, export) for export in exports]}
+        if state.options.shifting_pages:
+            state.create_in_app()
+        return JSONResponse(body)
+
+    async def get(self, request: Request) -> Response:
+        """``GET /exports/{id}``."""
+        return JSONResponse(self._resource(request, self._find(request)))
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /exports/{id}``."""
+        self.state.delete(self._find(request).id)
+        return Response(status_code=204)
+
+    async def create(self, request: Request, fault: Fault | None) -> Response:
+        """``POST /exports``."""
+        body = await _json_object(request)
+        check_export(body, self.state.options)
+        return await self._create(request, body, body["exportType"], fault)
+
+    async def create_data_explorer(self, request: Request, fault: Fault | None) -> Response:
+        """``POST /exports/type/data-explorer``."""
+        body = await _json_object(request)
+        check_data_explorer(body, self.state.options)
+        return await self._create(request, body, "data-explorer", fault)
+
+    async def give(self, fault: Fault, request: Request) -> Response:
+        """Carry out a fault that creates nothing."""
+        await request.body()
+        if fault.kind == "html":
+            return HTMLResponse(HTML, status_code=fault.status or 200)
+        if fault.kind == "hang":
+            await hold(request.receive, fault.seconds, self._sleep)
+            raise CutConnection
+        if fault.kind == "cut":
+            raise CutConnection
+        raise ApiError(fault.status, "A fault that was asked for")
+
+    async def _create(
+        self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None
+    ) -> Response:
+        kind = fault.kind if fault else ""
+        if fault and kind == "create-late":
+            task = asyncio.ensure_future(self._create_later(fault.seconds, body, export_type))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+            raise ApiError(fault.status or 504, "The export may be created later")
+        export = self.state.create(body, export_type=export_type, fails=kind == "then-fails")
+        if fault and kind == "create-then-hang":
+            await hold(request.receive, fault.seconds, self._sleep)
+            raise CutConnection
+        if kind == "create-then-cut":
+            raise CutConnection
+        if fault and kind.startswith("create-then-"):
+            raise ApiError(fault.status, "Something went wrong at our side")
+        return JSONResponse(self._resource(request, export), status_code=201)
+
+    async def _create_later(self, seconds: float, body: dict[str, Any], export_type: str) -> None:
+        stats = self.state.stats
+        await self._sleep(seconds)
+        if stats is self.state.stats:  # else there was a reset meanwhile
+            self.state.create(body, export_type=export_type)
+
+    def _find(self, request: Request) -> Export:
+        export = self.state.get(request.path_params["export_id"])
+        if export is None:
+            raise ApiError(404, "The export does not exist")
+        return export
+
+    def _resource(self, request: Request, export: Export) -> dict[str, Any]:
+        state = self.state
+        now = state.now()
+        expires, signature = sign(state.signing_key, export.id, now + state.options.address_seconds)
+        host = file_host(_host(request), state.options.file_host)
+        query = urlencode({"expires": expires, "signature": signature})
+        url = f"{request.url.scheme}://{host}/files/{export.id}?{query}"
+        return export.resource(state.options, now, url)
+
+    def _page_url(self, request: Request, page: int, size: int, other_base: str) -> str:
+        base = other_base.rstrip("/") or f"{request.url.scheme}://{_host(request)}"
+        return f"{base}/exports?{urlencode({'page': page, 'pageSize': size})}"
+
+
+def _host(request: Request) -> str:
+    """Return the host and port that the client asked for."""
+    return request.headers.get("host") or urlsplit(str(request.url)).netloc
+
+
+def _page_parameter(request: Request, name: str, default: int, largest: int | None) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    value = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+    if value < 1 or (largest is not None and value > largest):
+        reason = "Value must be 1 or more" if largest is None else f"Value must be from 1 to {largest}"
+        error = {"name": name, "path": f"/{name}", "reason": reason}
+        raise ApiError(422, "Validation failed", code="E0103", validation_errors=[error])
+    return value
+
+
+async def _json_object(request: Request) -> dict[str, Any]:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != "application/json":
+        raise ApiError(415, "Content-Type must be application/json")
+    try:
+        body = json.loads(await request.body())
+    except ValueError:
+        raise ApiError(400, "The body is not valid JSON") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "The body is not a JSON object")
+    return body

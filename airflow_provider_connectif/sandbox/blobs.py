@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Byte strings of any length in little memory: runs of bytes, each repeated any number of times."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+# The CRC-32 polynomial of zlib, bit-reversed: crc32(a + b) is a sum and a product in GF(2)[x] modulo it.
+_POLYNOMIAL = 0xEDB88320
+_ONE = 1 << 31
+_TILE = 1 << 20
+
+
+class Run(NamedTuple):
+    """Some bytes, repeated."""
+
+    data: bytes
+    repeat: int = 1
+
+    @property
+    def size(self) -> int:
+        return len(self.data) * self.repeat
+
+
+class Blob:
+    """What some runs make when they are put one after the other; any part of it can be read.
+
+    :param runs: the runs; empty ones are dropped.
+    """
+
+    def __init__(self, runs: Iterable[Run]) -> None:
+        self._runs = [run for run in runs if run.size]
+        self._starts = [0, *itertools.accumulate(run.size for run in self._runs)]
+        self._tiles = [_tile(run) for run in self._runs]
+
+    @property
+    def size(self) -> int:
+        """Its length in bytes."""
+        return self._starts[-1]
+
+    def read(self, start: int = 0, stop: int | None = None, chunk: int = 1 << 18) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` up to ``stop`` in pieces of at most ``chunk`` bytes."""
+        end = self.size if stop is None else min(stop, self.size)
+        while start < end:
+            index = bisect.bisect_right(self._starts, start) - 1
+            offset = start - self._starts[index]
+            tile = self._tiles[index]
+            within = offset % len(self._runs[index].data)
+            room = min(len(tile) - within, chunk, end - start, self._starts[index + 1] - start)
+            yield tile[within : within + room]
+            start += room
+
+
+def _tile(run: Run) -> bytes:
+    """Repeat short data up to about 1 MiB, so that reading it goes by large pieces."""
+    return run.data * max(1, min(run.repeat, -(-_TILE // len(run.data))))
+
+
+def crc32(runs: Iterable[Run]) -> int:
+    """Return the CRC-32 of runs, in a time that hardly grows with the repetitions."""
+    total = 0
+    for run in runs:
+        crc, size, repeat = zlib.crc32(run.data), len(run.data), run.repeat
+        while repeat:
+            if repeat & 1:
+                total = _append(total, crc, size)
+            crc, size, repeat = _append(crc, crc, size), size * 2, repeat >> 1
+    return total
+
+
+def _append(first: int, second: int, second_size: int) -> int:
+    """Return the CRC of two strings in a row from their CRCs and the second one's length."""
+    return _multiply(_power_of_x(8 * second_size), first) ^ second
+
+
+def _multiply(a: int, b: int) -> int:
+    product = 0
+    bit = _ONE
+    while bit:
+        if a & bit:
+            product ^= b
+        b = (b >> 1) ^ _POLYNOMIAL if b & 1 else b >> 1
+        bit >>= 1
+    return product
+
+
+def _power_of_x(exponent: int) -> int:
+    result, square = _ONE, _ONE >> 1
+    while exponent:
+        if exponent & 1:
+            result = _multiply(result, square)
+        square = _multiply(square, square)
+        exponent >>= 1
+    return result

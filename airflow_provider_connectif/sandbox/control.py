@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control routes under ``/_sandbox/``: JSON, without a key, for clients on the same machine alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.exports import Export
+from airflow_provider_connectif.sandbox.faults import Fault
+from airflow_provider_connectif.sandbox.state import State
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+
+class Control:
+    """The control routes."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def routes(self) -> list[Route]:
+        """Return the routes."""
+        paths: dict[str, dict[str, Callable[[Request], Awaitable[Response]]]] = {
+            "stats": {"GET": self.stats},
+            "options": {"GET": self.options, "POST": self.change_options},
+            "reset": {"POST": self.reset},
+            "faults": {"GET": self.faults, "POST": self.add_fault, "DELETE": self.clear_faults},
+            "exports": {"POST": self.create_exports},
+            "exports/{export_id}": {"POST": self.end_export},
+            "exports/{export_id}/file": {"PUT": self.replace_file},
+        }
+        return [Route(f"/_sandbox/{path}", _Endpoint(handlers)) for path, handlers in paths.items()]
+
+    async def stats(self, request: Request) -> Response:
+        """``GET stats``: what was counted."""
+        return JSONResponse(self._state.stats.as_json())
+
+    async def options(self, request: Request) -> Response:
+        """``GET options``."""
+        return JSONResponse(self._state.options.as_json())
+
+    async def change_options(self, request: Request) -> Response:
+        """``POST options``: change those that are given."""
+        self._state.change_options(await _object(request))
+        return await self.options(request)
+
+    async def reset(self, request: Request) -> Response:
+        """``POST reset``: back to the beginning."""
+        self._state.reset()
+        return JSONResponse({})
+
+    async def faults(self, request: Request) -> Response:
+        """``GET faults``: those that wait."""
+        return JSONResponse([fault.as_json() for fault in self._state.faults.waiting])
+
+    async def add_fault(self, request: Request) -> Response:
+        """``POST faults``: put one into the queue."""
+        self._state.faults.add(Fault.from_json(await _object(request)))
+        return await self.faults(request)
+
+    async def clear_faults(self, request: Request) -> Response:
+        """``DELETE faults``: forget those that wait."""
+        self._state.faults.waiting.clear()
+        return await self.faults(request)
+
+    async def create_exports(self, request: Request) -> Response:
+        """``POST exports``: one (or ``count``) made in the application; see :meth:`State.create_in_app`."""
+        body = await _object(request)
+        count = body.pop("count", 1)
+        if not isinstance(count, int):
+            raise ValueError("count: must be a whole number")
+        exports = [self._state.create_in_app(body) for _ in range(count)]
+        return JSONResponse({"ids": [export.id for export in exports]}, 201)
+
+    async def end_export(self, request: Request) -> Response:
+        """``POST exports/{id}``: end it now; ``status`` is ``finished`` or ``error``."""
+        status = (await _object(request)).get("status")
+        if status not in ("finished", "error"):
+            raise ValueError("status: must be finished or error")
+        export = self._find(request)
+        self._state.end(export.id, fails=status == "error")
+        return JSONResponse({"status": export.status(self._state.options, self._state.now())})
+
+    async def replace_file(self, request: Request) -> Response:
+        """``PUT exports/{id}/file``: put the body in place of the export's file."""
+        self._state.replace_file(self._find(request), await request.body())
+        return JSONResponse({})
+
+    def _find(self, request: Request) -> Export:
+        export = self._state.get(request.path_params["export_id"])
+        if export is None:
+            raise ApiError(404, "The export does not exist")
+        return export
+
+
+class _Endpoint:
+    def __init__(self, handlers: Mapping[str, Callable[[Request], Awaitable[Response]]]) -> None:
+        self._handlers = handlers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if not request.client or not ipaddress.ip_address(request.client.host).is_loopback:
+            raise ApiError(403, "Control requests are for clients on the sandbox's own machine")
+        handler = self._handlers.get(request.method)
+        if handler is None:
+            raise ApiError(405, f"{request.method} is not allowed here")
+        try:
+            response = await handler(request)
+        except (ValueError, TypeError) as error:
+            raise ApiError(400, str(error)) from None
+        await response(scope, receive, send)
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = json.loads(await request.body() or b"{}")
+    if not isinstance(body, dict):
+        raise ValueError("the body must be a JSON object")
+    return body

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sandbox as a running server: in a thread for tests, or in the foreground for people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+import uvicorn
+from starlette.routing import Router
+
+from airflow_provider_connectif.sandbox.api import Api
+from airflow_provider_connectif.sandbox.control import Control
+from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.faults import Fault
+from airflow_provider_connectif.sandbox.files import Files
+from airflow_provider_connectif.sandbox.options import SandboxOptions
+from airflow_provider_connectif.sandbox.state import State
+from airflow_provider_connectif.sandbox.stats import Stats
+from airflow_provider_connectif.sandbox.wire import Sleep, Wire
+
+if TYPE_CHECKING:
+    from starlette.types import Receive, Scope, Send
+
+T = TypeVar("T")
+_START_SECONDS = 30.0
+
+
+class Sandbox:
+    """A stand-in for the Exports API.
+
+    :param options: how it behaves.
+    :param clock: gives epoch seconds.
+    :param sleep: waits for some seconds, in the server's event loop.
+    """
+
+    def __init__(
+        self,
+        options: SandboxOptions | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._options = options or SandboxOptions()
+        self._clock = clock
+        self._sleep = sleep
+
+    def serve(self, port: int = 0, host: str = "127.0.0.1") -> RunningSandbox:
+        """Return the sandbox as a context manager: within it, it serves in a thread of its own.
+
+        :param port: 0: a free one.
+        """
+        return RunningSandbox(self._options, self._clock, self._sleep, host, port)
+
+
+class RunningSandbox:
+    """A sandbox that serves from ``__enter__`` to ``__exit__``.
+
+    Its methods may be called from any thread.
+    """
+
+    def __init__(
+        self, options: SandboxOptions, clock: Callable[[], float], sleep: Sleep, host: str, port: int
+    ) -> None:
+        self._state = State(options, clock)
+        self._host = host
+        self._port = port
+        self._wire = Wire(_routes(self._state, sleep), self._state)
+        config = uvicorn.Config(
+            self._wire,
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            date_header=False,  # our clock may be skewed
+            timeout_graceful_shutdown=0,
+        )
+        self._server = uvicorn.Server(config)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._sockets: list[socket.socket] = []
+
+    def __enter__(self) -> RunningSandbox:
+        self._bind()
+        self._thread = threading.Thread(target=self._run, name="connectif-sandbox", daemon=True)
+        self._thread.start()
+        deadline = time.monotonic() + _START_SECONDS
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("The sandbox did not start")
+            time.sleep(0.005)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving; requests under way are cut."""
+        self._server.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._wire.close_all)
+        if self._thread is not None:
+            self._thread.join()
+
+    def wait(self) -> None:
+        """Wait until the server ends."""
+        if self._thread is not None:
+            while self._thread.is_alive():
+                self._thread.join(0.5)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self._host, self._host)  # noqa: S104
+        return f"http://{name}:{self._port}"
+
+    @property
+    def key(self) -> str:
+        """The key that may read and write."""
+        return self.options.key
+
+    @property
+    def connection_uri(self) -> str:
+        """The Airflow connection to it, as an environment variable takes it."""
+        key_id, _, secret = self.key.partition(":")
+        return f"connectif://{quote(key_id, safe='')}:{quote(secret, safe='')}@{quote(self.url, safe='')}"
+
+    @property
+    def options(self) -> SandboxOptions:
+        """The present options."""
+        return self._state.options
+
+    @property
+    def stats(self) -> Stats:
+        """What was counted until now."""
+        return self._call(lambda: self._state.stats.snapshot())
+
+    def set(self, **changes: Any) -> None:
+        """Change options.
+
+        :raises ValueError: when a name or a value is wrong.
+        """
+        self._call(lambda: self._state.change_options(changes))
+
+    def fault(self, on: str, kind: str, **details: Any) -> None:
+        """Put a fault into the queue; see :class:`~airflow_provider_connectif.sandbox.faults.Fault`."""
+        fault = Fault(on, kind, **details)
+        self._call(lambda: self._state.faults.add(fault))
+
+    def create_in_app(self, body: Mapping[str, Any] | None = None) -> str:
+        """Create an export as a person does in the application, and return its id.
+
+        See :meth:`~airflow_provider_connectif.sandbox.state.State.create_in_app`.
+        """
+        return self._call(lambda: self._state.create_in_app(body).id)
+
+    def end_export(self, export_id: str, *, fails: bool = False) -> None:
+        """End an export now, well or in error.
+
+        :raises KeyError: when there is no such export.
+        """
+        if self._call(lambda: self._state.end(export_id, fails=fails)) is None:
+            raise KeyError(export_id)
+
+    def replace_file(self, export_id: str, content: bytes | None = None) -> None:
+        """Replace an export's file.
+
+        :param content: what to put in its place; None: other rows of the same kind.
+        :raises KeyError: when there is no such export.
+        """
+        export = self._call(lambda: self._state.get(export_id))
+        if export is None:
+            raise KeyError(export_id)
+        self._call(lambda: self._state.replace_file(export, content))
+
+    def reset(self, **changes: Any) -> None:
+        """Forget everything, go back to the first options, and then change some.
+
+        :raises ValueError: when a name or a value is wrong.
+        """
+        self._call(self._state.reset)
+        if changes:
+            self.set(**changes)
+
+    def _call(self, function: Callable[[], T]) -> T:
+        """Run a function in the server's thread, where alone the state is touched."""
+        if self._loop is None or self._thread is None or not self._thread.is_alive():
+            return function()
+        result: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                result.set_result(function())
+            except Exception as error:
+                result.set_exception(error)
+
+        self._loop.call_soon_threadsafe(run)
+        return result.result()
+
+    def _bind(self) -> None:
+        """Listen on the host and, where that is the loopback, on its other address too.
+
+        Both, so that ``localhost`` reaches this server whichever address it stands for.
+        """
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        hosts = [(family, self._host)]
+        if self._host in ("127.0.0.1", "localhost"):
+            hosts = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+        for index, (family, host) in enumerate(hosts):
+            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind((host, self._port))
+            except OSError:
+                sock.close()
+                if index:
+                    continue  # a machine without IPv6 does with the first
+                raise
+            self._sockets.append(sock)
+            self._port = sock.getsockname()[1]
+        names = ["127.0.0.1", "localhost", "::1"] if len(self._sockets) > 1 else [self._host]
+        self._state.api_hosts = set(names)
+
+    def _run(self) -> None:
+        async def serve() -> None:
+            self._loop = asyncio.get_running_loop()
+            await self._server.serve(sockets=self._sockets)
+
+        asyncio.run(serve())
+
+
+def _routes(state: State, sleep: Sleep) -> Router:
+    async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["sandbox.route"] = "unknown"
+        raise ApiError(404, "There is nothing here")
+
+    routes = [*Control(state).routes(), *Files(state, sleep).routes(), *Api(state, sleep).routes()]
+    return Router(routes, redirect_slashes=False, default=not_found)

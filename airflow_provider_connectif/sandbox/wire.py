@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layer between the web server and the routes: the ``Date`` header, counts, errors, cut connections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.state import State
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("airflow_provider_connectif.sandbox")
+
+Sleep = Callable[[float], Awaitable[Any]]
+
+
+class CutConnection(Exception):
+    """Raised by a route to close the connection where it stands."""
+
+
+class Wire:
+    """The outermost ASGI application.
+
+    A route sets ``scope["sandbox.route"]`` to the name that it is counted by; requests without one (control
+    requests) are not counted.
+    """
+
+    def __init__(self, app: ASGIApp, state: State) -> None:
+        self._app = app
+        self._state = state
+        self._transports: set[asyncio.Transport] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # The server's own transport is the one way to close a connection without an answer.
+        transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
+        status = 0
+
+        async def send_dated(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                date = formatdate(self._state.now(), usegmt=True).encode()
+                message["headers"] = [*message.get("headers", ()), (b"date", date)]
+            await send(message)
+
+        outcome = "failed"
+        self._transports.add(transport)
+        try:
+            try:
+                await self._app(scope, receive, send_dated)
+            except ApiError as error:
+                await _send_error(error, send_dated)
+            outcome = str(status)
+        except (CutConnection, asyncio.CancelledError):
+            outcome = "cut"
+            transport.close()
+        finally:
+            self._transports.discard(transport)
+            route = scope.get("sandbox.route")
+            if route:
+                self._state.stats.count_answer(route, outcome)
+            # The query of a file's address is a secret; the path is not.
+            log.info("%s %s: %s", scope["method"], scope["path"], outcome)
+        if outcome == "cut":
+            # The web server takes a return before the connection is lost for a mistake, and answers 500.
+            await _gone(receive)
+
+    def close_all(self) -> None:
+        """Close the connections of all requests under way."""
+        for transport in list(self._transports):
+            transport.abort()
+
+
+async def hold(receive: Receive, seconds: float, sleep: Sleep) -> None:
+    """Wait, but no longer than the client does."""
+    gone = asyncio.ensure_future(_gone(receive))
+    done = asyncio.ensure_future(sleep(seconds))
+    try:
+        await asyncio.wait({gone, done}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        done.cancel()
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_error(error: ApiError, send: Send) -> None:
+    body = json.dumps(error.body()).encode() if error.has_body else b""
+    headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+    if body:
+        headers.append((b"content-type", b"application/json; charset=utf-8"))
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
