@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from airflow_provider_connectif.sandbox.addresses import file_host, sign
@@ -114,7 +114,8 @@ class Api:
         """
         options = self.state.options
         header = request.headers.get("authorization", "")
-        if header and self.state.api_hosts and request.url.hostname not in self.state.api_hosts:
+        next_host = urlsplit(options.next_host).netloc
+        if header and _host(request) in {next_host, *self.state.foreign_hosts}:
             self.state.stats.foreign_requests_with_authorization += 1
         scheme, _, key = header.partition(" ")
         if scheme != "apiKey" or key not in (options.key, options.read_only_key, options.blocked_key):
@@ -173,7 +174,12 @@ class Api:
             raise CutConnection
         if fault.kind == "cut":
             raise CutConnection
-        raise ApiError(fault.status, "A fault that was asked for")
+        if fault.kind == "redirect":
+            host = file_host(_host(request), self.state.options.file_host)
+            self.state.foreign_hosts.add(host)
+            url = str(request.url.replace(netloc=host))
+            return RedirectResponse(url, fault.status or 307)
+        raise ApiError(fault.status, "A fault that was asked for", headers=fault.headers)
 
     async def _create(
         self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None
@@ -191,7 +197,7 @@ class Api:
         if kind == "create-then-cut":
             raise CutConnection
         if fault and kind.startswith("create-then-"):
-            raise ApiError(fault.status, "Something went wrong at our side")
+            raise ApiError(fault.status, "Something went wrong at our side", headers=fault.headers)
         return JSONResponse(self._resource(request, export), status_code=201)
 
     async def _create_later(self, seconds: float, body: dict[str, Any], export_type: str) -> None:

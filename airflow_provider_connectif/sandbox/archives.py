@@ -7,8 +7,8 @@ import csv
 import dataclasses
 import hashlib
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 
 from airflow_provider_connectif.sandbox.blobs import Blob, Run
 from airflow_provider_connectif.sandbox.data import DataSpec, Table, tables
@@ -69,7 +69,7 @@ def build_file(spec: FileSpec) -> StoredFile:
 def _content(spec: FileSpec) -> Blob:
     members = []
     for index, table in enumerate(tables(spec.data)):
-        content = _sized(spec, table) if spec.file_bytes and not index else [Run(_csv(spec, table))]
+        content = _sized(spec) if spec.file_bytes and not index else [Run(b"".join(_lines(spec, table)))]
         members.append(Member(f"{spec.base_name}{table.suffix}.csv", content))
     if spec.archive == "csv":
         return Blob(members[0].content)
@@ -86,22 +86,15 @@ def _content(spec: FileSpec) -> Blob:
         encrypted=spec.damage == "encrypted",
     )
     if spec.damage == "truncated":
-        return Blob([Run(b"".join(blob.read(0, blob.size * 2 // 3)))])
+        return blob.cut(blob.size * 2 // 3)
     if spec.damage == "corrupt":
-        return _flip_one_byte(blob, len(members[0].name.encode()))
+        # Behind the member's header: 30 bytes, its name, perhaps 20 bytes of sizes, and some sound data.
+        return blob.with_flipped_bit(30 + len(members[0].name.encode()) + 20 + 40)
     return blob
 
 
-def _flip_one_byte(blob: Blob, name_size: int) -> Blob:
-    """Change a byte of the first member's data, near its beginning, but leave the headers right."""
-    position = 30 + name_size + 20 + 40  # the fixed header, the name, room for a zip64 field, some data
-    data = bytearray(b"".join(blob.read()))
-    data[position] ^= 0x10
-    return Blob([Run(bytes(data))])
-
-
-def _csv(spec: FileSpec, table: Table, *, rows: int | None = None, header: bool = True) -> bytes:
-    """Write a table; with ``rows``, that many at most."""
+def _lines(spec: FileSpec, table: Table, *, header: bool = True) -> Iterator[bytes]:
+    """Yield a table's rows as they are written, the header first."""
     text = io.StringIO()
     writer = csv.writer(
         text,
@@ -110,48 +103,49 @@ def _csv(spec: FileSpec, table: Table, *, rows: int | None = None, header: bool 
         quoting=csv.QUOTE_ALL if table.quote_all else csv.QUOTE_MINIMAL,
     )
     if header:
+        text.write("\ufeff" if spec.bom else "")
         writer.writerow(table.columns)
-    writer.writerows(islice(table.rows(), rows))
-    return (b"\xef\xbb\xbf" if header and spec.bom else b"") + text.getvalue().encode()
+        yield text.getvalue().encode()
+    for row in table.rows():
+        text.seek(0)
+        text.truncate()
+        writer.writerow(row)
+        yield text.getvalue().encode()
 
 
-def _sized(spec: FileSpec, table: Table) -> list[Run]:
-    """Write a table of exactly ``file_bytes`` bytes: a header, a segment of rows many times, and the rest.
+def _sized(spec: FileSpec) -> list[Run]:
+    """Write the first table with exactly ``file_bytes`` bytes: a segment of rows many times, and the rest.
 
-    Of a very small size the header is all that there is.
+    Of a size with no room for a row the header is all that there is.
     """
-    header = _csv(spec, table, rows=0)
-    room = spec.file_bytes - len(header)
-    if room <= 0:
-        return [Run(header)]
     many = dataclasses.replace(spec, data=dataclasses.replace(spec.data, rows=_SEGMENT_ROWS))
-    wide = next(other for other in tables(many.data) if other.suffix == table.suffix)
-    lines: list[bytes] = []
-    size = 0
-    for row in wide.rows():
-        line = _csv(spec, dataclasses.replace(wide, rows=lambda: iter([row])), header=False)
-        if size + len(line) > min(_SEGMENT, room):
-            break
-        lines.append(line)
-        size += len(line)
-    segment = b"".join(lines)
-    repeat = room // len(segment) if segment else 0
-    rest = room - repeat * len(segment)
-    return [Run(header), Run(segment, repeat), Run(_filler(lines, rest, spec))]
+    table = tables(many.data)[0]
+    lines = _lines(many, table)
+    header = next(lines)
+    room = spec.file_bytes - len(header)
+    segment = _up_to(lines, min(_SEGMENT, room))
+    repeat = room // sum(map(len, segment)) if segment else 0
+    rest = room - repeat * sum(map(len, segment))
+    empty = [""] * (len(table.columns) - 1)
+    least = len(_row(spec, table, ["", *empty]))
+    if repeat and 0 < rest < least:
+        repeat, rest = repeat - 1, rest + sum(map(len, segment))
+    tail = b"".join(_up_to(iter(segment), rest - least))
+    if rest - len(tail) >= least:
+        tail += _row(spec, table, ["x" * (rest - len(tail) - least), *empty])
+    return [Run(header), Run(b"".join(segment), repeat), Run(tail)]
 
 
-def _filler(lines: list[bytes], size: int, spec: FileSpec) -> bytes:
-    """Return rows of exactly ``size`` bytes: whole ones, then one that has but its first field."""
-    taken = b""
+def _up_to(lines: Iterator[bytes], size: int) -> list[bytes]:
+    taken: list[bytes] = []
     for line in lines:
-        if len(taken) + len(line) > size:
+        size -= len(line)
+        if size < 0:
             break
-        taken += line
-    end = b"\r\n" if spec.crlf else b"\n"
-    rest = size - len(taken)
-    if not rest:
-        return taken
-    if rest <= len(end):
-        # No room for a row: the line break alone, where a blank line is what a CSV reader skips.
-        return taken + end[-rest:]
-    return taken + b"x" * (rest - len(end)) + end
+        taken.append(line)
+    return taken
+
+
+def _row(spec: FileSpec, table: Table, row: list[str]) -> bytes:
+    one = dataclasses.replace(table, rows=lambda: iter([row]))
+    return next(_lines(spec, one, header=False))

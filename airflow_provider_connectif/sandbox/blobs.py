@@ -6,7 +6,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 # The CRC-32 polynomial of zlib, bit-reversed: crc32(a + b) is a sum and a product in GF(2)[x] modulo it.
@@ -41,6 +41,29 @@ class Blob:
     def size(self) -> int:
         """Its length in bytes."""
         return self._starts[-1]
+
+    def cut(self, size: int) -> Blob:
+        """Return its first bytes, ``size`` of them."""
+        return self._changed(size, lambda data, offset: data[:offset], rest=False)
+
+    def with_flipped_bit(self, position: int) -> Blob:
+        """Return a copy in which the byte at a position is another."""
+
+        def flip(data: bytes, offset: int) -> bytes:
+            return data[:offset] + bytes([data[offset] ^ 0x10]) + data[offset + 1 :]
+
+        return self._changed(position, flip, rest=True)
+
+    def _changed(self, position: int, change: Callable[[bytes, int], bytes], *, rest: bool) -> Blob:
+        if position >= self.size:
+            return self
+        index = bisect.bisect_right(self._starts, position) - 1
+        run = self._runs[index]
+        times, offset = divmod(position - self._starts[index], len(run.data))
+        changed = [*self._runs[:index], Run(run.data, times), Run(change(run.data, offset))]
+        if rest:
+            changed += [Run(run.data, run.repeat - times - 1), *self._runs[index + 1 :]]
+        return Blob(changed)
 
     def read(self, start: int = 0, stop: int | None = None, chunk: int = 1 << 18) -> Iterator[bytes]:
         """Yield the bytes from ``start`` up to ``stop`` in pieces of at most ``chunk`` bytes."""

@@ -17,6 +17,9 @@ KINDS = {
     "hang": "do nothing and never answer: after `seconds` the connection is closed",
     "cut": "close the connection without an answer; for a file, after `bytes` bytes of it",
 }
+API_KINDS = {
+    "redirect": "redirect to the same path on another host (the status: `status`, or else 307)",
+}
 CREATE_KINDS = {
     "create-then-NNN": "create the export and answer with that status",
     "create-then-hang": "create the export and never answer: after `seconds` the connection is closed",
@@ -38,12 +41,13 @@ class Fault:
     """A fault.
 
     :param on: the requests that it is for: ``create``, ``list``, ``get`` or ``file``.
-    :param kind: what happens; see :data:`KINDS`, :data:`CREATE_KINDS` and :data:`FILE_KINDS`.
+    :param kind: what happens; see :data:`KINDS`, :data:`API_KINDS`, :data:`CREATE_KINDS`, :data:`FILE_KINDS`.
     :param times: how many requests get it.
     :param skip: how many requests go well before.
     :param seconds: how long, for the kinds that take time.
     :param bytes: how many, for the kinds that count bytes.
     :param status: an HTTP status, for the kinds that answer with one.
+    :param retry_after: seconds for a ``Retry-After`` header, for the kinds that answer with a status; 0: none.
     :param export_id: only for requests for this export; empty: for any.
     :raises ValueError: when there is no such fault.
     """
@@ -55,19 +59,21 @@ class Fault:
     seconds: float = 30.0
     bytes: int = 0
     status: int = 0
+    retry_after: int = 0
     export_id: str = ""
 
     def __post_init__(self) -> None:
         if self.on not in ON:
             raise ValueError(f"on: {self.on!r} is not one of {', '.join(ON)}")
         kinds = dict(KINDS)
-        kinds |= CREATE_KINDS if self.on == "create" else FILE_KINDS if self.on == "file" else {}
+        kinds |= FILE_KINDS if self.on == "file" else API_KINDS
+        kinds |= CREATE_KINDS if self.on == "create" else {}
         match = _STATUS.fullmatch(self.kind)
         if match:
             self.status = self.status or int(match[2])
         if "NNN" in self.kind or (match[0].replace(match[2], "NNN") if match else self.kind) not in kinds:
             raise ValueError(f"kind: {self.kind!r} is not one of {', '.join(kinds)} (NNN: an HTTP status)")
-        for name in ("times", "skip", "bytes", "status", "seconds"):
+        for name in ("times", "skip", "bytes", "status", "retry_after", "seconds"):
             value = getattr(self, name)
             kind = (int, float) if name == "seconds" else int
             if isinstance(value, bool) or not isinstance(value, kind) or value < 0:
@@ -83,21 +89,31 @@ class Fault:
             raise ValueError("a fault is an object")
         unknown = set(body) - {field.name for field in dataclasses.fields(cls)}
         if unknown or "on" not in body or "kind" not in body:
+            names = ", ".join(field.name for field in dataclasses.fields(cls))
             raise ValueError(
-                "a fault has on and kind, and maybe times, skip, seconds, bytes, status, export_id"
-                + (f"; not {', '.join(sorted(unknown))}" if unknown else "")
+                f"a fault has on and kind, and some of {names}, not {', '.join(sorted(unknown))}"
             )
         return cls(**{**body, "kind": str(body["kind"])})
 
     @classmethod
     def from_text(cls, text: str) -> Fault:
-        """Make a fault from ``ON:KIND`` or ``ON:KIND:TIMES``.
+        """Make a fault from ``ON:KIND``, ``ON:KIND:TIMES`` or ``ON:KIND:NAME=VALUE:…``.
 
         :raises ValueError: when the text is none.
         """
         on, _, rest = text.partition(":")
-        kind, _, times = rest.partition(":")
-        return cls(on=on, kind=kind, times=int(times or 1))
+        kind, *details = rest.split(":")
+        body: dict[str, Any] = {"on": on, "kind": kind}
+        for detail in details:
+            name, found, value = detail.rpartition("=")
+            number = float(value) if name == "seconds" else int(value) if name != "export_id" else value
+            body[name if found else "times"] = number
+        return cls.from_json(body)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of its answer."""
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
     @property
     def acts_after_creating(self) -> bool:

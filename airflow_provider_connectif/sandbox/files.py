@@ -107,7 +107,7 @@ class Files:
             if fault.kind == "change":
                 state.replace_file(export)
             elif fault.status:
-                raise _trouble(fault.status)
+                raise _trouble(fault.status, fault.headers)
         await self._send_file(request, send, export, fault)
 
     def _admit(self, request: Request) -> Export:
@@ -246,9 +246,9 @@ class _Endpoint:
             await error.response()(scope, receive, send)
 
 
-def _trouble(status: int) -> StoreError:
+def _trouble(status: int, headers: Mapping[str, str] | None = None) -> StoreError:
     code = {403: "AccessDenied", 404: "NoSuchKey", 503: "SlowDown"}.get(status, "InternalError")
-    return StoreError(status, code, "A fault that was asked for")
+    return StoreError(status, code, "A fault that was asked for", headers)
 
 
 def _course(asked: tuple[int, int], options: SandboxOptions, fault: Fault | None) -> _Course:

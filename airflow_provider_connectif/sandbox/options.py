@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The sandbox's options: one frozen dataclass, from which the command line's flags are made too.
 
-Every option can be changed while the server runs (``running.set(rows=5)`` or ``POST /_sandbox/options``). Those
-under "the data" and "the archive" are fixed for an export when it is created, so that its file never changes
-by itself; the others apply from the next request on.
+Every option can be changed while the server runs (``running.set(rows=5)`` or ``POST /_sandbox/options``). An
+export keeps those of its data and its archive as they were when it was created, so that its file never
+changes by itself; the others apply from the next request on.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class SandboxOptions:
     rate_limit_window: float = _option(1.0, "length of the rate limit's window")
     rate_limit_headers: str = _option("ratelimit", "how the rate limit is told", RATE_LIMIT_STYLES)
     faults: tuple[str, ...] = _option(
-        (), "faults to begin with, each as ON:KIND or ON:KIND:TIMES, such as create:create-then-cut:2"
+        (), "faults to begin with, each as ON:KIND:NAME=VALUE:…, such as create:create-then-cut:times=2"
     )
     error_share: float = _option(0.0, "the share of API requests that are answered with 500 or 503")
     file_error_share: float = _option(0.0, "the share of file requests that are answered with 500 or 503")
@@ -183,8 +183,6 @@ def _convert(name: str, hint: Any, value: Any) -> Any:
         return float(value)
     if name == "fail":
         return _share_or_types(value)
-    if isinstance(value, str):
-        return tuple(part.strip() for part in value.split(",") if part.strip())
     if isinstance(value, (list, tuple)) and all(isinstance(part, str) for part in value):
         return tuple(value)
     raise ValueError(f"{name}: {value!r} is not a list of strings")

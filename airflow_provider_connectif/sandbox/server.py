@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -12,7 +13,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import quote
 
 import uvicorn
 from starlette.routing import Router
@@ -82,6 +82,7 @@ class RunningSandbox:
             lifespan="off",
             ws="none",
             date_header=False,  # our clock may be skewed
+            timeout_keep_alive=60,
             timeout_graceful_shutdown=0,
         )
         self._server = uvicorn.Server(config)
@@ -137,10 +138,9 @@ class RunningSandbox:
         return self.options.key
 
     @property
-    def connection_uri(self) -> str:
-        """The Airflow connection to it, as an environment variable takes it."""
-        key_id, _, secret = self.key.partition(":")
-        return f"connectif://{quote(key_id, safe='')}:{quote(secret, safe='')}@{quote(self.url, safe='')}"
+    def connection_json(self) -> str:
+        """The Airflow connection to it, as ``AIRFLOW_CONN_CONNECTIF_DEFAULT`` takes it."""
+        return json.dumps({"conn_type": "connectif", "host": self.url, "password": self.key})
 
     @property
     def options(self) -> SandboxOptions:
@@ -235,8 +235,6 @@ class RunningSandbox:
                 raise
             self._sockets.append(sock)
             self._port = sock.getsockname()[1]
-        names = ["127.0.0.1", "localhost", "::1"] if len(self._sockets) > 1 else [self._host]
-        self._state.api_hosts = set(names)
 
     def _run(self) -> None:
         async def serve() -> None:

@@ -8,6 +8,7 @@ import dataclasses
 import math
 import random
 import secrets
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,6 @@ class State:
         self._id_middle = secrets.token_hex(5)
         self._number = 0
         self.signing_key = secrets.token_bytes(32)
-        self.api_hosts: set[str] = set()
         self.reset()
 
     def reset(self) -> None:
@@ -56,6 +56,7 @@ class State:
             self.faults.add(Fault.from_text(text))
         self.rate_limit = RateLimit()
         self.stats = Stats()
+        self.foreign_hosts: set[str] = set()
         self.random = random.Random(self.options.random_seed)
         self._exports: dict[str, Export] = {}
         self._in_order: list[tuple[float, int, str]] = []
@@ -168,10 +169,10 @@ class State:
         start = (number - 1) * size
         stop = min(start + size, total)
         if self.options.order == "shuffled":
-            entries = sorted(
-                self._in_order,
-                key=lambda entry: random.Random(f"{self.options.random_seed}:{entry[2]}").random(),
-            )[start:stop]
+            seed = self.options.random_seed
+            entries = sorted(self._in_order, key=lambda entry: zlib.crc32(f"{seed}:{entry[2]}".encode()))[
+                start:stop
+            ]
         elif self.options.order == "oldest":
             entries = self._in_order[start:stop]
         else:

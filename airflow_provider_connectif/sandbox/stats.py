@@ -22,8 +22,8 @@ class Stats:
     :param file_requests: requests for a file (GET and HEAD), refused ones included.
     :param file_bytes: bytes of files that were sent.
     :param file_requests_with_authorization: file requests that carried an ``Authorization`` header.
-    :param foreign_requests_with_authorization: API requests with a key that came in by another host name than
-        the API's, as when a client follows a link to another host and takes the key along.
+    :param foreign_requests_with_authorization: API requests with an ``Authorization`` header that came in by
+        the host of the ``next_host`` option, or of a redirection: the client took the key along to another host.
     :param faults: faults given, by ``on:kind``.
     """
 
