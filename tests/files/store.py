@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A store on loopback that serves one file by signed addresses, and misbehaves as told."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+SECRET = "X-Amz-Signature"  # noqa: S105
+
+
+@dataclass
+class Faults:
+    """
+    What goes wrong.
+
+    :param cut_after: bytes of body after which a connection is cut; None never.
+    :param cuts: how many connections are cut at most.
+    :param reset: whether to cut with a reset in place of an orderly end.
+    :param lifetime: seconds that an address is valid for.
+    :param ranges: ``True``; ``False`` ignores them; ``"once"`` answers only the first one.
+    :param chunked: chunked transfer, without a length (only without ranges).
+    :param etag: whether an ETag is sent.
+    :param length_lie: added to the Content-Length.
+    :param total_lie: added to the size in Content-Range.
+    :param answers: statuses to give in place of the file, one a request.
+    :param retry_after: sent along with those.
+    :param stall_after: bytes of body after which nothing comes any more (the connection stays), ``stalls`` times.
+    :param pause: seconds between blocks.
+    :param block: bytes written at once.
+    :param redirect: where to redirect the first request of each address to (a function of the path).
+    :param headers: further headers of the file.
+    :param on_request: called with the number of the request, to change things half-way.
+    """
+
+    cut_after: int | None = None
+    cuts: int = 10**9
+    reset: bool = False
+    lifetime: float = 3600.0
+    ranges: bool | str = True
+    chunked: bool = False
+    close_delimited: bool = False
+    etag: bool = True
+    length_lie: int = 0
+    total_lie: int = 0
+    answers: list[int] = field(default_factory=list)
+    retry_after: str | None = None
+    stall_after: int | None = None
+    stalls: int = 1
+    pause: float = 0.0
+    block: int = 1 << 20
+    redirect: Callable[[str], str] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    status_of_expired: int = 403
+    on_request: Callable[[int], None] | None = None
+
+
+class Store:
+    """
+    The running store.
+
+    :param content: the file.
+    :param faults: what goes wrong.
+    """
+
+    def __init__(self, content: bytes, faults: Faults) -> None:
+        self.content = content
+        self.faults = faults
+        self.requests: list[dict[str, str]] = []
+        self.renewals = 0
+        self.bytes_sent = 0
+        self.port = 0
+        self._born: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def renew(self) -> str:
+        """Make a fresh signed address, as the API does."""
+        with self._lock:
+            self.renewals += 1
+            signature = hashlib.sha256(f"signature {self.renewals}".encode()).hexdigest()
+            self._born[signature] = time.monotonic()
+        return f"http://127.0.0.1:{self.port}/bucket/export-secretpath.zip?{SECRET}={signature}"
+
+    def valid(self, path: str) -> bool:
+        signature = parse_qs(urlsplit(path).query).get(SECRET, [""])[0]
+        born = self._born.get(signature)
+        return born is not None and time.monotonic() - born < self.faults.lifetime
+
+    def count(self, request: BaseHTTPRequestHandler) -> int:
+        with self._lock:
+            self.requests.append(dict(request.headers.items()))
+            return len(self.requests)
+
+    def take(self, name: str) -> bool:
+        """Use up one of the faults that come a number of times."""
+        with self._lock:
+            left = getattr(self.faults, name)
+            if left > 0:
+                setattr(self.faults, name, left - 1)
+            return left > 0
+
+
+def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 60
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def setup(self) -> None:
+            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            super().setup()
+
+        def do_GET(self) -> None:
+            faults = store.faults
+            number = store.count(self)
+            if faults.on_request is not None:
+                faults.on_request(number)
+            if faults.redirect is not None and "redirected" not in self.path:
+                self._short(307, {"Location": faults.redirect(self.path)})
+                return
+            if faults.answers and (status := faults.answers.pop(0)):
+                self._short(status, {"Retry-After": faults.retry_after} if faults.retry_after else {})
+                return
+            if not store.valid(self.path):
+                self._short(faults.status_of_expired, {})
+                return
+            content = store.content
+            etag = f'"{hashlib.md5(content).hexdigest()}"'
+            headers = {"ETag": etag} if faults.etag else {}
+            headers |= faults.headers
+            wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+            condition = self.headers.get("If-Range")
+            if faults.ranges == "once":
+                faults.ranges = False
+            elif not faults.ranges:
+                wanted = None
+            if wanted and (condition is None or condition == etag):
+                start = int(wanted[1])
+                stop = min(int(wanted[2]) + 1 if wanted[2] else len(content), len(content))
+                total = len(content) + faults.total_lie
+                if start >= len(content):
+                    self._short(416, {"Content-Range": f"bytes */{total}"} | headers)
+                    return
+                self.send_response(206)
+                headers["Content-Range"] = f"bytes {start}-{stop - 1}/{total}"
+            else:
+                start, stop = 0, len(content)
+                self.send_response(200)
+            chunked = faults.chunked and not wanted
+            if chunked:
+                headers["Transfer-Encoding"] = "chunked"
+            elif faults.close_delimited:
+                self.close_connection = True
+                headers["Connection"] = "close"
+            else:
+                headers["Content-Length"] = str(max(0, stop - start + faults.length_lie))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self._body(memoryview(content)[start:stop], chunked)
+
+        def _short(self, status: int, headers: dict[str, str]) -> None:
+            self.send_response(status)
+            body = f"<Error>{self.path}</Error>".encode()
+            for name, value in ({"Content-Length": str(len(body))} | headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _body(self, body: memoryview, chunked: bool) -> None:
+            faults, at = store.faults, 0
+            cut = faults.cut_after if faults.cut_after is not None and store.take("cuts") else None
+            stall = faults.stall_after if faults.stall_after is not None and store.take("stalls") else None
+            while at < len(body):
+                stop = min(at + faults.block, *(n for n in (cut, stall, len(body)) if n is not None), len(body))
+                block = body[at:stop]
+                if block:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
+                store.bytes_sent += len(block)
+                at = stop
+                if cut is not None and at >= cut and at < len(body):
+                    self._cut()
+                    return
+                if stall is not None and at >= stall:
+                    self.close_connection = True
+                    with suppress(OSError):
+                        self.request.settimeout(30)
+                        self.request.recv(1)
+                    return
+                if faults.pause:
+                    time.sleep(faults.pause)
+            if chunked:
+                self.wfile.write(b"0\r\n\r\n")
+            if faults.length_lie:
+                self.close_connection = True
+
+        def _cut(self) -> None:
+            self.close_connection = True
+            if store.faults.reset:
+                self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.request.close()
+            else:
+                with suppress(OSError):
+                    self.request.shutdown(socket.SHUT_RDWR)
+
+        def handle(self) -> None:
+            with suppress(OSError, ValueError):
+                super().handle()
+
+        def finish(self) -> None:
+            with suppress(OSError, ValueError):
+                super().finish()
+
+    return Handler
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(content: bytes, faults: Faults | None = None) -> Iterator[Store]:
+    """Serve a file for the length of a ``with`` block."""
+    store = Store(content, faults or Faults())
+    server = _Server(("127.0.0.1", 0), _handler(store))
+    store.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield store
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
