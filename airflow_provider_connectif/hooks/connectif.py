@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 class ConnectifHook(BaseHook):
     """Talks to the Connectif Exports API.
 
-    The connection holds the whole ``keyId:keySecret`` string in Password (or the id in Login and the secret in Password),
-    and a base URL in Host, empty for the real API. Extras: ``request_timeout`` (seconds), ``app_url`` and ``store_id``.
+    The connection holds the whole ``keyId:keySecret`` string in Password (or the id in Login and the secret in
+    Password), and a base URL in Host, empty for the real API. Extras: ``request_timeout`` (seconds), ``app_url`` and
+    ``store_id`` (both for links).
 
     :param connectif_conn_id: the id of the Airflow connection.
     """
@@ -87,8 +88,8 @@ class ConnectifHook(BaseHook):
     ) -> Iterator[Export]:
         """Walk the exports of the account, whoever made them: lazily, over every page, each once.
 
-        The API documents neither filters nor an order of this list: the filters are applied here, and the order is the
-        API's own.
+        The API documents neither filters nor an order of this list: the filters are applied here, and the order
+        is the API's own.
 
         :param export_type: only this type, such as ``activities``.
         :param status: only this status, such as ``finished``.
@@ -156,9 +157,7 @@ class ConnectifHook(BaseHook):
         return True, f"Connectif at {client.base_url} accepts the API key, and it may read exports."
 
 
-def _client_of(
-    connection: Connection, extra: Mapping[str, Any], patience: Patience | None
-) -> ConnectifClient:
+def _client_of(connection: Connection, extra: Mapping[str, Any], patience: Patience | None) -> ConnectifClient:
     from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
 
     return ConnectifClient(

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a finished export to a folder of the user's store: where the API, the file and Airflow meet."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_connectif.api.addresses import fresh_address
+from airflow_provider_connectif.files.progress import Progress, size
+from airflow_provider_connectif.tasks.storage import fields_of, name_folder, open_folder
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.models import Export
+
+
+def store(
+    context: Context,
+    client: ConnectifClient,
+    export: Export,
+    *,
+    destination: str,
+    storage_conn_id: str | None,
+    file_format: str,
+    if_exists: str,
+    max_uncompressed_bytes: int | None,
+    log: Any,
+) -> dict[str, Any]:
+    """Bring a finished export's files into the destination.
+
+    :param context: the task's context.
+    :param client: the API, for fresh addresses.
+    :param export: the export; its own address is used first.
+    :param destination: rendered; it may name fields of the export.
+    :param storage_conn_id: the id of the store's Airflow connection.
+    :param file_format: ``csv``, ``csv.gz`` or ``archive``.
+    :param if_exists: ``replace``, ``skip`` or ``error``.
+    :param max_uncompressed_bytes: the most that the files may take.
+    :param log: the task's log.
+    :return: what the task returns.
+    :raises InvalidArgument: where the destination does not fit this export.
+    :raises FileError: by kind.
+    """
+    from airflow_provider_connectif.files.archive import Archive, open_archive
+    from airflow_provider_connectif.files.deliver import deliver
+    from airflow_provider_connectif.files.remote import RemoteFile
+
+    uri = name_folder(destination, export, context)
+    addresses = [export.file_url] if export.file_url else []
+    began: list[str] = []
+
+    def renew() -> str:
+        return addresses.pop() if addresses else fresh_address(client, export.id)
+
+    def open_export() -> Archive:
+        began.append(export.id)
+        return open_archive(
+            RemoteFile(renew),
+            file_format=file_format,  # type: ignore[arg-type]
+            file_name=str(fields_of(export)["file_name"] or f"export-{export.id}"),
+            max_uncompressed_bytes=max_uncompressed_bytes,
+        )
+
+    task_instance = context["ti"]
+    result = deliver(
+        open_export,
+        open_folder(uri, storage_conn_id),
+        uri=uri,
+        export=export.describe(),
+        file_format=file_format,
+        if_exists=if_exists,  # type: ignore[arg-type]
+        writer={
+            "dag_id": task_instance.dag_id,
+            "run_id": task_instance.run_id,
+            "task_id": task_instance.task_id,
+            "map_index": task_instance.map_index if task_instance.map_index is not None else -1,
+        },
+        on_progress=Progress(lambda line: log.info("%s", line)),
+    )
+    total = sum(file["bytes"] for file in result["files"])
+    what = f"{len(result['files'])} file(s), {size(total)}, in {uri}"
+    if began:
+        log.info("Stored export %s: %s.", export.id, what)
+    else:
+        log.info("Export %s is stored already, nothing was downloaded: %s.", result["export_id"], what)
+    return result

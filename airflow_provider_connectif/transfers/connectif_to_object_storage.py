@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator that brings an export's files into object storage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, BaseOperator, conf
+
+from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument
+from airflow_provider_connectif.api.export_request import ExportRequest, check_request
+from airflow_provider_connectif.api.watch import Watch
+from airflow_provider_connectif.tasks.arguments import (
+    CREATING_ARGUMENTS,
+    check,
+    creating_arguments,
+    exactly_one,
+    is_unknown,
+)
+from airflow_provider_connectif.tasks.storage import check_folder
+from airflow_provider_connectif.tasks.waiting import (
+    default_deferrable,
+    looking_patience,
+    result_of,
+    timed_out,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.models import Export
+
+FILE_FORMATS = ("csv", "csv.gz", "archive")
+IF_EXISTS = ("replace", "skip", "error")
+
+
+class ConnectifExportToObjectStorageOperator(BaseOperator):
+    """Brings an export's files into a folder of any store that Airflow's ``ObjectStoragePath`` knows.
+
+    Give ``export_id``; or else the arguments that an export is created with, and the whole job is this one task: it
+    creates the export (once, whatever dies), waits for it and stores its files. An object appears when it is whole and
+    checked, and ``_connectif_manifest.json`` when all are there. A task that runs again finds the manifest and
+    downloads nothing twice. Every argument that takes a string is templated.
+
+    :param destination: the URI of a folder. It may name fields of the export in single braces, such as
+        ``{export_id}``, ``{report_id}``, ``{file_name}`` or ``{from_date:%Y-%m}``, dates in the DAG's time zone.
+    :param storage_conn_id: the id of the store's Airflow connection.
+    :param file_format: ``csv``; ``csv.gz``; or ``archive``, the vendor's ZIP byte for byte.
+    :param export_id: the export to store. It is waited for, should it not be finished.
+    :param export_type: as for
+        :class:`~airflow_provider_connectif.operators.connectif.ConnectifCreateExportOperator`, like the next eight.
+    :param segment_id: only contacts in this segment.
+    :param from_date: beginning.
+    :param to_date: end.
+    :param activity_types: such as ``["purchase"]``.
+    :param report_id: the Data Explorer report.
+    :param delimiter: ``,`` or ``;``.
+    :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL``.
+    :param version: of the columns, such as ``v5``.
+    :param if_exists: what to do where the folder holds another export: ``replace`` it; ``skip``, leave it and return
+        its manifest's result; ``error``, fail.
+    :param deferrable: wait in the triggerer, without a worker slot; None for Airflow's
+        ``[operators] default_deferrable``.
+    :param poke_interval: seconds between two looks, or a timedelta.
+    :param timeout: seconds to wait, or a timedelta, from the first try's start of waiting; None for Airflow's
+        ``[sensors] default_timeout``.
+    :param max_uncompressed_bytes: fail where the files would take more than this; None for no bound.
+    :param connectif_conn_id: the id of the Airflow connection.
+    :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes`` and ``sha256``), ``manifest``.
+    """
+
+    template_fields: Sequence[str] = (
+        "destination",
+        "storage_conn_id",
+        "file_format",
+        "export_id",
+        *CREATING_ARGUMENTS,
+        "if_exists",
+        "connectif_conn_id",
+    )
+    ui_color = "#e4f0fb"
+
+    def __init__(
+        self,
+        *,
+        destination: str,
+        storage_conn_id: str | None = None,
+        file_format: str = "csv",
+        export_id: str | None = None,
+        export_type: str | None = None,
+        segment_id: str | None = None,
+        from_date: str | date | None = None,
+        to_date: str | date | None = None,
+        activity_types: Sequence[str] | None = None,
+        report_id: str | None = None,
+        delimiter: str = ",",
+        date_format: str = "ISO",
+        version: str | None = None,
+        if_exists: str = "replace",
+        deferrable: bool | None = None,
+        poke_interval: float | timedelta = 60.0,
+        timeout: float | timedelta | None = None,
+        max_uncompressed_bytes: int | None = None,
+        connectif_conn_id: str = "connectif_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.storage_conn_id = storage_conn_id
+        self.file_format = file_format
+        self.export_id = export_id
+        self.export_type = export_type
+        self.segment_id = segment_id
+        self.from_date = from_date
+        self.to_date = to_date
+        self.activity_types = activity_types
+        self.report_id = report_id
+        self.delimiter = delimiter
+        self.date_format = date_format
+        self.version = version
+        self.if_exists = if_exists
+        self.deferrable = default_deferrable(deferrable)
+        self.poke_interval = check(_seconds, "poke_interval", poke_interval)
+        if timeout is None:
+            timeout = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600)
+        self.timeout = check(_seconds, "timeout", timeout)
+        self.max_uncompressed_bytes = max_uncompressed_bytes
+        self.connectif_conn_id = connectif_conn_id
+        check(self._check_arguments, is_unknown)
+
+    def execute(self, context: Context) -> dict[str, Any] | None:
+        """Create where there is something to create, wait where there is something to wait for, and store."""
+        from airflow_provider_connectif.hooks.connectif import ConnectifHook
+        from airflow_provider_connectif.tasks.errors import airflow_errors
+
+        with airflow_errors(), ConnectifHook(self.connectif_conn_id).get_conn() as client:
+            self._check_arguments(lambda value: False)
+            export_id = self._export_to_store(context, client)
+            export = client.get_export(export_id)
+            if not export.finished:
+                export = self._wait(context, client, export)
+            return self._store(context, client, export)
+
+    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Go on after the triggerer has waited."""
+        from airflow_provider_connectif.hooks.connectif import ConnectifHook
+        from airflow_provider_connectif.tasks.errors import airflow_errors
+
+        with airflow_errors(), ConnectifHook(self.connectif_conn_id).get_conn() as client:
+            try:
+                export_id = result_of(event, self.timeout)[0]
+            except AirflowSensorTimeout:
+                # An export that finished just before the end is a success, as where the task itself waits.
+                export_id = self._export_to_store(context, client)
+                if not client.get_export(export_id).finished:
+                    raise
+            except AirflowException:
+                if event and event.get("kind") == ExportFailed.__name__ and self.export_id is None:
+                    self._forget_failed(context, str(event["message"]))
+                raise
+            return self._store(context, client, client.get_export(export_id))
+
+    def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
+        """Give the id of the export: the author's, or that of the one that this task has created, or now creates."""
+        from airflow_provider_connectif.api.creation import create_once
+        from airflow_provider_connectif.tasks.record import generation_of, record_of
+
+        if self.export_id is not None:
+            return self.export_id
+        request = ExportRequest.of(**creating_arguments(self))
+        return create_once(client, request, record_of(context), generation=generation_of(context))
+
+    def _wait(self, context: Context, client: ConnectifClient, export: Export) -> Export:
+        from airflow_provider_connectif.tasks.record import deadline_of
+
+        deadline = deadline_of(context, self.timeout)
+        watch = Watch([export.id], log=self.log, begun=True)
+        if export.failed:
+            self._fail(context, ExportFailed(export.id, export.status))
+        if self.deferrable:
+            from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
+
+            self.log.info("Export %s: %s. Waiting for it in the triggerer.", export.id, export.describe_progress())
+            # Without defer(timeout=…): that fails the task without asking this class.
+            self.defer(
+                trigger=ConnectifExportTrigger(
+                    self.connectif_conn_id,
+                    export_ids=[export.id],
+                    poke_interval=self.poke_interval,
+                    deadline=deadline,
+                ),
+                method_name="execute_complete",
+            )
+        return self._wait_here(context, watch, deadline)
+
+    def _wait_here(self, context: Context, watch: Watch, deadline: float) -> Export:
+        from airflow_provider_connectif.hooks.connectif import ConnectifHook
+
+        with ConnectifHook(self.connectif_conn_id).open_client(patience=looking_patience()) as client:
+            while True:
+                try:
+                    if watch.look(client):
+                        return client.get_export(watch.result[0])
+                except ExportFailed as problem:
+                    self._fail(context, problem)
+                left = deadline - time.time()
+                if left <= 0:
+                    raise timed_out(watch.describe(), self.timeout)
+                time.sleep(min(self.poke_interval, left))
+
+    def _fail(self, context: Context, problem: ExportFailed) -> None:
+        if self.export_id is None:
+            self._forget_failed(context, str(problem))
+        raise problem
+
+    def _forget_failed(self, context: Context, message: str) -> None:
+        """An export of this task's own has failed: the next try, if the author allows one, asks for a new one."""
+        from airflow_provider_connectif.tasks.record import record_of
+
+        record_of(context).drop()
+        raise AirflowException(message) from None
+
+    def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
+        from airflow_provider_connectif.tasks.record import generation_of, record_of
+        from airflow_provider_connectif.tasks.storing import store
+
+        result = store(
+            context,
+            client,
+            export,
+            destination=self.destination,
+            storage_conn_id=self.storage_conn_id,
+            file_format=self.file_format,
+            if_exists=self.if_exists,
+            max_uncompressed_bytes=self.max_uncompressed_bytes,
+            log=self.log,
+        )
+        if self.export_id is None:
+            from airflow_provider_connectif.api.creation import mark_done
+
+            mark_done(record_of(context), generation_of(context))
+        return result
+
+    def _check_arguments(self, unknown: Any) -> None:
+        check_folder(self.destination)
+        exactly_one({"export_id": self.export_id, "export_type": self.export_type})
+        _one_of("file_format", self.file_format, FILE_FORMATS, unknown)
+        _one_of("if_exists", self.if_exists, IF_EXISTS, unknown)
+        bound = self.max_uncompressed_bytes
+        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound <= 0):
+            raise InvalidArgument("max_uncompressed_bytes", f"{bound!r} is no number of bytes; write one, or None.")
+        if self.export_id is None:
+            check_request(creating_arguments(self), is_unknown=unknown)
+            return
+        given = {**creating_arguments(self), "delimiter": None, "date_format": None}
+        for name, value in given.items():
+            if value is not None:
+                raise InvalidArgument(name, "belongs to creating an export, and export_id names one that exists.")
+
+
+def _seconds(name: str, value: float | timedelta) -> float:
+    seconds = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+        raise InvalidArgument(name, f"{value!r} is no number of seconds, nor a timedelta; none may be negative.")
+    return float(seconds)
+
+
+def _one_of(name: str, value: object, allowed: tuple[str, ...], unknown: Any) -> None:
+    if not unknown(value) and value not in allowed:
+        raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
