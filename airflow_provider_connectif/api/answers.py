@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API's HTTP answers mean: the decoded body of a good one, a typed error in plain words for any other."""
+"""What the API's HTTP answers mean: a good one's decoded body, or a typed error in plain words."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from requests import Response
 
 _MOST_WORDS = 300
+
+_SIGNED = re.compile(r"(https?://[^\s?]*)\?\S*")
 
 
 def decode(response: Response) -> Any:
@@ -51,27 +54,27 @@ def error_of(response: Response, *, what: str, scope: str, asked_wait: float | N
     detail = _detail(response)
     if status == 401:
         return AuthenticationFailed(
-            "Connectif refused the API key (401): it is missing, wrong or revoked. Put the whole keyId:keySecret string "
-            "into the connection's Password.",
+            "Connectif refused the API key (401): it is missing, wrong or revoked. Put the whole "
+            "keyId:keySecret string into the connection's Password.",
             status=status,
         )
     if status == 403:
         return PermissionDenied(
-            f"The API key may not access {what} (403): it needs the exports {scope} scope, and the account must not "
-            f"be blocked.{detail}",
+            f"The API key may not access {what} (403): it needs the exports {scope} scope, and the account "
+            f"must not be blocked.{detail}",
             status=status,
         )
     if status == 404:
         return NotFound(
-            f"Connectif knows no {what} (404): it was deleted, or belongs to another store.{detail}",
+            f"Connectif does not know {what} (404): it was deleted, it belongs to another store, or the "
+            f"connection's Host is wrong.{detail}",
             status=status,
         )
     if status == 429:
         return RateLimited(f"The API's rate limit is reached (429).{detail}", retry_after=asked_wait)
-    if status >= 500:
-        return ServerError(
-            f"The API failed on its own side ({status}).{detail}", status=status, retry_after=asked_wait
-        )
+    # 408 comes from a server or proxy that gave up waiting: it says nothing about the request itself.
+    if status >= 500 or status == 408:
+        return ServerError(f"The API failed on its own side ({status}).{detail}", status=status, retry_after=asked_wait)
     if status >= 400:
         return RequestRejected(f"The API does not accept the request ({status}).{detail}", status=status)
     return UnexpectedAnswer(
@@ -97,7 +100,16 @@ def _detail(response: Response) -> str:
             if isinstance(problem, Mapping):
                 place = problem.get("path") or problem.get("name") or "?"
                 words.append(f"{place}: {problem.get('reason', 'not valid')}")
-    text = "; ".join(words)
+    text = _without_secrets(" ".join("; ".join(words).split()), response)
     if not text:
         return ""
     return " It says: " + (text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + "…")
+
+
+def _without_secrets(text: str, response: Response) -> str:
+    """Take out what an answer may quote: the key that was sent, and what signs a file's address."""
+    authorization = response.request.headers.get("Authorization", "") if response.request else ""
+    secret = str(authorization).partition(":")[2]
+    if secret:
+        text = text.replace(secret, "***")
+    return _SIGNED.sub(r"\1?***", text)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The client of the Exports API: authentication, retries, rate limits, paging.
 
-It promises that the key goes to the API's own host alone, that what may pass is tried again within a bound, and that a
-creation is never sent twice by itself. Lists and reads are lazy about nothing but pages.
+It promises that the key goes to the API's own host alone, that what may pass is tried again within a bound,
+and that a creation is never sent twice by itself.
 """
 
 from __future__ import annotations
@@ -14,14 +14,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_connectif.api.answers import decode, error_of
-from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, KeyForOneHost
+from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, KeyForOneHost, is_loopback
 from airflow_provider_connectif.api.errors import (
     ApiError,
     ConnectionProblem,
     CreationUnknown,
+    InvalidArgument,
     RateLimited,
     ServerError,
     Unavailable,
@@ -61,7 +62,8 @@ class Patience:
 class ConnectifClient:
     """Calls the Exports API.
 
-    One instance serves one thread at a time. It keeps its connections open: :meth:`close` it, or use it in ``with``.
+    One instance serves one thread at a time. It keeps its connections open: :meth:`close` it, or use it in
+    ``with``.
 
     :param key: ``keyId:keySecret``, as :func:`~airflow_provider_connectif.api.credentials.tidy_key` gives it.
     :param base_url: as :func:`~airflow_provider_connectif.api.credentials.tidy_base_url` gives it.
@@ -89,7 +91,10 @@ class ConnectifClient:
     ) -> None:
         self.base_url = base_url
         self._auth = KeyForOneHost(key, base_url)
-        self._timeout = timeout
+        self.timeout = timeout
+        # A proxy cannot reach this machine's own addresses, and would see a key that travels unencrypted.
+        host = urlsplit(base_url).hostname or ""
+        self._proxies = {"no_proxy": host} if is_loopback(host) else {}
         self._patience = patience or Patience()
         self._user_agent = user_agent
         self._session = session
@@ -136,9 +141,7 @@ class ConnectifClient:
                 continue
             if origin is not None and (export.origin or "").casefold() != origin.casefold():
                 continue
-            if created_after is not None and (
-                export.created_at is None or export.created_at <= created_after
-            ):
+            if created_after is not None and (export.created_at is None or export.created_at <= created_after):
                 continue
             yield export
 
@@ -157,33 +160,36 @@ class ConnectifClient:
             visited.update((here, address))
             body = decode(response)
             if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
-                raise UnexpectedAnswer(
-                    "The API's list of exports has no results. Check the connection's Host."
-                )
+                raise UnexpectedAnswer("The API's list of exports has no results. Check the connection's Host.")
             yield [Export.from_json(item) for item in body["results"]]
             links = body.get("links")
             link = links.get("next") if isinstance(links, Mapping) else None
             if not link:
                 return
-            address, params = self._auth.follow(str(link), current=here), None
+            if not isinstance(link, str):
+                raise UnexpectedAnswer("The API's list of exports has a link that is no text.")
+            address, params = self._auth.follow(link, current=here), None
             if address in visited:
-                log.warning(
-                    "The API's list of exports leads back to a page that was read: it is taken as ended."
-                )
+                log.warning("The API's list of exports leads back to a page that was read: it is taken as ended.")
                 return
 
     def get_export(self, export_id: str) -> Export:
         """Read one export; its ``file_url``, where there is one, is fresh.
 
         :param export_id: the export's id.
+        :raises InvalidArgument: where it is empty, or would lead to another address.
         :raises NotFound: where there is no such export.
         :raises ApiError: by kind.
         """
+        if not export_id.strip(". "):
+            raise InvalidArgument("export_id", f"{export_id!r} is no export's identifier.")
         address = f"{self.base_url}/exports/{quote(export_id, safe='')}"
         return Export.from_json(decode(self._get(address, what=f"export {export_id}")))
 
     def send_creation(self, request: ExportRequest) -> Export:
-        """Send a creation **once**. Use :func:`~airflow_provider_connectif.api.creation.create_once` to be safe.
+        """Send a creation **once**.
+
+        :func:`~airflow_provider_connectif.api.creation.create_once` is the safe way to create.
 
         :param request: what to create.
         :raises Refused: where the API surely created nothing and never will.
@@ -191,7 +197,7 @@ class ConnectifClient:
         :raises ConnectionProblem: with ``sent=False``, where nothing was sent.
         :raises CreationUnknown: where an export may or may not have been created.
         """
-        self._keep_pace()
+        self.keep_pace()
         try:
             response = self._send("POST", f"{self.base_url}{request.path}", json=request.body())
             if response.status_code // 100 != 2:
@@ -204,9 +210,7 @@ class ConnectifClient:
         except ServerError as problem:
             raise CreationUnknown(f"A new export was asked for. {problem}") from None
         except UnexpectedAnswer as problem:
-            raise CreationUnknown(
-                f"A new export was asked for, and the answer cannot be read. {problem}"
-            ) from None
+            raise CreationUnknown(f"A new export was asked for, and the answer cannot be read. {problem}") from None
 
     def server_now(self) -> datetime:
         """The moment by the API's clock, as its last answer told it, to a second."""
@@ -233,7 +237,7 @@ class ConnectifClient:
         deadline = self._clock() + self._patience.seconds
 
         def attempt() -> Response:
-            self._keep_pace()
+            self.keep_pace()
             response = self._send("GET", address, params=params)
             if response.status_code // 100 != 2:
                 raise self._error_of(response, what=what, scope="read")
@@ -242,9 +246,7 @@ class ConnectifClient:
         def is_out_of_patience(state: RetryCallState) -> bool:
             if self._clock() + state.upcoming_sleep > deadline:
                 return True
-            return not isinstance(_problem(state), RateLimited) and (
-                state.attempt_number >= self._patience.attempts
-            )
+            return not isinstance(_problem(state), RateLimited) and (state.attempt_number >= self._patience.attempts)
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
@@ -268,7 +270,8 @@ class ConnectifClient:
                 method,
                 address,
                 auth=self._auth,
-                timeout=self._timeout,
+                timeout=self.timeout,
+                proxies=dict(self._proxies),
                 # A redirect would take the key along; the API documents none.
                 allow_redirects=False,
                 **arguments,
@@ -277,7 +280,7 @@ class ConnectifClient:
         except requests.ConnectTimeout:
             raise ConnectionProblem(f"Could not connect to {self.base_url} in time.", sent=False) from None
         except requests.Timeout:
-            raise ConnectionProblem(f"No answer from {self.base_url} within {self._timeout:g} s.") from None
+            raise ConnectionProblem(f"No answer from {self.base_url} within {self.timeout:g} s.") from None
         except requests.ConnectionError as problem:
             raise ConnectionProblem(
                 f"No connection to {self.base_url}: {_short(problem)}.", sent=not _never_left(problem)
@@ -291,7 +294,11 @@ class ConnectifClient:
         asked = asked_wait(response.headers, now=self._clock(), limited=response.status_code == 429)
         return error_of(response, what=what, scope=scope, asked_wait=asked)
 
-    def _keep_pace(self) -> None:
+    def keep_pace(self) -> None:
+        """Wait until the API's rate limit allows the next request; every request does this by itself.
+
+        :raises RateLimited: where that takes longer than the patience.
+        """
         delay = self._pace.delay()
         if delay > self._patience.seconds:
             raise RateLimited(
@@ -343,8 +350,8 @@ def _short(problem: BaseException) -> str:
 
 def _never_left(problem: BaseException) -> bool:
     """Tell whether no connection was made at all, so that nothing can have been received."""
-    from urllib3.exceptions import NameResolutionError, NewConnectionError
+    from urllib3.exceptions import NewConnectionError
 
     inner = problem.args[0] if problem.args else None
     reason = getattr(inner, "reason", inner)
-    return isinstance(reason, (NewConnectionError, NameResolutionError))
+    return isinstance(reason, NewConnectionError)

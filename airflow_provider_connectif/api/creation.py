@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One export for one piece of work, whatever dies on the way.
 
-The intent (what is asked, and since when) is written to a record *before* the creation is sent, the export's id after it::
+The intent (what is asked, and since when) is written to a record *before* the creation is sent, the export's
+id after it::
 
     nothing ──write──> intent ──POST──> created (id) ──work ends──> done (id)
                          │  ▲
@@ -9,11 +10,15 @@ The intent (what is asked, and since when) is written to a record *before* the c
              since the recorded moment. Found: it is adopted. Not found, and the time of grace has passed:
              the creation is sent (again).
 
-Adopting is safe, for the same question asked after the same moment has the same answer. A creation whose fate is not known
-is never sent again before it has been looked up over the time of grace: a slow server may create it after we gave up.
+Adopting is safe, for the same question asked after the same moment has the same answer. A creation whose fate
+is not known is never sent again before it has been looked up over the time of grace: a slow server may create it
+after we gave up.
 
-``done`` is kept, with the number that clearing a task raises and a retry does not (Airflow's ``max_tries``): so a
-retry whose success was never reported finds its export, and a cleared success asks anew.
+Two processes of one piece of work can be alive at once. The record names its owner, the one that came last; the
+other one, when it finds that, sends nothing and takes what the owner creates.
+
+``done`` is kept, with the number that clearing a task raises and a retry does not (Airflow's ``max_tries``): so
+a retry whose success was never reported finds its export, and a cleared success asks anew.
 """
 
 from __future__ import annotations
@@ -82,9 +87,10 @@ class MemoryRecord:
 class Grace:
     """How an export is looked for whose creation got no answer.
 
-    :param seconds: after the creation was sent, for a slow server to create it.
+    :param seconds: after the sender gave up on an answer, for a slow server to create it.
     :param pause: seconds between two looks.
-    :param clocks: seconds that the API's own clocks may differ by: ``Date`` of one machine, ``createdAt`` of another.
+    :param clocks: seconds that the API's own clocks may differ by: ``Date`` of one machine, ``createdAt`` of
+        another.
     :param sends: how often one try sends the creation at the most.
     """
 
@@ -149,7 +155,8 @@ class _Creation:
         self._owner = secrets.token_hex(8)
 
     def run(self, request: ExportRequest, generation: int) -> str:
-        state = self._record.read()
+        known = self._record.read()
+        state = known
         if state is not None and state.get("state") == DONE and int(state.get("generation", 0)) < generation:
             log.info("This task has succeeded before and was cleared: a new export is asked for.")
             state = None
@@ -159,31 +166,41 @@ class _Creation:
         if state is not None and state.get("state") == INTENT:
             log.info("An earlier try may have created an export and died: looking for it.")
             # From here on it is ours: the earlier process, should it still be alive, sees that and sends nothing.
-            state = {**state, "owner": self._owner}
+            state = known = {**state, "owner": self._owner}
             self._record.write(state)
-            found = self._look_over_grace(state)
+            found = self._look_over_grace(state, self._given_up(state))
             if found is not None:
                 return self._adopt(found, state)
             if int(state.get("generation", 0)) < generation:
-                log.info(
-                    "No export was created, and this task was cleared since: its present arguments are asked for."
-                )
+                log.info("No export was created, and the task was cleared since: its present arguments count.")
                 state = None
         if state is None:
-            state = self._intend(request, generation)
+            state = self._intend(request, generation, known)
+            if state is None:
+                log.info("Another process of this task has begun at the same time.")
+                return self.run(request, generation)
         return self._send(state)
 
-    def _intend(self, request: ExportRequest, generation: int) -> dict[str, Any]:
-        """Write the intent. Its moment is the API's own, and what is like it already is noted, not to be adopted."""
+    def _intend(self, request: ExportRequest, generation: int, known: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Write the intent, unless the record is no longer as known.
+
+        Its moment is the API's own. What is like it already is noted, not to be adopted: the first page shows
+        it, should the list begin with the newest; older ones are told by their moment anyway.
+        """
         page = next(self._client.list_pages(), [])
+        others = [export.id for export in page if request.asks_for(export)]
+        if known is not None and known.get("export_id"):
+            others.append(known["export_id"])
         state = {
             "state": INTENT,
             "owner": self._owner,
             "generation": generation,
             "request": request.body(),
             "since": self._client.server_now().isoformat(),
-            "others": [export.id for export in page if request.asks_for(export)],
+            "others": others,
         }
+        if self._record.read() != known:
+            return None
         self._record.write(state)
         return state
 
@@ -195,15 +212,8 @@ class _Creation:
         attempt = 0
         while True:
             attempt += 1
-            if not self._is_still_ours():
-                log.warning(
-                    "Another process has taken this task over: looking for the export that it creates."
-                )
-                return self._look_for_theirs(state)
-            state = {**state, "sent": self._client.server_now().isoformat()}
-            self._record.write(state)
             try:
-                export = self._client.send_creation(request)
+                export = self._send_if_ours(state, request)
             except (RateLimited, ConnectionProblem) as problem:
                 # Surely nothing was created: it may be sent again.
                 wait = self._client.wait_before_retry(problem, attempt)
@@ -220,7 +230,7 @@ class _Creation:
                 perhaps_created = True
                 sends += 1
                 log.warning("%s Looking whether the export was created all the same.", problem)
-                found = self._look_over_grace(state)
+                found = self._look_over_grace(state, self._client.server_now())
                 if found is not None:
                     return self._adopt(found, state)
                 if sends >= self._grace.sends:
@@ -229,23 +239,36 @@ class _Creation:
                     ) from None
                 log.warning("No such export appeared: asking for it again.")
             else:
+                if export is None:
+                    return self._look_for_theirs(state)
                 log.info("Created export %s (%s).", export.id, request.export_type)
                 self._record.write({**state, "state": CREATED, "export_id": export.id})
                 return export.id
+
+    def _send_if_ours(self, state: dict[str, Any], request: ExportRequest) -> Export | None:
+        """Send the creation; None, and nothing sent, where another process has taken the work over."""
+        # Waiting comes first, so that the noted moment is the moment of sending, and owning it is fresh.
+        self._client.keep_pace()
+        if not self._is_still_ours():
+            return None
+        self._record.write({**state, "sent": self._client.server_now().isoformat()})
+        # Again, since the writing itself may have been slow.
+        if not self._is_still_ours():
+            return None
+        return self._client.send_creation(request)
 
     def _is_still_ours(self) -> bool:
         state = self._record.read()
         return state is not None and state.get("owner") == self._owner and not state.get("export_id")
 
     def _look_for_theirs(self, state: Mapping[str, Any]) -> str:
+        log.warning("Another process has taken this task over: looking for the export that it creates.")
+        found = self._look_over_grace(state, self._client.server_now())
         now = self._record.read()
         if now is not None and now.get("export_id"):
             return str(now["export_id"])
-        found = self._look_over_grace({**state, "sent": self._client.server_now().isoformat()})
         if found is None:
-            raise CreationUnknown(
-                "Another process of this task has taken it over, and has created no export so far."
-            )
+            raise CreationUnknown("Another process of this task has taken it over, and has created no export so far.")
         return found.id
 
     def _adopt(self, export: Export, state: Mapping[str, Any]) -> str:
@@ -257,9 +280,13 @@ class _Creation:
         self._record.write({**state, "state": CREATED, "export_id": export.id})
         return export.id
 
-    def _look_over_grace(self, state: Mapping[str, Any]) -> Export | None:
-        """Look until the time of grace after the last sending has passed by the API's clock; at least once."""
+    def _given_up(self, state: Mapping[str, Any]) -> datetime | None:
+        """When an earlier process gave up on its answer, at the latest; None where it had sent nothing."""
         sent = read_moment(state.get("sent"))
+        return None if sent is None else sent + timedelta(seconds=self._client.timeout)
+
+    def _look_over_grace(self, state: Mapping[str, Any], given_up: datetime | None) -> Export | None:
+        """Look until the time of grace has passed by the API's clock; at least once."""
         give_up = self._clock() + self._patience
         attempt = 0
         while True:
@@ -273,23 +300,32 @@ class _Creation:
                 continue
             if found is not None:
                 return found
-            # Without a moment of sending, nothing was sent: one look is enough.
-            if sent is None or self._client.server_now() > sent + timedelta(seconds=self._grace.seconds):
+            if given_up is None or self._client.server_now() > given_up + timedelta(seconds=self._grace.seconds):
                 return None
             self._sleep(self._grace.pause)
 
     def _look(self, state: Mapping[str, Any]) -> Export | None:
         request = ExportRequest.from_body(state["request"])
-        since = self._moment(state["since"]) - timedelta(seconds=self._grace.clocks)
+        since = self._moment(state["since"])
+        earliest = since - timedelta(seconds=self._grace.clocks)
         others = set(state.get("others", ()))
         fitting = [
             export
-            for export in self._client.list_exports(export_type=request.export_type, created_after=since)
+            for export in self._client.list_exports(export_type=request.export_type, created_after=earliest)
             if export.id not in others and request.asks_for(export)
         ]
-        # The oldest is surest to be the first sending's; one that has failed is of no use while another has not.
-        fitting.sort(key=lambda export: (export.failed, export.created_at, export.id))
-        return fitting[0] if fitting else None
+        # The oldest is surest to be the first sending's. One that has failed is of no use while another has not,
+        # and one that seems older than the intent is ours only if the clocks differ.
+        return min(
+            fitting,
+            key=lambda export: (
+                export.failed,
+                export.created_at is None or export.created_at < since,
+                export.created_at or since,
+                export.id,
+            ),
+            default=None,
+        )
 
     @staticmethod
     def _moment(text: str) -> datetime:

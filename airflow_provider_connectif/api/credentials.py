@@ -17,6 +17,7 @@ DEFAULT_BASE_URL = "https://api.connectif.cloud"
 
 _PREFIX = re.compile(r"^(?:authorization:\s*)?apikey\s+", re.IGNORECASE)
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
+_HOST_NAME = re.compile(r"[\w.:%-]+")
 
 
 def tidy_key(password: str | None, login: str | None = None) -> str:
@@ -25,7 +26,8 @@ def tidy_key(password: str | None, login: str | None = None) -> str:
     :param password: the whole string, with or without ``apiKey`` before it or white space around it; or the
         secret alone, where ``login`` is the key's id.
     :param login: the key's id, where the password is the secret alone.
-    :raises InvalidConnection: where no header could carry it, or where it is no key; the words never quote it.
+    :raises InvalidConnection: where no header could carry it, or where it is no key; the words never
+        quote it.
     """
     key = _PREFIX.sub("", (password or "").strip()).strip()
     key_id = (login or "").strip()
@@ -33,20 +35,20 @@ def tidy_key(password: str | None, login: str | None = None) -> str:
         key = f"{key_id}:{key}" if key else ""
     if not key:
         raise InvalidConnection(
-            "The connection has no API key: put the whole keyId:keySecret string, as Connectif's copy button gives "
-            "it, into Password."
+            "The connection has no API key: put the whole keyId:keySecret string, as Connectif's copy button "
+            "gives it, into Password."
         )
     # requests' own error for such a key quotes it whole.
     if not _VISIBLE.fullmatch(key):
         raise InvalidConnection(
-            "The API key in Password holds white space, a control character or a letter that no HTTP header can "
-            "carry: copy it again, in one line."
+            "The API key in Password holds white space, a control character or a letter that no HTTP header "
+            "can carry: copy it again, in one line."
         )
     key_id, _, secret = key.partition(":")
     if not key_id or not secret:
         raise InvalidConnection(
-            "The API key in Password is not of the form keyId:keySecret: copy the whole string, or put the key's id "
-            "into Login and the secret into Password."
+            "The API key in Password is not of the form keyId:keySecret: copy the whole string, or put the "
+            "key's id into Login and the secret into Password."
         )
     return key
 
@@ -69,25 +71,29 @@ def tidy_base_url(host: str | None, *, schema: str | None = None, port: int | No
         port = parts.port or port
     except ValueError:
         raise InvalidConnection(_not_a_url()) from None
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    if parts.scheme not in ("https", "http") or not _HOST_NAME.fullmatch(parts.hostname or ""):
         raise InvalidConnection(_not_a_url())
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidConnection(
             "Host must be a base URL alone, without a user, a query or a fragment; the API key belongs into Password."
         )
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    hostname = str(parts.hostname)
+    if parts.scheme == "http" and not is_loopback(hostname):
         raise InvalidConnection(
-            f"Host is http://{parts.hostname}: plain http is accepted for loopback addresses alone, since the API key "
-            "would travel unencrypted. Write https://."
+            f"Host is http://{hostname}: plain http is accepted for loopback addresses alone, since the "
+            "API key would travel unencrypted. Write https://."
         )
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    name = f"[{hostname}]" if ":" in hostname else hostname
     netloc = name if port is None else f"{name}:{port}"
     return urlunsplit(SplitResult(parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
-    if host == "localhost" or host.endswith(".localhost"):
+    """Tell whether a host name or address is this machine's own.
+
+    Names under ``.localhost`` are not: some resolvers ask the network for them.
+    """
+    if host == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -128,14 +134,16 @@ class KeyForOneHost:
         :param current: the address that the link was met at.
         :raises UnexpectedAnswer: where it leads to another host.
         """
-        address = urljoin(current, link)
-        parts, own = urlsplit(address), urlsplit(self._base_url)
-        # An API behind a proxy may write http:// or its inner port into its own links: what counts is the path.
+        try:
+            parts, own = urlsplit(urljoin(current, link)), urlsplit(self._base_url)
+        except ValueError:
+            raise UnexpectedAnswer("The API's link is no address. Check the connection's Host.") from None
+        # An API behind a proxy may write http:// or its inner port into its own links: the path counts.
         if parts.scheme in ("http", "https") and parts.hostname == own.hostname:
             return urlunsplit(SplitResult(own.scheme, own.netloc, parts.path, parts.query, ""))
         raise UnexpectedAnswer(
-            f"The API's link leads to another host ({parts.hostname or 'none'}): the API key does not go there. "
-            f"Check the connection's Host, {self._base_url}."
+            f"The API's link leads to another host ({parts.hostname or 'none'}): the API key does not go "
+            f"there. Check the connection's Host, {self._base_url}."
         )
 
 

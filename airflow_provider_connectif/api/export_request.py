@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export is asked for with: checked before anything is sent, and recognised when the API reports it back.
+"""What an export is asked for with: checked before it is sent, recognised when the API reports it back.
 
 The rules are the vendor's: which filter belongs to which type, dates by type, at most 31 days
 (``docs/api.md`` says how surely each is known).
@@ -8,9 +8,9 @@ The rules are the vendor's: which filter belongs to which type, dates by type, a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 from airflow_provider_connectif.api.errors import InvalidArgument
@@ -18,7 +18,7 @@ from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.moments import (
     is_bare_date,
     parse_moment,
-    same_date,
+    same_dates,
     same_moment,
     write_moment,
 )
@@ -33,6 +33,7 @@ DATE_FORMATS = ("ISO", "L", "LL", "LLL")
 MOST_DAYS = 31
 
 _VERSION = re.compile(r"v[0-9]+")
+_DEFAULT_VERSION = "v1"
 
 _BELONGS_TO = {
     "segment_id": (CONTACTS, ACTIVITIES),
@@ -54,14 +55,12 @@ def nothing_is_unknown(value: object) -> bool:
     return False
 
 
-def check_request(
-    arguments: Mapping[str, Any], *, is_unknown: Callable[[object], bool] = nothing_is_unknown
-) -> None:
+def check_request(arguments: Mapping[str, Any], *, is_unknown: Callable[[object], bool] = nothing_is_unknown) -> None:
     """Refuse arguments that the API would refuse, or that would make an empty export for ever.
 
     :param arguments: ``export_type`` and the other fields of :class:`ExportRequest`, by name.
-    :param is_unknown: tells of a value that it is not known yet (a template, another task's result): what rests
-        on it is not checked.
+    :param is_unknown: tells of a value that it is not known yet (a template, another task's result): what
+        rests on it is not checked.
     :raises InvalidArgument: for the first argument that is wrong.
     """
     export_type = arguments.get("export_type")
@@ -77,11 +76,8 @@ def check_request(
     if not is_unknown(arguments.get("date_format", "ISO")):
         _one_of("date_format", arguments.get("date_format", "ISO"), DATE_FORMATS)
     version = arguments.get("version")
-    if version is not None and not is_unknown(version):
-        if not isinstance(version, str) or not _VERSION.fullmatch(version):
-            raise InvalidArgument(
-                "version", f"{version!r} is no version; write v and a number, such as 'v5'."
-            )
+    if not (version is None or is_unknown(version) or _is_version(version)):
+        raise InvalidArgument("version", f"{version!r} is no version; write v and a number, such as 'v5'.")
     if not is_unknown(export_type):
         _check_dates(str(export_type), arguments.get("from_date"), arguments.get("to_date"), is_unknown)
 
@@ -90,7 +86,8 @@ def check_request(
 class ExportRequest:
     """A request that the API can be sent. Make one with :meth:`of`, which checks it.
 
-    ``from_date`` and ``to_date`` are as they are sent: UTC date-times for activities, bare dates for Data Explorer.
+    ``from_date`` and ``to_date`` are as they are sent: UTC date-times for activities, bare dates for Data
+    Explorer.
     """
 
     export_type: str
@@ -121,16 +118,20 @@ class ExportRequest:
 
         :param export_type: ``contacts``, ``activities`` or ``data-explorer``.
         :param segment_id: only contacts in this segment (contacts and activities).
-        :param from_date: beginning: an aware datetime or ISO 8601 date-time for activities; a date or ``YYYY-MM-DD``
-            for Data Explorer, in the account's time zone.
-        :param to_date: end, as ``from_date``; for Data Explorer the day itself is included. At most 31 days later.
+        :param from_date: beginning: an aware datetime or ISO 8601 date-time for activities; a date or
+            ``YYYY-MM-DD`` for Data Explorer, in the account's time zone.
+        :param to_date: end, as ``from_date``; for Data Explorer the day itself is included. At most 31 days
+            later.
         :param activity_types: such as ``["purchase", "login"]``; None for all (activities).
         :param report_id: the Data Explorer report.
         :param delimiter: ``,`` or ``;``.
         :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL`` (contacts and activities).
-        :param version: the vendor's version of the columns, such as ``v5``; None for the vendor's default, ``v1``.
+        :param version: the vendor's version of the columns, such as ``v5``; None for the vendor's default,
+            ``v1``.
         :raises InvalidArgument: naming the argument, what is wrong with it, and what would be right.
         """
+        if isinstance(activity_types, Iterator):
+            activity_types = tuple(activity_types)
         arguments = {
             "export_type": export_type,
             "segment_id": segment_id,
@@ -211,22 +212,25 @@ class ExportRequest:
             return False
         if export.segment_id != self.segment_id or export.report_id != self.report_id:
             return False
-        reported_types = export.filters.get("activityTypes") or ()
-        if set(reported_types) != set(self.activity_types or ()):
+        reported_types = export.filters.get("activityTypes")
+        if not isinstance(reported_types, list):
+            reported_types = []
+        if {str(name) for name in reported_types} != set(self.activity_types or ()):
             return False
+        reported = export.filters.get("fromDate"), export.filters.get("toDate")
         if self.export_type == DATA_EXPLORER:
-            return same_date(self.from_date or "", export.filters.get("fromDate")) and same_date(
-                self.to_date or "", export.filters.get("toDate"), end_of_day=True
-            )
+            return same_dates((self.from_date or "", self.to_date or ""), reported)
         if export.date_format is not None and export.date_format != self.date_format:
             return False
-        if self.version is not None and export.version is not None and export.version != self.version:
+        if export.version is not None and export.version != (self.version or _DEFAULT_VERSION):
             return False
         if self.export_type == ACTIVITIES:
-            return same_moment(self.from_date or "", export.filters.get("fromDate")) and same_moment(
-                self.to_date or "", export.filters.get("toDate")
-            )
+            return same_moment(self.from_date or "", reported[0]) and same_moment(self.to_date or "", reported[1])
         return True
+
+
+def _is_version(value: object) -> bool:
+    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
 
 
 def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
@@ -241,9 +245,7 @@ def _check_id(name: str, value: object) -> None:
         )
 
 
-def _check_belonging(
-    export_type: str, arguments: Mapping[str, Any], is_unknown: Callable[[object], bool]
-) -> None:
+def _check_belonging(export_type: str, arguments: Mapping[str, Any], is_unknown: Callable[[object], bool]) -> None:
     for name, types in _BELONGS_TO.items():
         if export_type not in types and arguments.get(name) is not None:
             raise InvalidArgument(
@@ -272,9 +274,7 @@ def _check_activity_types(value: object, is_unknown: Callable[[object], bool]) -
             raise InvalidArgument("activity_types", f"holds {item!r}, which is no name; {right}")
 
 
-def _check_dates(
-    export_type: str, from_date: object, to_date: object, is_unknown: Callable[[object], bool]
-) -> None:
+def _check_dates(export_type: str, from_date: object, to_date: object, is_unknown: Callable[[object], bool]) -> None:
     if export_type == CONTACTS:
         return
     read = _read_date if export_type == DATA_EXPLORER else _read_date_time
@@ -285,17 +285,18 @@ def _check_dates(
     if export_type == ACTIVITIES and end == start:
         raise InvalidArgument(
             "to_date",
-            f"is the same moment as from_date ({from_date}): the export would be empty for ever. If they come from "
-            'data_interval_start and data_interval_end, the DAG has no data interval: schedule="@daily" gives none '
-            'in Airflow 3; write schedule=CronDataIntervalTimetable("@daily", timezone="UTC").',
+            f"is the same moment as from_date ({from_date}): the export would be empty for ever. If they come "
+            "from data_interval_start and data_interval_end, the DAG has no data interval: "
+            'schedule="@daily" gives none in Airflow 3; write '
+            'schedule=CronDataIntervalTimetable("@daily", timezone="UTC").',
         )
     if end < start:
         raise InvalidArgument("to_date", f"{to_date} is before from_date, {from_date}.")
     if end - start > timedelta(days=MOST_DAYS):
         raise InvalidArgument(
             "to_date",
-            f"{to_date} is more than {MOST_DAYS} days after from_date, {from_date}, the API's most; make one export "
-            "for each window with export_windows() and .expand_kwargs().",
+            f"{to_date} is more than {MOST_DAYS} days after from_date, {from_date}, the API's most; make one "
+            "export for each window with export_windows() and .expand_kwargs().",
         )
 
 
@@ -312,7 +313,10 @@ def _read_date_time(name: str, value: object) -> datetime:
         raise InvalidArgument(name, f"{str(value)!r} is no date-time; {right}")
     if moment.tzinfo is None:
         raise InvalidArgument(name, f"{str(value)!r} names no time zone; {right}")
-    return moment
+    try:
+        return moment.astimezone(timezone.utc)
+    except OverflowError:
+        raise InvalidArgument(name, f"{str(value)!r} is outside of the calendar; {right}") from None
 
 
 def _read_date(name: str, value: object) -> date:

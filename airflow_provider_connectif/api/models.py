@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,8 @@ from airflow_provider_connectif.api.moments import read_moment
 
 FINISHED = "finished"
 
-# "error" has been seen; "cancelled" is documented for the sibling Import resource; the others are its likely spellings.
+# "error" has been seen, "cancelled" is documented for the sibling Import resource, and the others are likely
+# spellings.
 FAILED_STATUSES = frozenset({"error", "failed", "cancelled", "canceled"})
 WAITING_STATUSES = frozenset({"queued", "inprogress"})
 
@@ -22,8 +24,8 @@ WAITING_STATUSES = frozenset({"queued", "inprogress"})
 class Export:
     """One export (the vendor's Export resource).
 
-    Only ``id`` and ``status`` are always there. ``file_url`` is a signed address that anyone can read the file
-    with: it is left out of the representation and of :meth:`describe`, and is new in every answer.
+    Only ``id`` and ``status`` are always there. ``file_url`` is a signed address that anyone can read the
+    file with: it is left out of the representation and of :meth:`describe`, and is new in every answer.
     """
 
     id: str
@@ -135,6 +137,6 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return None
     return int(value)

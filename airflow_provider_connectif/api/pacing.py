@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How long the API wants us to wait: read from its headers, kept before the next request.
 
-Three styles are met in the wild: ``Retry-After``, ``RateLimit-*`` (seconds to wait) and ``X-RateLimit-*`` (epoch
-seconds, by the server's clock).
+Three styles are met in the wild: ``Retry-After``, ``RateLimit-*`` (seconds to wait) and ``X-RateLimit-*``
+(epoch seconds, by the server's clock).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def asked_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> floa
 
     :param headers: of the answer, looked up without regard to case.
     :param now: epoch seconds, for an answer without a ``Date``.
-    :param limited: whether the answer is a 429, which need not say that nothing remains.
+    :param limited: whether the answer is a 429, which counts whatever it says to remain.
     :return: seconds; None where the headers do not say.
     """
     server_now = read_http_date(headers.get("Date"))
@@ -93,7 +93,7 @@ class Pace:
 
 def _is_spent(remaining: str | None, limited: bool) -> bool:
     number = _number(remaining)
-    return limited if number is None else number <= 0
+    return limited or (number is not None and number <= 0)
 
 
 def _seconds(text: str | None) -> float | None:
