@@ -263,13 +263,17 @@ class _Creation:
 
     def _look_for_theirs(self, state: Mapping[str, Any]) -> str:
         log.warning("Another process has taken this task over: looking for the export that it creates.")
-        found = self._look_over_grace(state, self._client.server_now())
-        now = self._record.read()
-        if now is not None and now.get("export_id"):
-            return str(now["export_id"])
-        if found is None:
+        theirs = self._recorded_id()
+        if theirs is None:
+            found = self._look_over_grace(state, self._client.server_now())
+            theirs = self._recorded_id() or (found.id if found is not None else None)
+        if theirs is None:
             raise CreationUnknown("Another process of this task has taken it over, and has created no export so far.")
-        return found.id
+        return theirs
+
+    def _recorded_id(self) -> str | None:
+        state = self._record.read()
+        return str(state["export_id"]) if state is not None and state.get("export_id") else None
 
     def _adopt(self, export: Export, state: Mapping[str, Any]) -> str:
         log.info(
