@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Yesterday's activities, every day: ask for the export, wait for it without a worker slot, store its files.
+
+``CronDataIntervalTimetable`` and not ``schedule="@daily"``: a bare cron string gives no data interval in Airflow 3.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
+from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
+
+LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
+STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+
+with DAG(
+    "connectif_activities",
+    schedule=CronDataIntervalTimetable("@daily", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    default_args={"retries": 2},
+    doc_md=__doc__,
+    tags=["connectif"],
+):
+    create = ConnectifCreateExportOperator(
+        task_id="create",
+        export_type="activities",
+        activity_types=["purchase"],
+        from_date="{{ data_interval_start.isoformat() }}",
+        to_date="{{ data_interval_end.isoformat() }}",
+    )
+    wait = ConnectifExportSensor(task_id="wait", export_id=create.output, deferrable=True, poke_interval=5)
+    store = ConnectifExportToObjectStorageOperator(
+        task_id="store",
+        export_id=wait.output,
+        destination=LAKE + "/connectif/activities/{{ ds }}",
+        storage_conn_id=STORAGE_CONN_ID,
+    )

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Data Explorer report of yesterday, every day.
+
+Data Explorer takes bare dates in the account's own time zone, both ends included: ``{{ ds }}`` is the day that the data
+interval begins on. It is the UTC date, so the schedule is in UTC and starts when the day is over in the account's zone.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
+from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
+
+LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
+STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+REPORT_ID = os.environ.get("CONNECTIF_REPORT_ID", "60a1b2c3d4e5f60718293a4b")
+
+with DAG(
+    "connectif_data_explorer",
+    schedule=CronDataIntervalTimetable("0 5 * * *", timezone="UTC"),
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    default_args={"retries": 2},
+    doc_md=__doc__,
+    tags=["connectif"],
+):
+    create = ConnectifCreateExportOperator(
+        task_id="create", export_type="data-explorer", report_id=REPORT_ID, from_date="{{ ds }}", to_date="{{ ds }}"
+    )
+    wait = ConnectifExportSensor(task_id="wait", export_id=create.output, mode="reschedule", poke_interval=5)
+    ConnectifExportToObjectStorageOperator(
+        task_id="store",
+        export_id=wait.output,
+        destination=LAKE + "/connectif/reports/{report_id}/{from_date:%Y-%m-%d}",
+        storage_conn_id=STORAGE_CONN_ID,
+        if_exists="replace",
+    )

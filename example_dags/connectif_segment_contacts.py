@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contacts of one segment, every Monday, as one task: it asks for the export, waits for it and stores it.
+
+``version`` is set, so that the columns stay the same when the vendor adds some.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+
+from airflow.sdk import DAG, CronDataIntervalTimetable
+
+from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
+
+LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
+STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+SEGMENT_ID = os.environ.get("CONNECTIF_SEGMENT_ID", "5f7c1e0a9d3b2c4e6f8a0b1c")
+
+with DAG(
+    "connectif_segment_contacts",
+    schedule=CronDataIntervalTimetable("0 6 * * MON", timezone="Europe/Madrid"),
+    start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
+    catchup=False,
+    default_args={"retries": 2},
+    doc_md=__doc__,
+    tags=["connectif"],
+):
+    ConnectifExportToObjectStorageOperator(
+        task_id="segment",
+        export_type="contacts",
+        segment_id=SEGMENT_ID,
+        version="v5",
+        destination=LAKE + "/connectif/contacts/{segment_id}/{created_at:%Y-%m-%d}",
+        storage_conn_id=STORAGE_CONN_ID,
+        file_format="csv.gz",
+        deferrable=True,
+        poke_interval=5,
+    )
