@@ -15,17 +15,18 @@ def export_windows(start: str | date, end: str | date, days: int = MOST_DAYS) ->
 
     Two kinds of range, told apart by what is given:
 
-    - **Moments** (aware datetimes, or ISO 8601 date-times with a zone), for activities: from ``start`` up to ``end``. Each
-      window's ``to_date`` is the next one's ``from_date``.
-    - **Dates** (``date``, or ``YYYY-MM-DD``), for Data Explorer: from ``start`` to ``end``, both days included. Each window's
-      ``from_date`` is the day after the previous ``to_date``.
+    - **Moments** (aware datetimes, or ISO 8601 date-times with a zone), for activities: from ``start`` up to
+      ``end``. Each window's ``to_date`` is the next one's ``from_date``.
+    - **Dates** (``date``, or ``YYYY-MM-DD``), for Data Explorer: from ``start`` to ``end``, both days included.
+      Each window's ``from_date`` is the day after the previous ``to_date``.
 
     :param start: where the range begins.
     :param end: where it ends.
     :param days: the most days of a window, 1 to 31, the API's most.
     :return: in order, ``{"from_date": …, "to_date": …}``, written as the operators take them. Empty moments
         (``start`` equal to ``end``) give no window; equal dates give one of one day.
-    :raises InvalidArgument: where the two are not of one kind, the end is before the start, or ``days`` is out of range.
+    :raises InvalidArgument: where the two are not of one kind, the end is before the start, or ``days`` is out of
+        range.
     """
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
         raise InvalidArgument("days", f"{days!r} is out of range; write a whole number from 1 to {MOST_DAYS}.")

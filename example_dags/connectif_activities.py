@@ -38,6 +38,6 @@ with DAG(
     store = ConnectifExportToObjectStorageOperator(
         task_id="store",
         export_id=wait.output,
-        destination=LAKE + "/connectif/activities/{{ ds }}",
+        destination=LAKE + "/connectif/activities/{from_date:%Y-%m-%d}",
         storage_conn_id=STORAGE_CONN_ID,
     )

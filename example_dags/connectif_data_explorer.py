@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Data Explorer report of yesterday, every day.
 
-Data Explorer takes bare dates in the account's own time zone, both ends included: ``{{ ds }}`` is the day that the data
-interval begins on. It is the UTC date, so the schedule is in UTC and starts when the day is over in the account's zone.
+Data Explorer takes bare dates in the account's own time zone, both ends included. ``{{ data_interval_start | ds }}``
+is the UTC date, so the schedule is in UTC, and late enough that the day is over in the account's zone. In scheduled
+runs ``{{ ds }}`` is the same; in a run that somebody triggers by hand it would be today, which is not over yet.
 """
 
 from __future__ import annotations
@@ -30,7 +31,11 @@ with DAG(
     tags=["connectif"],
 ):
     create = ConnectifCreateExportOperator(
-        task_id="create", export_type="data-explorer", report_id=REPORT_ID, from_date="{{ ds }}", to_date="{{ ds }}"
+        task_id="create",
+        export_type="data-explorer",
+        report_id=REPORT_ID,
+        from_date="{{ data_interval_start | ds }}",
+        to_date="{{ data_interval_start | ds }}",
     )
     wait = ConnectifExportSensor(task_id="wait", export_id=create.output, mode="reschedule", poke_interval=5)
     ConnectifExportToObjectStorageOperator(
