@@ -32,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
         prog="python -m airflow_provider_connectif.sandbox",
         usage="%(prog)s [--port PORT] [--host HOST] [--quiet] [options]",
         description="A local stand-in for the Connectif Exports API, with made-up data.",
-        epilog="While it runs: POST /_sandbox/options changes options, POST /_sandbox/exports makes an export "
-        "as the application does, POST /_sandbox/faults queues faults, GET /_sandbox/stats tells the counts.",
+        epilog="While it runs: POST /_sandbox/options changes options, POST /_sandbox/exports makes an "
+        "export as the application does, POST /_sandbox/faults queues faults, GET /_sandbox/stats tells the counts.",
     )
     result.add_argument("--port", type=int, default=8787, help="the port to listen on; 0: a free one (8787)")
     result.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
@@ -48,9 +48,7 @@ def parser() -> argparse.ArgumentParser:
         if hint is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
         elif default == ():
-            group.add_argument(
-                flag, action="append", default=[], help=f"{text}; may be repeated", metavar="X"
-            )
+            group.add_argument(flag, action="append", default=[], help=f"{text}; may be repeated", metavar="X")
         else:
             kind, name = {int: (int, "N"), float: (float, "X")}.get(hint, (str, "X"))
             choices = field.metadata["choices"]

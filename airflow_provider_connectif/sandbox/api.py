@@ -181,9 +181,7 @@ class Api:
             return RedirectResponse(url, fault.status or 307)
         raise ApiError(fault.status, "A fault that was asked for", headers=fault.headers)
 
-    async def _create(
-        self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None
-    ) -> Response:
+    async def _create(self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None) -> Response:
         kind = fault.kind if fault else ""
         if fault and kind == "create-late":
             task = asyncio.ensure_future(self._create_later(fault.seconds, body, export_type))

@@ -47,7 +47,7 @@ class Fault:
     :param seconds: how long, for the kinds that take time.
     :param bytes: how many, for the kinds that count bytes.
     :param status: an HTTP status, for the kinds that answer with one.
-    :param retry_after: seconds for a ``Retry-After`` header, for the kinds that answer with a status; 0: none.
+    :param retry_after: seconds for a ``Retry-After`` header, for kinds that answer with a status; 0: none.
     :param export_id: only for requests for this export; empty: for any.
     :raises ValueError: when there is no such fault.
     """
@@ -90,9 +90,7 @@ class Fault:
         unknown = set(body) - {field.name for field in dataclasses.fields(cls)}
         if unknown or "on" not in body or "kind" not in body:
             names = ", ".join(field.name for field in dataclasses.fields(cls))
-            raise ValueError(
-                f"a fault has on and kind, and some of {names}, not {', '.join(sorted(unknown))}"
-            )
+            raise ValueError(f"a fault has on and kind, and some of {names}, not {', '.join(sorted(unknown))}")
         return cls(**{**body, "kind": str(body["kind"])})
 
     @classmethod

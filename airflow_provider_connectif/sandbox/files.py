@@ -35,9 +35,7 @@ _CHUNK = 1 << 18
 class StoreError(Exception):
     """An answer of the store other than success, told in XML as S3 does."""
 
-    def __init__(
-        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
@@ -163,9 +161,7 @@ class Files:
             await self._send_body(request, send, export, file, course)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_body(
-        self, request: Request, send: Send, export: Export, file: StoredFile, course: _Course
-    ) -> None:
+    async def _send_body(self, request: Request, send: Send, export: Export, file: StoredFile, course: _Course) -> None:
         state = self._state
         options, stats = state.options, state.stats
         position = course.start
@@ -201,7 +197,7 @@ class Files:
         return min(max(course.bytes_per_second // 10, 1), _CHUNK) if course.bytes_per_second else _CHUNK
 
     def _allowed(self, export: Export, chunk: bytes, options: SandboxOptions) -> tuple[bytes, bool]:
-        """Return as much of a chunk as may go out before the file's next cut or change, and if there is one."""
+        """Return what of a chunk may go out before the file's next cut or change, and if there is one."""
         before = export.bytes_sent
         cut = False
         if options.cut_every_bytes and (not options.cut_times or export.cuts < options.cut_times):

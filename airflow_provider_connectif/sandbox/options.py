@@ -56,9 +56,7 @@ class SandboxOptions:
     seed: int = _option(0, "how many finished exports of the recent days there are from the start")
 
     # --- creating ---------------------------------------------------------------------------------------
-    newest_version: int = _option(
-        6, "the newest version of the exports' columns: v1 to this one are accepted"
-    )
+    newest_version: int = _option(6, "the newest version of the exports' columns: v1 to this one are accepted")
     filter_dates: str = _option(
         "normal",
         "how filters report dates: normal (date-times in UTC, bare dates as they are), as-sent, "
@@ -111,9 +109,7 @@ class SandboxOptions:
     address_seconds: float = _option(6000.0, "how long a file's address is valid")
     file_host: str = _option("", "host[:port] of the files' addresses; empty: localhost, or else 127.0.0.1")
     ranges: bool = _option(True, "serve ranges")
-    head: bool = _option(
-        True, "answer HEAD for a file; without, 403 as S3 does for an address signed for GET"
-    )
+    head: bool = _option(True, "answer HEAD for a file; without, 403 as S3 does for an address signed for GET")
     chunked: bool = _option(False, "send files without a Content-Length")
     checksums: str = _option("etag", "which checksum the files' server tells", CHECKSUMS)
     cut_every_bytes: int = _option(0, "cut the connection each time that so many bytes of a file went out")
@@ -152,8 +148,7 @@ class SandboxOptions:
     def as_json(self) -> dict[str, Any]:
         """Return the options as a dictionary of JSON values."""
         return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in dataclasses.asdict(self).items()
+            name: list(value) if isinstance(value, tuple) else value for name, value in dataclasses.asdict(self).items()
         }
 
 

@@ -13,9 +13,7 @@ class RangeNotSatisfiable(Exception):
     """The range begins after the file's end."""
 
 
-def asked_range(
-    headers: Mapping[str, str], size: int, etag: str, last_modified: str
-) -> tuple[int, int] | None:
+def asked_range(headers: Mapping[str, str], size: int, etag: str, last_modified: str) -> tuple[int, int] | None:
     """Return the first byte and the one after the last, or None where the whole file is to be sent.
 
     Several ranges at once, and what is no range at all, are ignored as object stores do; so is a range

@@ -67,9 +67,7 @@ class RunningSandbox:
     Its methods may be called from any thread.
     """
 
-    def __init__(
-        self, options: SandboxOptions, clock: Callable[[], float], sleep: Sleep, host: str, port: int
-    ) -> None:
+    def __init__(self, options: SandboxOptions, clock: Callable[[], float], sleep: Sleep, host: str, port: int) -> None:
         self._state = State(options, clock)
         self._host = host
         self._port = port

@@ -117,9 +117,7 @@ class State:
         body = dict(body or {})
         unknown = set(body) - _APP_FIELDS
         if unknown:
-            raise ValueError(
-                f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(_APP_FIELDS))}"
-            )
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(sorted(_APP_FIELDS))}")
         overrides = body.get("options") or {}
         export_type = body.get("exportType", "contacts")
         finished_at = parse_any(body["finishedAt"]).timestamp() if "finishedAt" in body else None
@@ -170,9 +168,7 @@ class State:
         stop = min(start + size, total)
         if self.options.order == "shuffled":
             seed = self.options.random_seed
-            entries = sorted(self._in_order, key=lambda entry: zlib.crc32(f"{seed}:{entry[2]}".encode()))[
-                start:stop
-            ]
+            entries = sorted(self._in_order, key=lambda entry: zlib.crc32(f"{seed}:{entry[2]}".encode()))[start:stop]
         elif self.options.order == "oldest":
             entries = self._in_order[start:stop]
         else:
@@ -204,17 +200,13 @@ class State:
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def _add(
-        self, *, created_at: float | None = None, options: SandboxOptions | None = None, **fields: Any
-    ) -> Export:
+    def _add(self, *, created_at: float | None = None, options: SandboxOptions | None = None, **fields: Any) -> Export:
         now = self.now() if created_at is None else created_at
         self._number += 1
         export_id = f"{int(now) & 0xFFFFFFFF:08x}{self._id_middle}{self._number & 0xFFFFFF:06x}"
         # Whole milliseconds, as they are told: what is told and what is compared are the same.
         now = math.floor(now * 1000) / 1000
-        export = Export(
-            id=export_id, number=self._number, created_at=now, options=options or self.options, **fields
-        )
+        export = Export(id=export_id, number=self._number, created_at=now, options=options or self.options, **fields)
         self._exports[export.id] = export
         bisect.insort(self._in_order, (export.created_at, export.number, export.id))
         return export

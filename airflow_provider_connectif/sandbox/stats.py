@@ -23,7 +23,7 @@ class Stats:
     :param file_bytes: bytes of files that were sent.
     :param file_requests_with_authorization: file requests that carried an ``Authorization`` header.
     :param foreign_requests_with_authorization: API requests with an ``Authorization`` header that came in by
-        the host of the ``next_host`` option, or of a redirection: the client took the key along to another host.
+        the host of the ``next_host`` option or of a redirection: the client took the key to another host.
     :param faults: faults given, by ``on:kind``.
     """
 

@@ -30,9 +30,7 @@ class _Errors:
     def add(self, path: str, reason: str) -> None:
         self.found.append({"name": path.rsplit("/", 1)[-1], "path": path, "reason": reason})
 
-    def check(
-        self, base: str, body: Mapping[str, Any], rules: Mapping[str, Check], required: set[str]
-    ) -> None:
+    def check(self, base: str, body: Mapping[str, Any], rules: Mapping[str, Check], required: set[str]) -> None:
         for name in body:
             if name not in rules:
                 self.add(f"{base}/{name}", UNKNOWN)

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in the files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+import zlib
+
+import pytest
+
+
+def only(tables: dict[str, list[list[str]]]) -> list[list[str]]:
+    (rows,) = tables.values()
+    return rows
+
+
+def raw(client, export_id: str) -> bytes:
+    """Return the first CSV's bytes."""
+    with zipfile.ZipFile(io.BytesIO(client.file(export_id).content)) as archive:
+        return archive.read(archive.infolist()[0])
+
+
+def test_contacts_are_one_csv_of_the_rows_asked_for(sandbox, client) -> None:
+    sandbox.set(rows=321)
+    export = client.create()
+    (name,) = client.tables(export["id"])
+    assert re.fullmatch(r"export-contacts-[0-9a-f-]{36}\.csv", name)
+    assert len(only(client.tables(export["id"]))) == 1 + 321 == 1 + export["total"]
+
+
+def test_activities_are_two_csvs_and_the_products_belong_to_purchases(client) -> None:
+    export = client.create(client.activities())
+    tables = client.tables(export["id"])
+    first, second = tables
+    assert re.fullmatch(r"export-activities-[0-9a-f-]{36}\.csv", first)
+    assert second == first.replace(".csv", "-products.csv")
+    rows = [dict(zip(tables[first][0], row, strict=True)) for row in tables[first][1:]]
+    products = [dict(zip(tables[second][0], row, strict=True)) for row in tables[second][1:]]
+    purchases = {row["activityId"] for row in rows if row["type"] == "purchase"}
+    assert purchases
+    assert purchases == {product["activityId"] for product in products}
+
+
+def test_a_report_is_one_csv_with_every_field_quoted_and_a_name_of_another_case(client) -> None:
+    export = client.create(client.report())
+    (name,) = client.tables(export["id"])
+    assert name != export["fileName"].replace(".zip", ".csv")
+    assert name.lower() == export["fileName"].replace(".zip", ".csv")
+    text = raw(client, export["id"]).decode()
+    assert text.startswith('"Date","Product ID",')
+    fields = re.findall(r'"(?:[^"]|"")*"(?:,|\n)', text)
+    assert "".join(fields) == text
+
+
+@pytest.mark.parametrize("kind", ["contacts", "activities", "report"])
+def test_fields_hold_what_breaks_careless_readers(sandbox, client, kind: str) -> None:
+    sandbox.set(rows=300)
+    export = client.create(getattr(client, kind)())
+    text = "".join(field for rows in client.tables(export["id"]).values() for row in rows for field in row)
+    assert all(character in text for character in ',";\né')
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_the_delimiter_is_the_one_asked_for(client, delimiter: str) -> None:
+    export = client.create(client.contacts(delimiter=delimiter))
+    rows = only(client.tables(export["id"], delimiter))
+    assert rows[0][:2] == ["email", "name"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_each_version_adds_columns_and_the_fifth_renames_two(client) -> None:
+    headers = []
+    for version in range(1, 7):
+        export = client.create(client.contacts(version=f"v{version}"))
+        rows = only(client.tables(export["id"]))
+        headers.append(rows[0])
+        assert {len(row) for row in rows} == {len(rows[0])}
+    widths = [len(header) for header in headers]
+    assert widths == sorted(set(widths))
+    assert headers[1][: widths[0]] == headers[0]
+    assert {"name", "surname"} <= set(headers[3])
+    assert {"firstName", "lastName"} <= set(headers[4])
+    assert not {"name", "surname"} & set(headers[4])
+
+
+@pytest.mark.parametrize(
+    ("date_format", "pattern"),
+    [
+        ("ISO", r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"),
+        ("L", r"\d\d/\d\d/\d{4}"),
+        ("LL", r"[A-Z][a-z]+ \d{1,2}, \d{4}"),
+        ("LLL", r"[A-Z][a-z]+ \d{1,2}, \d{4} \d{1,2}:\d\d [AP]M"),
+    ],
+)
+def test_dates_are_in_the_format_asked_for(client, date_format: str, pattern: str) -> None:
+    export = client.create(client.contacts(dateFormat=date_format))
+    header, *rows = only(client.tables(export["id"]))
+    column = header.index("createdAt")
+    assert all(re.fullmatch(pattern, row[column]) for row in rows)
+
+
+def test_activities_are_within_the_moments_asked_for_and_of_the_types(client) -> None:
+    body = client.activities()
+    body["filters"] = {
+        "fromDate": "2023-03-01T10:00:00Z",
+        "toDate": "2023-03-01T10:01:00Z",
+        "activityTypes": ["login", "purchase"],
+    }
+    header, *rows = next(iter(client.tables(client.create(body)["id"]).values()))
+    moments = [row[header.index("date")] for row in rows]
+    assert len(rows) == 100
+    assert moments == sorted(moments)
+    assert moments[0] >= "2023-03-01T10:00:00.000Z"
+    assert moments[-1] < "2023-03-01T10:01:00.000Z"
+    assert {row[header.index("type")] for row in rows} == {"login", "purchase"}
+
+
+def test_a_report_has_both_of_its_days(sandbox, client) -> None:
+    sandbox.set(rows=50)
+    export = client.create(client.report(fromDate="2023-03-01", toDate="2023-03-03"))
+    _, *rows = only(client.tables(export["id"]))
+    assert {row[0] for row in rows} == {"2023-03-01", "2023-03-02", "2023-03-03"}
+
+
+def test_an_export_of_no_time_has_its_header_alone(client) -> None:
+    body = client.activities()
+    body["filters"]["toDate"] = body["filters"]["fromDate"]
+    export = client.create(body)
+    assert (export["progress"], export["total"]) == (0, 0)
+    assert [len(rows) for rows in client.tables(export["id"]).values()] == [1, 1]
+
+
+def test_the_same_export_has_the_same_bytes_and_another_has_others(client) -> None:
+    first, second = client.create()["id"], client.create()["id"]
+    assert client.file(first).content == client.file(first).content
+    assert raw(client, first) != raw(client, second)
+
+
+def test_an_export_keeps_its_file_whatever_changes_later(sandbox, client) -> None:
+    export_id = client.create()["id"]
+    sandbox.set(rows=7, crlf=True, archive="plain")
+    tables = client.tables(export_id)
+    assert len(only(tables)) == 101
+    sandbox._state._files.clear()  # so that it is built again
+    assert client.tables(export_id) == tables
+
+
+def test_byte_order_mark_and_crlf_come_by_option(sandbox, client) -> None:
+    plain = raw(client, client.create()["id"])
+    sandbox.set(bom=True, crlf=True)
+    text = raw(client, client.create()["id"])
+    assert (plain[:1], plain.count(b"\r\n")) == (b"e", 0)
+    assert text.startswith(b"\xef\xbb\xbfemail,")
+    rows = list(csv.reader(io.StringIO(text.decode("utf-8-sig"), newline="")))
+    assert text.count(b"\r\n") == len(rows) == 101
+
+
+@pytest.mark.parametrize("export_type", ["banner-stats", "form-stats", "webhooks-execution-logs"])
+def test_types_of_the_application_alone_have_files_too(sandbox, client, export_type: str) -> None:
+    export_id = sandbox.create_in_app({"exportType": export_type})
+    (name,) = client.tables(export_id)
+    assert name.startswith(f"export-{export_type}-")
+
+
+def test_a_plain_csv_comes_in_place_of_a_zip_by_option(sandbox, client) -> None:
+    sandbox.set(archive="csv")
+    export = client.create()
+    answer = client.file(export["id"])
+    assert (export["fileExtension"], export["fileName"][-4:]) == ("csv", ".csv")
+    assert answer.headers["Content-Type"].startswith("text/csv")
+    assert len(list(csv.reader(io.StringIO(answer.content.decode(), newline="")))) == 101
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"),
+    [("contacts", 5_000), ("contacts", 2_100_001), ("activities", 1_100_000), ("report", 1_100_007)],
+)
+def test_a_csv_has_exactly_the_size_asked_for_and_whole_rows(sandbox, client, kind: str, size: int) -> None:
+    sandbox.set(file_bytes=size, crlf=size % 2 == 0)
+    export = client.create(getattr(client, kind)())
+    text = raw(client, export["id"])
+    rows = list(csv.reader(io.StringIO(text.decode(), newline="")))
+    assert len(text) == size
+    assert {len(row) for row in rows} == {len(rows[0])}
+
+
+@pytest.mark.parametrize(
+    ("damage", "error", "words"),
+    [
+        ("truncated", zipfile.BadZipFile, "not a zip file"),
+        ("encrypted", RuntimeError, "encrypted"),
+    ],
+)
+def test_a_damaged_archive_cannot_be_read(sandbox, client, damage: str, error: type, words: str) -> None:
+    sandbox.set(damage=damage)
+    with pytest.raises(error, match=words):
+        client.tables(client.create()["id"])
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_corrupt_archive_has_a_sound_directory_and_unsound_data(sandbox, client, stored: bool) -> None:
+    sandbox.set(damage="corrupt", stored=stored)
+    archive = zipfile.ZipFile(io.BytesIO(client.file(client.create()["id"]).content))
+    assert len(archive.namelist()) == 1
+    with pytest.raises((zipfile.BadZipFile, zlib.error), match=r"CRC|invalid|Error -3"):
+        archive.read(archive.namelist()[0])
+
+
+def test_an_unsafe_name_leads_out_of_the_folder(sandbox, client) -> None:
+    sandbox.set(damage="unsafe-name")
+    assert next(iter(client.tables(client.create(client.activities())["id"]))) == "../../x.csv"
+
+
+def test_a_bomb_is_small_and_says_that_it_is_huge(sandbox, client) -> None:
+    sandbox.set(damage="bomb")
+    data = client.file(client.create()["id"]).content
+    assert len(data) < 20_000_000
+    assert zipfile.ZipFile(io.BytesIO(data)).infolist()[0].file_size == 10 << 30
