@@ -14,8 +14,11 @@ Adopting is safe, for the same question asked after the same moment has the same
 is not known is never sent again before it has been looked up over the time of grace: a slow server may create it
 after we gave up.
 
-Two processes of one piece of work can be alive at once. The record names its owner, the one that came last; the
-other one, when it finds that, sends nothing and takes what the owner creates.
+Two processes of one piece of work can be alive at once. The record names its owner, the one that wrote last;
+the other one, when it finds that, sends nothing and takes what the owner creates. A store that only reads and
+writes cannot do both in one: so an owner waits a moment after writing, for another's write that may be under way,
+and looks whether it still is the owner (Fischer's mutual exclusion). What is left is a process that is held up
+between such a read and its write for longer than that moment.
 
 ``done`` is kept, with the number that clearing a task raises and a retry does not (Airflow's ``max_tries``): so
 a retry whose success was never reported finds its export, and a cleared success asks anew.
@@ -92,12 +95,14 @@ class Grace:
     :param clocks: seconds that the API's own clocks may differ by: ``Date`` of one machine, ``createdAt`` of
         another.
     :param sends: how often one try sends the creation at the most.
+    :param settle: seconds between claiming the work and sending, for another process's claim to show.
     """
 
     seconds: float = 60.0
     pause: float = 5.0
     clocks: float = 30.0
     sends: int = 3
+    settle: float = 1.0
 
 
 def create_once(
@@ -153,6 +158,8 @@ class _Creation:
         self._clock = clock
         self._sleep = sleep
         self._owner = secrets.token_hex(8)
+        # Nobody else can write to this process's memory.
+        self._settle = 0.0 if isinstance(record, MemoryRecord) else grace.settle
 
     def run(self, request: ExportRequest, generation: int) -> str:
         known = self._record.read()
@@ -252,7 +259,8 @@ class _Creation:
         if not self._is_still_ours():
             return None
         self._record.write({**state, "sent": self._client.server_now().isoformat()})
-        # Again, since the writing itself may have been slow.
+        if self._settle:
+            self._sleep(self._settle)
         if not self._is_still_ours():
             return None
         return self._client.send_creation(request)
@@ -265,7 +273,9 @@ class _Creation:
         log.warning("Another process has taken this task over: looking for the export that it creates.")
         theirs = self._recorded_id()
         if theirs is None:
-            found = self._look_over_grace(state, self._client.server_now())
+            # It may first wait out the grace of what it takes for our sending.
+            patience = timedelta(seconds=self._client.timeout + self._grace.seconds)
+            found = self._look_over_grace(state, self._client.server_now() + patience)
             theirs = self._recorded_id() or (found.id if found is not None else None)
         if theirs is None:
             raise CreationUnknown("Another process of this task has taken it over, and has created no export so far.")
