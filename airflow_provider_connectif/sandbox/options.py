@@ -9,7 +9,8 @@ changes by itself; the others apply from the next request on.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
 READ_WRITE_KEY = "sandbox-key-id:sandbox-key-secret"
@@ -155,11 +156,11 @@ class SandboxOptions:
 _MAY_BE_NEGATIVE = {"clock_skew_seconds", "length_lie", "random_seed"}
 
 
-def option_types() -> Iterator[tuple[dataclasses.Field[Any], Any]]:
-    """Yield each option's field with its resolved type."""
+@functools.cache
+def option_types() -> tuple[tuple[dataclasses.Field[Any], Any], ...]:
+    """Return each option's field with its resolved type."""
     hints = get_type_hints(SandboxOptions)
-    for field in dataclasses.fields(SandboxOptions):
-        yield field, hints[field.name]
+    return tuple((field, hints[field.name]) for field in dataclasses.fields(SandboxOptions))
 
 
 def _convert(name: str, hint: Any, value: Any) -> Any:

@@ -133,7 +133,7 @@ class State:
             created_at=parse_any(body["createdAt"]).timestamp() if "createdAt" in body else finished_at,
             finish_at=finished_at,
             title=body.get("title", ""),
-            options=self.options.changed(overrides),
+            options=self.options.changed(overrides) if overrides else self.options,
             own_course=bool({"queue_seconds", "seconds_per_export"} & set(overrides)),
         )
         self.stats.created_in_app += 1

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server as a whole: its life, its loopback, and its command line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import requests
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from airflow_provider_connectif.sandbox.__main__ import main
+from airflow_provider_connectif.sandbox.control import Control
+from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.state import State
+
+
+def test_a_sandbox_ends_with_its_block_even_while_a_request_hangs() -> None:
+    threads = set(threading.enumerate())
+    with Sandbox().serve() as running:
+        running.fault("list", "hang", seconds=600)
+        headers = {"Authorization": f"apiKey {running.key}"}
+        outcome: list[object] = []
+
+        def ask() -> None:
+            try:
+                outcome.append(requests.get(f"{running.url}/exports", headers=headers, timeout=20))
+            except requests.RequestException as error:
+                outcome.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        while not running.stats.faults:
+            time.sleep(0.01)
+        started = time.monotonic()
+    assert time.monotonic() - started < 3
+    asking.join(5)
+    assert isinstance(outcome[0], requests.ConnectionError)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(running.url, timeout=1)
+    assert set(threading.enumerate()) <= threads
+
+
+def test_what_was_counted_can_be_read_after_the_end() -> None:
+    with Sandbox().serve() as running:
+        requests.get(f"{running.url}/exports", timeout=10)
+    assert running.stats.by_status == {"401": 1}
+
+
+def test_it_listens_on_both_addresses_of_the_loopback(sandbox) -> None:
+    assert requests.get(f"http://127.0.0.1:{sandbox.port}/_sandbox/options", timeout=10).status_code == 200
+    if socket.has_ipv6:
+        try:
+            answer = requests.get(f"http://[::1]:{sandbox.port}/_sandbox/options", timeout=10)
+        except requests.ConnectionError:
+            pytest.skip("no IPv6 on this machine")
+        assert answer.status_code == 200
+
+
+def test_a_port_in_use_is_an_error() -> None:
+    with Sandbox().serve() as running, pytest.raises(OSError, match="in use"), Sandbox().serve(running.port):
+        pass
+
+
+def test_control_requests_from_another_machine_are_refused() -> None:
+    state = State(SandboxOptions(), time.time)
+    route = next(route for route in Control(state).routes() if route.path == "/_sandbox/stats")
+    scope = {"type": "http", "method": "GET", "path": "/_sandbox/stats", "headers": [], "client": ("10.0.0.9", 5)}
+    with pytest.raises(ApiError, match="403"):
+        asyncio.run(route.app(scope, None, None))
+
+
+def test_the_command_line_serves_prints_what_to_do_and_ends_well_when_interrupted() -> None:
+    command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", "0", "--rows", "3"]
+    command += ["--no-ranges", "--fail", "activities", "--faults", "list:503", "--report-titles", "r1=Ventas, 2023"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(3)]
+        url = re.search(r"http://127\.0\.0\.1:\d+", lines[0])[0]
+        key = lines[1].split()[-1]
+        connection = json.loads(re.fullmatch(r"\s*AIRFLOW_CONN_CONNECTIF_DEFAULT='(.*)'\n", lines[2])[1])
+        assert connection == {"conn_type": "connectif", "host": url, "password": key}
+        headers = {"Authorization": f"apiKey {key}"}
+        answers = [requests.get(f"{url}/exports", headers=headers, timeout=10) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [503, 200]
+        exports = answers[1].json()["results"]
+        assert len(exports) == 6
+        assert {export["origin"] for export in exports} == {"api", "app"}
+        options = requests.get(f"{url}/_sandbox/options", timeout=10).json()
+        assert (options["rows"], options["ranges"], options["fail"]) == (3, False, ["activities"])
+        assert options["report_titles"] == ["r1=Ventas, 2023"]
+        requests.get(exports[0]["fileUrl"], timeout=10)
+        process.send_signal(signal.SIGINT)
+        _, log = process.communicate(timeout=10)
+        assert process.returncode == 0
+        assert re.search(r"GET /files/[0-9a-f]{24}: 200", log)
+        assert "signature" not in log
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_each_option_is_a_flag_with_a_help_text(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    for name in SandboxOptions().as_json():
+        assert f"--{name.replace('_', '-')}" in text
+
+
+@pytest.mark.parametrize("arguments", [["--fail", "3"], ["--archive", "rar"], ["--rows", "-1"], ["--faults", "x:y"]])
+def test_an_impossible_flag_is_refused_with_its_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert re.search("fail|archive|rows|on:", capsys.readouterr().err)
+
+
+def test_a_port_in_use_is_told_in_a_sentence(sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--port", str(sandbox.port)]) == 1
+    assert "Cannot listen" in capsys.readouterr().err
+
+
+def test_the_options_alone_need_neither_web_framework_nor_server() -> None:
+    code = (
+        "import sys, runpy; "
+        "runpy.run_path('airflow_provider_connectif/sandbox/options.py'); "
+        "sys.exit(any(name in sys.modules for name in ('starlette', 'uvicorn', 'fastapi')))"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    assert subprocess.run([sys.executable, "-c", code], cwd=root, timeout=20).returncode == 0
