@@ -14,10 +14,10 @@ help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
 
 demo: $(VENV)/.installed ## a real Airflow stores yesterday's activities from the sandbox; prints what came out
-	@$(BIN)/python scripts/demo.py
+	@$(BIN)/python -m scripts.demo
 
 airflow: $(VENV)/.installed ## Airflow, the sandbox, the examples and a ready connection, to look around in
-	@$(BIN)/python scripts/airflow.py
+	@$(BIN)/python -m scripts.airflow
 
 test: $(VENV)/.installed-dev ## all tests, those with real servers included
 	@scripts/install-tools.sh

@@ -69,16 +69,19 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{PACKAGE}.hooks.connectif.ConnectifHook",
                 "hook-name": "Connectif",
                 "ui-field-behaviour": {
-                    "hidden-fields": ["port", "schema"],
+                    # The port stays in sight: Airflow 3.3.1 and 3.3.2 mistake an empty one for a changed
+                    # one, and then test a saved connection without its key (apache/airflow#73298).
+                    "hidden-fields": ["schema"],
                     "relabeling": {
-                        "host": "Base URL",
-                        "login": "Key id",
-                        "password": "API key",
+                        "host": "Host (base URL)",
+                        "login": "Login (key id)",
+                        "password": "Password (API key)",
                     },
                     "placeholders": {
                         "host": "https://api.connectif.cloud when empty",
-                        "login": "empty when the API key is the whole keyId:keySecret",
+                        "login": "empty when Password is the whole keyId:keySecret",
                         "password": "keyId:keySecret",
+                        "port": "443 makes Test work in Airflow 3.3.1 and 3.3.2",
                     },
                 },
                 "conn-fields": CONNECTION_FIELDS,

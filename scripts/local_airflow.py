@@ -88,18 +88,14 @@ class LocalAirflow:
         self._process: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
 
-    def _environment(
-        self, connections: Mapping[str, Mapping[str, Any]], more: Mapping[str, str]
-    ) -> dict[str, str]:
+    def _environment(self, connections: Mapping[str, Mapping[str, Any]], more: Mapping[str, str]) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
         settings = {
             "api.base_url": self.url,
             "api.host": "127.0.0.1",
             "api.port": self.port,
             "api.workers": 1,
-            "core.auth_manager": (
-                "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
-            ),
+            "core.auth_manager": ("airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"),
             "core.dags_folder": self.dags,
             "core.executor": "LocalExecutor",
             "core.load_examples": False,
@@ -109,6 +105,7 @@ class LocalAirflow:
             "dag_processor.min_file_process_interval": 30,
             "dag_processor.refresh_interval": 5,
             "logging.trigger_log_server_port": free_port(),
+            "logging.worker_log_server_host": "127.0.0.1",
             "logging.worker_log_server_port": free_port(),
             "scheduler.scheduler_heartbeat_sec": 1,
             "scheduler.scheduler_idle_sleep_time": 0.2,
@@ -121,10 +118,7 @@ class LocalAirflow:
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "NO_COLOR": "1",
             **{"AIRFLOW__" + name.replace(".", "__").upper(): str(value) for name, value in settings.items()},
-            **{
-                f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection)
-                for name, connection in connections.items()
-            },
+            **{f"AIRFLOW_CONN_{name.upper()}": json.dumps(connection) for name, connection in connections.items()},
             **more,
         }
 
@@ -144,7 +138,7 @@ class LocalAirflow:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, timeout: float = 180) -> None:
+    def start(self, timeout: float = 300) -> None:
         """Start all components and wait until each says that it is healthy."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:

@@ -5,13 +5,25 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import shutil
 import socket
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.leaks import words_before_a_secret
+from tests.stores import (  # noqa: F401  fixtures, for every test
+    azure_store,
+    azurite,
+    gcs_store,
+    local_store,
+    memory_store,
+    place,
+    s3_server,
+    s3_store,
+    strict_place,
+)
 
 # Airflow reads its configuration when it is first imported, which is after this file.
 _HOME = Path(tempfile.mkdtemp(prefix="connectif-tests-"))
@@ -69,10 +81,6 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-# Secrets of the sandbox, and what a signed address looks like there and at the usual object stores.
-SECRETS = re.compile(r"sandbox-\w+-secret|[?&](?:signature|sig|X-Amz-Signature|X-Goog-Signature)=[\w%]{8,}")
-
-
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Fail a test whose captured output or log shows a secret; the sandbox's own tests may."""
@@ -80,9 +88,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     exempt = "sandbox" in item.path.parts or item.get_closest_marker("shows_secrets")
     if call.when == "teardown" and report.passed and not exempt:
         for _when, name, text in item._report_sections:
-            if found := SECRETS.search(text):
-                around = text[max(0, found.start() - 200) : found.start()]
+            if (before := words_before_a_secret(text)) is not None:
                 report.outcome = "failed"
-                report.longrepr = f"A secret was written to {name}, after:\n{around}"
+                report.longrepr = f"A secret was written to {name}, after:\n{before}"
                 break
     return report

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``make demo``: a real Airflow stores yesterday's activities from the sandbox, and this shows what came out."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, LocalAirflowError, sandbox_connection
+
+ROOT = Path(__file__).parents[1]
+HOME = ROOT / ".demo"
+DAG = "connectif_activities"
+
+
+def rows(path: Path) -> int:
+    """Count a CSV file's rows below its header, as a CSV parser sees them (fields hold line breaks)."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
+        return sum(1 for _ in csv.reader(file)) - 1
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    shutil.rmtree(HOME, ignore_errors=True)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"{time.monotonic() - began:4.0f} s  {text}", flush=True)
+
+    options = SandboxOptions(queue_seconds=1, seconds_per_export=5, rows=1000)
+    with Sandbox(options).serve(port=0) as sandbox:
+        say(f"The sandbox stands in for the Connectif API at {sandbox.url}")
+        say("Airflow starts: scheduler, DAG processor, triggerer and API server")
+        airflow = LocalAirflow(
+            HOME / "airflow",
+            dags=ROOT / "example_dags",
+            connections={"connectif_default": sandbox_connection(sandbox.url, sandbox.key)},
+            environment={"CONNECTIF_LAKE": (HOME / "lake").as_uri()},
+        )
+        with airflow:
+            say(f"{airflow.url} is up; the DAG {DAG} is switched on")
+            run = airflow.scheduled_run(DAG)
+            say(f"Airflow runs {run}: create, wait, store")
+            state = airflow.wait_for_run(DAG, run)
+            if state != "success":
+                say(f"The run ended as {state}: {airflow.tasks(DAG, run)}. The logs are in {airflow.home}/logs")
+                return 1
+            result = airflow.xcom(DAG, run, "store")
+            say("The run ended in success")
+
+    print(f"\nexport {result['export_id']} in {result['destination']}\n")
+    print(f"{'bytes':>10}  {'rows':>8}  file")
+    for file in result["files"]:
+        path = Path(file["path"].removeprefix("file://"))
+        print(f"{path.stat().st_size:>10,}  {rows(path):>8,}  {path.relative_to(ROOT)}")
+    manifest = Path(result["manifest"].removeprefix("file://"))
+    print(f"\nmanifest: {manifest.relative_to(ROOT)} ({manifest.stat().st_size} bytes)")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LocalAirflowError as error:
+        sys.exit(f"The demo failed. {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

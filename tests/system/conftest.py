@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real servers, each started once for all system tests: the sandbox, an S3 server, Airflow, a browser."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from botocore.config import Config
+from selenium import webdriver
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, free_port, sandbox_connection, wait_for
+
+ROOT = Path(__file__).parents[2]
+BUCKET = "lake"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def sandbox() -> Iterator[Any]:
+    """A running sandbox whose exports take some seconds, so that waiting tasks do wait."""
+    with Sandbox(SandboxOptions(queue_seconds=1, seconds_per_export=4, rows=500)).serve(port=0) as running:
+        yield running
+
+
+class S3:
+    """An S3 server: rclone, over a folder."""
+
+    key, secret = "system-test-key", "system-test-secret"
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        extra = {"endpoint_url": self.url, "region_name": "us-east-1"}
+        return {"conn_type": "aws", "login": self.key, "password": self.secret, "extra": extra}
+
+    @property
+    def client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name="us-east-1",
+            aws_access_key_id=self.key,
+            aws_secret_access_key=self.secret,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def objects(self, prefix: str = "") -> dict[str, int]:
+        """Name and size of each object below a prefix."""
+        found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+        return {item["Key"]: item["Size"] for item in found}
+
+    def read(self, key: str) -> bytes:
+        return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    server = S3(tmp_path_factory.mktemp("s3"))
+    process = subprocess.Popen(
+        [
+            str(Path(sys.executable).with_name("rclone")),
+            *("serve", "s3", str(server.folder), "--addr", f"127.0.0.1:{server.port}"),
+            *("--auth-key", f"{server.key},{server.secret}"),
+        ],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for("the S3 server answers", lambda: requests.get(server.url, timeout=5).status_code, 30)
+        server.client.create_bucket(Bucket=BUCKET)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> Iterator[LocalAirflow]:
+    """A real Airflow with the example DAGs, a connection to the sandbox and one to the S3 server."""
+    local = LocalAirflow(
+        tmp_path_factory.mktemp("airflow"),
+        dags=ROOT / "example_dags",
+        connections={
+            "connectif_default": sandbox_connection(sandbox.url, sandbox.key),
+            "aws_default": s3.connection,
+        },
+        environment={
+            "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True",
+            "CONNECTIF_LAKE": f"s3://{BUCKET}",
+            "CONNECTIF_STORAGE_CONN_ID": "aws_default",
+        },
+    )
+    with local:
+        yield local
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """The folder for pictures of what a person would see; they stay after the tests, to be looked at."""
+    folder = ROOT / ".screenshots"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def browser() -> Iterator[webdriver.Chrome]:
+    """Chromium without a window."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (chromium and driver):
+        pytest.fail("Chromium and its driver are missing: scripts/install-tools.sh installs them")
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1300"):
+        options.add_argument(argument)
+    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        yield opened
+    finally:
+        opened.quit()

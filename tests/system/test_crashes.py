@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promises 1 and 10: whatever dies, one export, a whole folder, and a wait that ends when it was said to.
+
+Each test's process is killed (``SIGKILL``) in a real Airflow, at a moment that ``dags/crashing.py`` knows how to meet.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
+from tests.leaks import words_before_a_secret
+
+MOMENTS = (
+    "before intent is recorded",
+    "after intent is recorded",
+    "the answer to POST is lost",
+    "before created is recorded",
+    "after created is recorded",
+    "during the download",
+    "between the publications",
+    "before the manifest",
+    "after the manifest",
+    "before done is recorded",
+    "after done is recorded",
+)
+JOBS = {
+    **{("crashing_deferrable", moment): "" for moment in MOMENTS},
+    ("crashing_sync", "while waiting"): "",
+    ("crashing_sync", "after sending is recorded"): "",
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("crashes")
+
+
+@pytest.fixture(scope="module")
+def vendor():
+    with Sandbox(SandboxOptions(queue_seconds=0.5, seconds_per_export=3, rows=2000)).serve(port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def local(folder, vendor):
+    airflow = LocalAirflow(
+        folder / "airflow",
+        dags=Path(__file__).parent / "dags",
+        connections={"connectif_default": sandbox_connection(vendor.url, vendor.key)},
+        environment={
+            "CONNECTIF_LAKE": f"file://{folder / 'lake'}",
+            "CRASH_MARKERS": str(folder / "markers"),
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        },
+    )
+    with airflow:
+        yield airflow
+
+
+@pytest.fixture(scope="module")
+def runs(local):
+    """Every job, started together, each for a day of its own; what became of them."""
+    started = {}
+    for number, (dag, moment) in enumerate(JOBS):
+        local.unpause(dag)
+        day = (date(2026, 9, 1) + timedelta(days=number)).isoformat()
+        run = local.api(
+            "POST",
+            f"/api/v2/dags/{dag}/dagRuns",
+            json={"logical_date": None, "conf": {"die": moment, "day": day}},
+        )
+        started[dag, moment] = (run["dag_run_id"], day)
+    for (dag, _), (run_id, _) in started.items():
+        local.wait_for_run(dag, run_id, timeout=400)
+    return started
+
+
+@pytest.fixture(params=list(JOBS), ids=lambda job: f"{job[0]}, {job[1]}")
+def job(request):
+    return request.param
+
+
+def created_for(vendor, day):
+    return [made for made in vendor.stats.created if made["body"]["filters"]["fromDate"].startswith(day)]
+
+
+def test_the_retry_of_a_killed_task_ends_in_success(job, runs, local, folder):
+    dag, moment = job
+    run_id, _ = runs[job]
+    assert (folder / "markers" / f"{run_id} {moment}".replace("/", "_")).exists(), "it was not killed at all"
+    (task,) = local.api("GET", f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
+    assert task["state"] == "success", local.task_log(dag, run_id, "job")[-3000:]
+    assert task["try_number"] > 1
+
+
+def test_a_killed_task_makes_one_export(job, runs, vendor):
+    _, day = runs[job]
+    assert len(created_for(vendor, day)) == 1
+
+
+def test_a_killed_task_leaves_a_whole_folder_and_nothing_else(job, runs, vendor, folder):
+    dag, _ = job
+    _, day = runs[job]
+    place = folder / "lake" / dag / day
+    manifest = json.loads((place / "_connectif_manifest.json").read_text())
+    assert manifest["export"]["id"] == created_for(vendor, day)[0]["id"]
+    assert len(manifest["files"]) == 2
+    for file in manifest["files"]:
+        assert (place / file["path"]).stat().st_size == file["bytes"]
+    listed = {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
+    assert {path.name for path in place.iterdir()} == listed
+
+
+def test_a_cleared_success_asks_anew_and_a_cleared_run_replaces_the_files(runs, local, vendor, folder):
+    dag, moment = "crashing_deferrable", "after done is recorded"
+    run_id, day = runs[dag, moment]
+    local.api(
+        "POST",
+        f"/api/v2/dags/{dag}/clearTaskInstances",
+        json={"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True},
+    )
+    wait_for("the cleared task runs", lambda: len(created_for(vendor, day)) == 2 or None, 60)
+    assert local.wait_for_run(dag, run_id) == "success"
+    manifest = json.loads((folder / "lake" / dag / day / "_connectif_manifest.json").read_text())
+    assert manifest["export"]["id"] == created_for(vendor, day)[-1]["id"]
+    names = {path.name for path in (folder / "lake" / dag / day).iterdir()}
+    assert names == {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
+
+
+class Triggerer:
+    """The triggerer of a local Airflow, killed and started again."""
+
+    def __init__(self, local):
+        self._local = local
+        self._own = None
+
+    def kill(self):
+        for process in psutil.process_iter(["cmdline", "environ"]):
+            words = process.info["cmdline"] or []
+            home = (process.info["environ"] or {}).get("AIRFLOW_HOME")
+            if home == str(self._local.home) and any("triggerer" in word for word in words):
+                process.kill()
+
+    def start(self):
+        with self._local.output.open("ab") as output:
+            self._own = subprocess.Popen(
+                ["airflow", "triggerer"], env=self._local.environment, stdout=output, stderr=subprocess.STDOUT
+            )
+
+
+@pytest.fixture
+def triggerer(local):
+    triggerer = Triggerer(local)
+    yield triggerer
+    if triggerer._own is not None:
+        for process in [*psutil.Process(triggerer._own.pid).children(recursive=True), triggerer._own]:
+            process.kill()
+        triggerer.start()
+
+
+def wait_run(local, export_id):
+    local.unpause("waiting")
+    body = {"logical_date": None, "conf": {"export_id": export_id}}
+    return local.api("POST", "/api/v2/dags/waiting/dagRuns", json=body)["dag_run_id"]
+
+
+def task_of(local, run_id):
+    return local.api("GET", f"/api/v2/dags/waiting/dagRuns/{run_id}/taskInstances")["task_instances"][0]
+
+
+def deferred(local, run_id):
+    wait_for("it is deferred", lambda: task_of(local, run_id)["state"] == "deferred" or None, 60)
+    return datetime.fromisoformat(task_of(local, run_id)["start_date"]).timestamp()
+
+
+def test_a_deferred_task_survives_its_killed_triggerer_and_a_wait_ends_at_its_moment(local, vendor, triggerer):
+    vendor.set(seconds_per_export=25)
+    finishing = wait_run(local, vendor.create_in_app({"exportType": "contacts"}))
+    vendor.set(seconds_per_export=10_000)
+    hopeless = wait_run(local, vendor.create_in_app({"exportType": "contacts"}))
+    for run_id in (finishing, hopeless):
+        began = deferred(local, run_id)
+    triggerer.kill()
+    time.sleep(2)
+    triggerer.start()
+    assert local.wait_for_run("waiting", finishing) == "success"
+    assert local.wait_for_run("waiting", hopeless) == "failed"
+    ended = datetime.fromisoformat(task_of(local, hopeless)["end_date"]).timestamp()
+    # 40 s, one poll, and the time that Airflow takes to bring a task back from the triggerer.
+    assert 40 <= ended - began <= 40 + 1 + 10
+    assert task_of(local, hopeless)["try_number"] == 1
+    assert "Waited 40 s" in local.task_log("waiting", hopeless, "wait")
+
+
+def test_no_log_of_all_this_shows_the_key_or_an_address(runs, local, vendor):
+    for path, text in local.all_logs():
+        assert not words_before_a_secret(text), path
