@@ -24,6 +24,7 @@ FileFormat = Literal["csv", "csv.gz", "archive"]
 _EXTENSIONS = {"csv": ".csv", "csv.gz": ".csv.gz"}
 _GZIP = b"\x1f\x8b\x08"
 _SNIFFED = 4096
+_BLOCK = 1 << 20
 _TEXT = bytes({*range(32, 256), *b"\t\n\r\f\x1b"})
 
 
@@ -116,18 +117,14 @@ class Archive(Iterable[Member]):
     def _members(self) -> Generator[Member, None, None]:
         if self._format == "archive":
             extension = {"zip": ".zip", "gzip": ".csv.gz", "csv": ".csv"}[self._kind]
-            yield self._only(
-                extension, self._remote.size, whole(self._remote, self._stream(), self._end_check())
-            )
+            yield self._only(extension, self._remote.size, whole(self._remote, self._stream(), self._end_check()))
             return
         extension, wrap = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":
             names = Names()
-            for entry, blocks in unzip.members(
-                self._remote, self._cursor, self._directory, self._budget, wrap=wrap
-            ):
+            for entry, blocks in unzip.members(self._remote, self._cursor, self._directory, self._budget, wrap=wrap):
                 size = None if entry.streamed and self._directory is None else entry.size
-                yield Member(names.distinct(entry.name, extension), entry.name, size, blocks)
+                yield Member(names.distinct(entry.name, extension), entry.name, size, blocks, self._remote.ahead)
         elif self._kind == "gzip":
             yield self._only(extension, None, _gunzipped(self._stream(), self._budget, wrap=wrap))
         else:
@@ -135,10 +132,10 @@ class Archive(Iterable[Member]):
             yield self._only(extension, self._remote.size, deflate.gzipped(text) if wrap else text)
 
     def _only(self, extension: str, size: int | None, blocks: Iterator[bytes]) -> Member:
-        return Member(safe_name(self._file_name, extension), self._file_name, size, blocks)
+        return Member(safe_name(self._file_name, extension), self._file_name, size, blocks, self._remote.ahead)
 
     def _stream(self) -> Iterator[bytes]:
-        while block := self._cursor.some(deflate.OUTPUT):
+        while block := self._cursor.some(_BLOCK):
             yield block
 
     def _text(self) -> Iterator[bytes]:
@@ -149,8 +146,7 @@ class Archive(Iterable[Member]):
             yield block
         if not self._remote.supports_ranges and tail.find_end():
             raise ArchiveUnsupported(
-                "The export's file is an archive with text before it, which cannot be read from a store "
-                "without ranges."
+                "The export's file is an archive with text before it, which cannot be read from a store without ranges."
             )
 
     def _end_check(self) -> Callable[[Tail], None] | None:

@@ -10,6 +10,8 @@ from airflow_provider_connectif.files.readahead import ReadAhead
 
 #: A thread is worth its start from this size on.
 _THREAD_FROM = 1 << 20
+#: Blocks of up to 256 KB (1 MB in a file that is passed on) which may wait to be written.
+_WAITING = 8
 
 
 class Member:
@@ -20,13 +22,22 @@ class Member:
     :param source_name: what the archive called it.
     :param size: its bytes uncompressed; None when not known before it is read.
     :param blocks: what is to be written.
+    :param ahead: has a thread make blocks, so many at most before they are asked for.
     """
 
-    def __init__(self, name: str, source_name: str, size: int | None, blocks: Iterator[bytes]) -> None:
+    def __init__(
+        self,
+        name: str,
+        source_name: str,
+        size: int | None,
+        blocks: Iterator[bytes],
+        ahead: Callable[[Callable[[], bytes], int], ReadAhead],
+    ) -> None:
         self.name = name
         self.source_name = source_name
         self.size = size
         self._blocks = blocks
+        self._ahead = ahead
         self._handed_out: Iterator[bytes] | None = None
 
     def __repr__(self) -> str:
@@ -48,7 +59,7 @@ class Member:
         else:
             # Unpacked and checked in a thread, while the caller digests and writes the blocks before.
             blocks = self._blocks
-            self._handed_out = ReadAhead(lambda: next(blocks, b""), depth=2, name="connectif-unpack")
+            self._handed_out = self._ahead(lambda: next(blocks, b""), _WAITING)
         return self._handed_out
 
     def finish(self) -> None:

@@ -18,19 +18,10 @@ class ReadAhead(Iterator[bytes]):
         after the blocks that came before.
     :param depth: how many blocks may wait at most: with their size, the bound on memory.
     :param abort: called from the closing thread to wake a ``produce`` that waits for the network.
-    :param name: the thread's name.
     """
 
-    def __init__(
-        self,
-        produce: Callable[[], bytes],
-        *,
-        depth: int,
-        abort: Callable[[], None] | None = None,
-        name: str = "connectif-read-ahead",
-    ) -> None:
+    def __init__(self, produce: Callable[[], bytes], *, depth: int, abort: Callable[[], None] | None = None) -> None:
         self._abort = abort
-        self._name = name
         self._shared = _Shared(depth)
         self._produce = produce
         self._thread: threading.Thread | None = None
@@ -40,7 +31,7 @@ class ReadAhead(Iterator[bytes]):
             # The thread knows what it shares with this object, not the object: so dropping that ends the
             # thread.
             self._thread = threading.Thread(
-                target=_work, args=(self._produce, self._shared), name=self._name, daemon=True
+                target=_work, args=(self._produce, self._shared), name="connectif-read-ahead", daemon=True
             )
             self._thread.start()
         return self._shared.get()

@@ -138,9 +138,7 @@ class RemoteFile(io.RawIOBase):
             ahead = None
             blocks = iter(reading.next_block, b"")
         else:
-            blocks = ahead = ReadAhead(reading.next_block, depth=self._read_ahead, abort=reading.abort)
-            with self._lock:
-                self._readings.add(ahead)
+            blocks = ahead = self.ahead(reading.next_block, self._read_ahead, reading.abort)
         try:
             yield from blocks
             self._check_open()  # a reading that is given up ends like one that is done
@@ -148,6 +146,17 @@ class RemoteFile(io.RawIOBase):
             if ahead is not None:
                 ahead.close()
             reading.close()
+
+    def ahead(self, produce: Callable[[], bytes], depth: int, abort: Callable[[], None] | None = None) -> ReadAhead:
+        """
+        Make blocks in a thread that ends when this file is closed, at the latest.
+
+        :param produce: as for :class:`ReadAhead`, and so are ``depth`` and ``abort``.
+        """
+        blocks = ReadAhead(produce, depth=depth, abort=abort)
+        with self._lock:
+            self._readings.add(blocks)
+        return blocks
 
     # Reading as a stream
 
@@ -166,10 +175,11 @@ class RemoteFile(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Move to another position, as :meth:`io.IOBase.seek` says."""
         self._check_open()
+        base = 0
         if whence == io.SEEK_END:
             base = self._measured_size()
-        else:
-            base = self._position if whence == io.SEEK_CUR else 0
+        elif whence == io.SEEK_CUR:
+            base = self._position
         target = base + offset
         if target < 0:
             raise ValueError(f"Cannot seek to {target}, before the start of the file.")
@@ -232,14 +242,14 @@ class RemoteFile(io.RawIOBase):
             return
         super().close()
         self._source.close()
+        if self._owns_session:
+            transport.hang_up(self._session)
         with self._lock:
             readings = list(self._readings)
         for reading in readings:
             reading.close()
         self._block = memoryview(b"")
         self._ahead = None
-        if self._owns_session:
-            self._session.close()
 
     def _check_open(self) -> None:
         if self.closed:

@@ -133,9 +133,7 @@ class Source:
         :raises RemoteFileUnavailable: the policy allows no further attempt.
         """
         policy = self._policy
-        backoff = wait_exponential_jitter(
-            initial=policy.first_wait, max=policy.longest_wait, jitter=policy.first_wait
-        )
+        backoff = wait_exponential_jitter(initial=policy.first_wait, max=policy.longest_wait, jitter=policy.first_wait)
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None

@@ -12,8 +12,10 @@ import contextlib
 import http.client
 import http.cookiejar
 import logging
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -92,6 +94,33 @@ def _hushed() -> Iterator[None]:
         _HUSH.active.depth -= 1
 
 
+class _Adapter(HTTPAdapter):
+    """An adapter that can hang up on connections in use, so that nobody has to wait for a silent store."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.connections: weakref.WeakSet[urllib3.connection.HTTPConnection] = weakref.WeakSet()
+        connections = self.connections
+
+        class Plain(urllib3.connection.HTTPConnection):
+            def connect(self) -> None:
+                super().connect()
+                connections.add(self)
+
+        class Secure(urllib3.connection.HTTPSConnection):
+            def connect(self) -> None:
+                super().connect()
+                connections.add(self)
+
+        class PlainPool(urllib3.HTTPConnectionPool):
+            ConnectionCls = Plain
+
+        class SecurePool(urllib3.HTTPSConnectionPool):
+            ConnectionCls = Secure
+
+        self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
+
+
 def new_session() -> requests.Session:
     """
     Make a session that keeps no cookies, retries nothing by itself and sends no credentials.
@@ -102,8 +131,21 @@ def new_session() -> requests.Session:
     session = requests.Session()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=4, max_retries=0))
+        session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=4, max_retries=0))
     return session
+
+
+def hang_up(session: requests.Session) -> None:
+    """
+    Close a session and break its connections, those in use by other threads too.
+
+    :param session: one that :func:`new_session` made.
+    """
+    session.close()
+    for adapter in session.adapters.values():
+        for connection in list(adapter.connections) if isinstance(adapter, _Adapter) else ():
+            with contextlib.suppress(Exception):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
 
 class Reply:
@@ -227,9 +269,7 @@ def _send(
     try:
         with _hushed():
             return (
-                session.get(
-                    url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()
-                ),
+                session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()),
                 failed,
                 hopeless,
             )

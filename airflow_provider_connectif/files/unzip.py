@@ -26,6 +26,7 @@ MAX_DIRECTORY = 16 << 20
 
 
 _FAR = 8 << 20
+_BLOCK = 256 << 10
 
 
 class _NeedsDirectory(Exception):
@@ -294,7 +295,7 @@ class _Unpacking:
 
     def _stored(self) -> Iterator[bytes]:
         while self._left:
-            block = self._cursor.some(min(self._left, deflate.OUTPUT))
+            block = self._cursor.some(min(self._left, _BLOCK))
             if not block:
                 raise self._cut()
             self._left -= len(block)
@@ -308,7 +309,7 @@ class _Unpacking:
         if wrap:
             yield deflate.GZIP_HEADER
         while not inflater.ended:
-            block = self._cursor.some(deflate.INPUT if self._left is None else min(self._left, deflate.INPUT))
+            block = self._cursor.some(_BLOCK if self._left is None else min(self._left, _BLOCK))
             if not block:
                 raise self._cut()
             if self._left is not None:

@@ -59,9 +59,7 @@ class _Checksum:
         return self._crc.to_bytes(4, "big") if self._hash is None else bytes(self._hash.digest())
 
 
-def whole(
-    remote: RemoteFile, blocks: Iterator[bytes], end_check: Callable[[Tail], None] | None
-) -> Iterator[bytes]:
+def whole(remote: RemoteFile, blocks: Iterator[bytes], end_check: Callable[[Tail], None] | None) -> Iterator[bytes]:
     """
     Pass blocks on, and check them when the last one has passed.
 
@@ -78,9 +76,7 @@ def whole(
             checksum.update(block)
         yield block
     if remote.size is not None and tail.passed != remote.size:
-        raise RemoteFileDamaged(
-            f"The file has {remote.size} bytes in the vendor's store, but {tail.passed} arrived."
-        )
+        raise RemoteFileDamaged(f"The file has {remote.size} bytes in the vendor's store, but {tail.passed} arrived.")
     for name, checksum in sums.items():
         if checksum.digest() != remote.checksums[name]:
             raise RemoteFileDamaged(

@@ -166,8 +166,8 @@ def parse_central(data: bytes, at: int, shift: int) -> tuple[Entry, int]:
     """
     if data[at : at + 4] != CENTRAL or at + CENTRAL_SIZE > len(data):
         raise corrupt("its directory is broken")
-    flags, method, _, _, crc, packed, size, name_length, extra_length, comment_length, disk = (
-        struct.unpack_from("<HHHHLLLHHHH", data, at + 8)
+    flags, method, _, _, crc, packed, size, name_length, extra_length, comment_length, disk = struct.unpack_from(
+        "<HHHHLLLHHHH", data, at + 8
     )
     (offset,) = struct.unpack_from("<L", data, at + 42)
     name_at = at + CENTRAL_SIZE
