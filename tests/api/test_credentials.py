@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promise 6: the key goes to the connection's own host alone, and is never shown."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import traceback
+
+import pytest
+import requests
+
+from airflow_provider_connectif.api.credentials import (
+    DEFAULT_BASE_URL,
+    KeyForOneHost,
+    is_loopback,
+    tidy_base_url,
+    tidy_key,
+)
+from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedAnswer
+from tests.api.world import BASE, KEY, KEY_ID, KEY_SECRET
+
+
+class TestTheKey:
+    @pytest.mark.parametrize(
+        ("password", "login"),
+        [
+            pytest.param(KEY, None, id="the whole string"),
+            pytest.param(f"  {KEY}\n", None, id="with white space around it"),
+            pytest.param(f"\u00a0{KEY}\u00a0", None, id="with hard spaces around it"),
+            pytest.param(f"apiKey {KEY}", None, id="with the prefix"),
+            pytest.param(f"  APIKEY \t {KEY}  ", None, id="with the prefix in capitals"),
+            pytest.param(f"Authorization: apiKey {KEY}", None, id="the whole header"),
+            pytest.param(KEY_SECRET, KEY_ID, id="the id as login"),
+            pytest.param(f" {KEY_SECRET} ", f" {KEY_ID} ", id="the id as login, with white space"),
+            pytest.param(f"apiKey {KEY_SECRET}", KEY_ID, id="the id as login, with the prefix"),
+            pytest.param(KEY, KEY_ID, id="the whole string, and the id as login"),
+            pytest.param(KEY, "", id="an empty login"),
+        ],
+    )
+    def test_every_form_that_people_paste_is_taken(self, password, login):
+        assert tidy_key(password, login) == KEY
+
+    @pytest.mark.parametrize("password", [None, "", "   ", "apiKey  "])
+    def test_a_missing_one_says_where_it_belongs(self, password):
+        with pytest.raises(InvalidConnection, match="Password"):
+            tidy_key(password)
+
+    @pytest.mark.parametrize(
+        "password",
+        [
+            pytest.param(f"{KEY_ID}: {KEY_SECRET}", id="white space inside"),
+            pytest.param(f"{KEY_ID}:\n{KEY_SECRET}", id="a line break inside"),
+            pytest.param(f"{KEY}\r\nX-Other: 1", id="another header"),
+            pytest.param(f"{KEY}\x00", id="a control character"),
+            pytest.param(f"{KEY}é", id="a letter that no header can carry"),
+            pytest.param(f"{KEY}\u200b", id="an invisible sign"),
+            pytest.param(KEY_SECRET, id="no colon"),
+            pytest.param(f":{KEY_SECRET}", id="no id"),
+            pytest.param(f"{KEY_SECRET}:", id="no secret"),
+        ],
+    )
+    def test_a_bad_one_is_refused_in_words_that_do_not_quote_it(self, password):
+        with pytest.raises(InvalidConnection) as raised:
+            tidy_key(password)
+        shown = "".join(traceback.format_exception(raised.value)).split("InvalidConnection: ")[-1]
+        assert "Password" in shown
+        assert KEY_SECRET not in shown
+        assert KEY_ID not in shown
+        assert raised.value.__context__ is None
+
+
+class TestTheBaseUrl:
+    @pytest.mark.parametrize(
+        ("fields", "url"),
+        [
+            ({"host": None}, DEFAULT_BASE_URL),
+            ({"host": "  "}, DEFAULT_BASE_URL),
+            ({"host": "https://api.connectif.cloud/"}, "https://api.connectif.cloud"),
+            ({"host": "api.connectif.cloud"}, "https://api.connectif.cloud"),
+            ({"host": "HTTPS://API.Connectif.Cloud"}, "https://api.connectif.cloud"),
+            ({"host": "proxy.example:8443/connectif/"}, "https://proxy.example:8443/connectif"),
+            ({"host": "proxy.example", "port": 8443}, "https://proxy.example:8443"),
+            ({"host": "127.0.0.1", "schema": "http", "port": 8787}, "http://127.0.0.1:8787"),
+            ({"host": "http://localhost:8787"}, "http://localhost:8787"),
+            ({"host": "http://[::1]:8787/"}, "http://[::1]:8787"),
+            ({"host": "http://127.9.9.9"}, "http://127.9.9.9"),
+        ],
+    )
+    def test_every_form_is_tidied(self, fields, url):
+        assert tidy_base_url(**fields) == url
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "http://api.connectif.cloud",
+            "http://10.0.0.1",
+            "http://localhost.example.com",
+            "http://sandbox.localhost",
+            "http://127.0.0.1.example.com",
+            "http://0.0.0.0:8787",
+        ],
+    )
+    def test_plain_http_is_for_this_machine_alone(self, host):
+        with pytest.raises(InvalidConnection, match="plain http"):
+            tidy_base_url(host)
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "ftp://api.connectif.cloud",
+            "https://",
+            "https://api connectif",
+            "https://[::1",
+            "https://host:port",
+            "http://evil.example\\.127.0.0.1",
+            f"{KEY_ID}:{KEY_SECRET}",
+        ],
+    )
+    def test_what_is_no_url_of_a_host_is_refused_without_being_quoted(self, host):
+        with pytest.raises(InvalidConnection, match="no base URL") as raised:
+            tidy_base_url(host)
+        assert KEY_SECRET not in str(raised.value)
+
+    @pytest.mark.parametrize("host", [f"https://{KEY}@api.connectif.cloud", "https://h/?page=1", "https://h/#top"])
+    def test_a_user_a_query_or_a_fragment_is_refused_without_being_quoted(self, host):
+        with pytest.raises(InvalidConnection, match="base URL alone") as raised:
+            tidy_base_url(host)
+        assert KEY_SECRET not in str(raised.value)
+
+    @pytest.mark.parametrize(
+        ("host", "so"),
+        [("localhost", True), ("127.0.0.1", True), ("::1", True), ("192.168.0.1", False), ("example.com", False)],
+    )
+    def test_loopback_is_known(self, host, so):
+        assert is_loopback(host) is so
+
+
+class TestKeyForOneHost:
+    @pytest.mark.parametrize("url", [f"{BASE}/exports", f"{BASE}:443/x", "https://API.connectif.test/exports?page=2"])
+    def test_it_signs_requests_to_its_own_host(self, url):
+        prepared = requests.Request("GET", url, auth=KeyForOneHost(KEY, BASE)).prepare()
+        assert prepared.headers["Authorization"] == f"apiKey {KEY}"
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "https://files.connectif.test/exports",
+            "https://api.connectif.test.evil.example/exports",
+            "http://api.connectif.test/exports",
+            "https://api.connectif.test:8443/exports",
+            "https://api.connectif.test@evil.example/",
+        ],
+    )
+    def test_it_refuses_any_other(self, url):
+        with pytest.raises(UnexpectedAnswer, match="another host"):
+            requests.Request("GET", url, auth=KeyForOneHost(KEY, BASE)).prepare()
+
+    def test_it_is_not_shown(self):
+        assert repr(KeyForOneHost(KEY, BASE)) == f"KeyForOneHost({BASE!r})"
+
+    @pytest.mark.parametrize("store", [pickle.dumps, copy.copy, copy.deepcopy])
+    def test_it_is_not_stored(self, store):
+        with pytest.raises(TypeError, match="not to be pickled"):
+            store(KeyForOneHost(KEY, BASE))
+
+
+class TestLinks:
+    @pytest.mark.parametrize(
+        ("link", "address"),
+        [
+            (f"{BASE}/exports?page=2", f"{BASE}/exports?page=2"),
+            ("/exports?page=2", f"{BASE}/exports?page=2"),
+            ("?page=2", f"{BASE}/exports?page=2"),
+            ("exports?page=2", f"{BASE}/exports?page=2"),
+            ("//api.connectif.test/exports?page=2", f"{BASE}/exports?page=2"),
+            ("http://api.connectif.test/exports?page=2", f"{BASE}/exports?page=2"),
+            ("https://api.connectif.test:8080/exports?page=2", f"{BASE}/exports?page=2"),
+            ("https://user:pw@api.connectif.test/exports?page=2#x", f"{BASE}/exports?page=2"),
+            ("https://evil.example\\@api.connectif.test/exports", f"{BASE}/exports"),
+        ],
+    )
+    def test_one_on_the_same_host_leads_to_the_base_urls_scheme_and_port(self, link, address):
+        followed = KeyForOneHost(KEY, BASE).follow(link, current=f"{BASE}/exports?page=1")
+        assert followed == address
+
+    @pytest.mark.parametrize(
+        "link",
+        [
+            "https://evil.example/exports?page=2",
+            "//evil.example/exports?page=2",
+            "https://api.connectif.test@evil.example/exports",
+            "https://api.connectif.test.evil.example/exports",
+            "ftp://api.connectif.test/exports",
+            "javascript:alert(1)",
+        ],
+    )
+    def test_one_to_another_host_is_not_followed(self, link):
+        with pytest.raises(UnexpectedAnswer, match="another host"):
+            KeyForOneHost(KEY, BASE).follow(link, current=f"{BASE}/exports")
+
+    def test_one_that_is_no_address_is_a_clear_error(self):
+        with pytest.raises(UnexpectedAnswer, match="no address"):
+            KeyForOneHost(KEY, BASE).follow("https://[oops/exports", current=f"{BASE}/exports")
