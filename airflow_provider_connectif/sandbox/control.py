@@ -108,7 +108,7 @@ class _Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        if not request.client or not ipaddress.ip_address(request.client.host).is_loopback:
+        if not request.client or not _is_loopback(request.client.host):
             raise ApiError(403, "Control requests are for clients on the sandbox's own machine")
         handler = self._handlers.get(request.method)
         if handler is None:
@@ -118,6 +118,13 @@ class _Endpoint:
         except (ValueError, TypeError) as error:
             raise ApiError(400, str(error)) from None
         await response(scope, receive, send)
+
+
+def _is_loopback(host: str) -> bool:
+    address = ipaddress.ip_address(host)
+    # A server that listens on IPv6 sees IPv4 clients in this form.
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 async def _object(request: Request) -> dict[str, Any]:

@@ -36,11 +36,12 @@ class Client:
     def __init__(self, running: RunningSandbox) -> None:
         self.running = running
         self.key = running.key
+        self.session = requests.Session()
 
     def call(self, method: str, path: str, **more: Any) -> requests.Response:
         headers = {"Authorization": f"apiKey {self.key}", **more.pop("headers", {})}
         url = path if path.startswith("http") else self.running.url + path
-        return requests.request(method, url, headers=headers, timeout=10, **more)
+        return self.session.request(method, url, headers=headers, timeout=10, **more)
 
     def get(self, path: str, **more: Any) -> requests.Response:
         return self.call("GET", path, **more)
@@ -106,5 +107,7 @@ def sandbox(_running: RunningSandbox, clock: Clock) -> RunningSandbox:
 
 
 @pytest.fixture
-def client(sandbox: RunningSandbox) -> Client:
-    return Client(sandbox)
+def client(sandbox: RunningSandbox) -> Iterator[Client]:
+    client = Client(sandbox)
+    with client.session:
+        yield client

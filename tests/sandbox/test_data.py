@@ -148,6 +148,13 @@ def test_an_export_keeps_its_file_whatever_changes_later(sandbox, client) -> Non
     assert client.tables(export_id) == tables
 
 
+def test_no_more_than_a_few_files_are_held_at_a_time(sandbox, client) -> None:
+    ids = [client.create()["id"] for _ in range(20)]
+    contents = [client.file(export_id).content for export_id in ids]
+    assert len(sandbox._state._files) == 16
+    assert [client.file(export_id).content for export_id in ids] == contents
+
+
 def test_byte_order_mark_and_crlf_come_by_option(sandbox, client) -> None:
     plain = raw(client, client.create()["id"])
     sandbox.set(bom=True, crlf=True)

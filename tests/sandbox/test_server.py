@@ -71,10 +71,11 @@ def test_a_port_in_use_is_an_error() -> None:
         pass
 
 
-def test_control_requests_from_another_machine_are_refused() -> None:
+@pytest.mark.parametrize("host", ["10.0.0.9", "::ffff:10.0.0.9", "2001:db8::1"])
+def test_control_requests_from_another_machine_are_refused(host: str) -> None:
     state = State(SandboxOptions(), time.time)
     route = next(route for route in Control(state).routes() if route.path == "/_sandbox/stats")
-    scope = {"type": "http", "method": "GET", "path": "/_sandbox/stats", "headers": [], "client": ("10.0.0.9", 5)}
+    scope = {"type": "http", "method": "GET", "path": "/_sandbox/stats", "headers": [], "client": (host, 5)}
     with pytest.raises(ApiError, match="403"):
         asyncio.run(route.app(scope, None, None))
 
