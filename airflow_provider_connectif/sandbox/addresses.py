@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -10,6 +11,7 @@ import secrets
 from urllib.parse import urlsplit
 
 
+@functools.lru_cache(maxsize=64)
 def file_host(api_host: str, option: str) -> str:
     """Return the host and port of the files' addresses.
 

@@ -215,8 +215,7 @@ class Api:
         now = state.now()
         expires, signature = sign(state.signing_key, export.id, now + state.options.address_seconds)
         host = file_host(_host(request), state.options.file_host)
-        query = urlencode({"expires": expires, "signature": signature})
-        url = f"{request.url.scheme}://{host}/files/{export.id}?{query}"
+        url = f"{request.url.scheme}://{host}/files/{export.id}?expires={expires}&signature={signature}"
         return export.resource(state.options, now, url)
 
     def _page_url(self, request: Request, page: int, size: int, other_base: str) -> str:

@@ -11,6 +11,12 @@ import requests
 from airflow_provider_connectif.sandbox.faults import Fault
 
 
+def wait_for_one_created(sandbox) -> None:
+    deadline = time.monotonic() + 10
+    while not sandbox.stats.created_by_api and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_an_export_is_created_and_the_answer_is_an_error(sandbox, client, status: int) -> None:
     sandbox.fault("create", f"create-then-{status}")
@@ -34,8 +40,9 @@ def test_an_export_is_created_and_never_answered(sandbox, client) -> None:
             f"{sandbox.url}/exports",
             json=client.contacts(),
             headers={"Authorization": f"apiKey {sandbox.key}"},
-            timeout=0.2,
+            timeout=0.3,
         )
+    wait_for_one_created(sandbox)
     assert sandbox.stats.created_by_api == 1
 
 
@@ -49,9 +56,7 @@ def test_an_export_is_created_after_the_answer_that_it_was_not(sandbox, client) 
     sandbox.fault("create", "create-late", seconds=0.3)
     assert client.post("/exports", client.contacts()).status_code == 504
     assert sandbox.stats.created_by_api == 0
-    deadline = time.monotonic() + 5
-    while not sandbox.stats.created_by_api and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for_one_created(sandbox)
     assert sandbox.stats.created_by_api == 1
 
 

@@ -147,7 +147,7 @@ def test_a_file_drips(sandbox, client, export_id) -> None:
     sandbox.set(bytes_per_second=250_000)
     started = time.monotonic()
     assert len(client.file(export_id).content) > 100_000
-    assert 0.35 < time.monotonic() - started < 3
+    assert 0.35 < time.monotonic() - started < 10
 
 
 def test_a_response_stalls_by_option_and_goes_on(sandbox, client, export_id) -> None:
@@ -163,7 +163,7 @@ def test_a_response_stalls_by_a_fault_until_the_client_gives_up(sandbox, client,
     sandbox.fault("file", "stall", bytes=1000, seconds=60)
     url = client.export(export_id)["fileUrl"]
     received = b""
-    with requests.get(url, timeout=0.2, stream=True) as answer:
+    with requests.get(url, timeout=1, stream=True) as answer:
         while len(received) < 1000:
             received += answer.raw.read1(1 << 16)
         with pytest.raises(urllib3.exceptions.ReadTimeoutError):

@@ -42,7 +42,7 @@ def test_a_sandbox_ends_with_its_block_even_while_a_request_hangs() -> None:
         while not running.stats.faults:
             time.sleep(0.01)
         started = time.monotonic()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 10
     asking.join(5)
     assert isinstance(outcome[0], requests.ConnectionError)
     with pytest.raises(requests.ConnectionError):
