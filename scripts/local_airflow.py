@@ -102,6 +102,9 @@ class LocalAirflow:
             "core.parallelism": 4,
             "core.simple_auth_manager_all_admins": True,
             "core.test_connection": "Enabled",
+            # Components and workers share one SQLite file: each waits for the others instead of failing at once.
+            "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
+            "database.sql_alchemy_conn_async": f"sqlite+aiosqlite:///{self.home / 'airflow.db'}?timeout=60",
             "dag_processor.min_file_process_interval": 30,
             "dag_processor.refresh_interval": 5,
             "logging.trigger_log_server_port": free_port(),
