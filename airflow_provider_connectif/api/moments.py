@@ -101,6 +101,6 @@ def _since_midnight(day: str, reported: object) -> timedelta | None:
 
 
 def same_moment(asked: str, reported: object) -> bool:
-    """Tell whether two written moments are the same to the second (the API may drop the fraction)."""
+    """Tell whether two written moments are in the same second (the API may drop the fraction)."""
     one, other = read_moment(asked), read_moment(reported)
-    return one is not None and other is not None and abs(one - other) < timedelta(seconds=1)
+    return one is not None and other is not None and one.replace(microsecond=0) == other.replace(microsecond=0)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_connectif.api.moments import (
@@ -60,6 +60,7 @@ def test_what_the_api_reports_without_a_zone_is_utc():
     assert read_moment("2026-11-01T12:00:00") == NOON
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.datetimes(timezones=st.timezones()))
 def test_what_is_written_is_read_back_to_the_millisecond(moment):
     try:
@@ -102,7 +103,8 @@ def test_a_bare_date_is_known(text, so):
         ("2026-11-01T12:00:00.250Z", True),
         ("2026-11-01T12:00:00Z", True),
         ("2026-11-01T13:00:00+01:00", True),
-        ("2026-11-01T12:00:01.250Z", False),
+        ("2026-11-01T12:00:01Z", False),
+        ("2026-11-01T11:59:59.900Z", False),
         ("2026-11-01", False),
         (None, False),
     ],

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The errors: one root, picklable, and each says whether trying again can help."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from airflow_provider_connectif.api import errors
+from airflow_provider_connectif.api.errors import (
+    ApiError,
+    AuthenticationFailed,
+    ConnectifError,
+    ConnectionProblem,
+    CreationUnknown,
+    ExportFailed,
+    InvalidArgument,
+    InvalidConnection,
+    NotFound,
+    PermissionDenied,
+    RateLimited,
+    Refused,
+    RequestRejected,
+    ServerError,
+    Unavailable,
+    UnexpectedAnswer,
+)
+
+ONE_OF_EACH = [
+    InvalidArgument("to_date", "is missing."),
+    InvalidConnection("no key"),
+    AuthenticationFailed("no", status=401),
+    PermissionDenied("no", status=403),
+    NotFound("no", status=404),
+    RequestRejected("no", status=422),
+    UnexpectedAnswer("html", status=200),
+    RateLimited("slow down", retry_after=7.5),
+    ServerError("down", status=503, retry_after=3.0),
+    ConnectionProblem("refused", sent=False),
+    CreationUnknown("who knows"),
+    ExportFailed("e1", "error"),
+]
+FINAL = {
+    InvalidArgument,
+    InvalidConnection,
+    AuthenticationFailed,
+    PermissionDenied,
+    NotFound,
+    RequestRejected,
+    UnexpectedAnswer,
+    ExportFailed,
+}
+
+
+def every_error():
+    return {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ConnectifError)}
+
+
+def test_none_is_left_out_of_these_tests():
+    assert {type(error) for error in ONE_OF_EACH} == every_error() - {ConnectifError, ApiError, Refused, Unavailable}
+
+
+@pytest.mark.parametrize("error", ONE_OF_EACH, ids=lambda error: type(error).__name__)
+class TestEach:
+    def test_survives_pickling_whole(self, error):
+        again = pickle.loads(pickle.dumps(error))
+        assert type(again) is type(error)
+        assert str(again) == str(error)
+        assert vars(again) == vars(error)
+
+    def test_says_whether_trying_again_can_help(self, error):
+        assert error.final is (type(error) in FINAL)
+
+    def test_is_documented(self, error):
+        assert type(error).__doc__
+
+
+def test_a_wrong_argument_is_a_value_error_that_names_it():
+    error = InvalidArgument("to_date", "is missing.")
+    assert isinstance(error, ValueError)
+    assert (str(error), error.argument, error.problem) == ("to_date: is missing.", "to_date", "is missing.")
+
+
+def test_a_failed_export_is_named_with_its_status_and_what_may_help():
+    assert "e1" in str(ExportFailed("e1", "cancelled"))
+    assert "'cancelled'" in str(ExportFailed("e1", "cancelled"))
+    assert "new export" in str(ExportFailed("e1", "cancelled"))
+
+
+def test_the_picture_of_the_family_shows_every_error():
+    assert [kind.__name__ for kind in every_error() if kind.__name__ not in (errors.__doc__ or "")] == []

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of the house: who may import whom, read from the source, and what every file begins with."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_connectif"
+NAME = PACKAGE.name
+
+# What each room may not import, anywhere in its files, functions and type checking included.
+FORBIDDEN = {
+    "api": ("airflow", *(f"{NAME}.{room}" for room in ("files", "hooks", "operators", "sandbox", "sensors", "tasks"))),
+    "files": ("airflow", *(f"{NAME}.{room}" for room in ("api", "hooks", "operators", "sandbox", "sensors", "tasks"))),
+}
+# What a file that DAG files import may not import at its top: it would be paid for at each parse.
+EXPENSIVE = ("requests", "tenacity", "fsspec", "pydantic", "isal")
+CHEAP_ROOMS = ("hooks", "operators", "sensors", "transfers", "triggers")
+
+
+def sources(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imports(code: str, *, top_only: bool = False) -> Iterator[str]:
+    """Name everything that a source imports; at the top alone, what runs when it is imported."""
+    tree = ast.parse(code)
+    nodes = list(_running_at_import(tree.body)) if top_only else list(ast.walk(tree))
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+            yield from (f"{'.' * node.level}{node.module or ''}.{alias.name}" for alias in node.names)
+
+
+def _running_at_import(body: list[ast.stmt]) -> Iterator[ast.AST]:
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+            yield from _running_at_import(node.orelse)
+            continue
+        yield node
+        for field in ("body", "orelse", "finalbody"):
+            yield from _running_at_import(getattr(node, field, []))
+        for handler in getattr(node, "handlers", []):
+            yield from _running_at_import(handler.body)
+
+
+def is_within(name: str, package: str) -> bool:
+    return name == package or name.startswith(package + ".")
+
+
+def forbidden_imports(code: str, packages: tuple[str, ...], *, top_only: bool = False) -> set[str]:
+    found = set(imports(code, top_only=top_only))
+    return {name for name in found if name.startswith(".") or any(is_within(name, other) for other in packages)}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_the_room_knows_nothing_of_airflow_nor_of_the_rooms_above_and_beside_it(room):
+    files = sources(PACKAGE / room)
+    assert len(files) > 5
+    for path in files:
+        assert forbidden_imports(path.read_text(), FORBIDDEN[room]) == set(), path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("room", CHEAP_ROOMS)
+def test_what_dag_files_import_pulls_in_nothing_expensive_at_its_top(room):
+    for path in sources(PACKAGE / room):
+        assert forbidden_imports(path.read_text(), EXPENSIVE, top_only=True) == set(), path.relative_to(ROOT)
+
+
+def test_the_api_too_imports_its_http_client_where_the_work_happens():
+    """The hook, which DAG files import, imports it at its top."""
+    for path in sources(PACKAGE / "api"):
+        assert forbidden_imports(path.read_text(), EXPENSIVE, top_only=True) == set(), path.relative_to(ROOT)
+
+
+def test_no_module_imports_one_that_imports_it():
+    """Data goes one way: a cycle of imports is a house without floors."""
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources(PACKAGE)}
+    modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
+    needs = {
+        name: {other for other in imports(path.read_text(), top_only=True) if other in modules and other != name}
+        for name, path in modules.items()
+    }
+    done: set[str] = set()
+    while ready := {name for name in needs if name not in done and needs[name] <= done}:
+        done |= ready
+    assert sorted(set(needs) - done) == []
+
+
+def tracked(pattern: str) -> list[Path]:
+    """The repository's own files; in an unpacked source archive, which has no history, all that are there."""
+    listing = subprocess.run(["git", "ls-files", "-z", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode == 0 and listing.stdout:
+        return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).exists()]
+    folders = ("airflow_provider_connectif", "tests", "scripts", "example_dags", "benchmarks")
+    return [path for folder in folders for path in sources(ROOT / folder)]
+
+
+def test_every_source_file_names_its_licence():
+    files = tracked("*.py")
+    assert len(files) > 30
+    lines = {path.relative_to(ROOT): path.read_text().partition("\n")[0] for path in files}
+    assert [path for path, line in lines.items() if line != "# SPDX-License-Identifier: Apache-2.0"] == []
+
+
+class TestTheseTestsThemselves:
+    @pytest.mark.parametrize(
+        "code",
+        [
+            "import airflow",
+            "import airflow.sdk as x",
+            "from airflow import DAG",
+            "from airflow.sdk import DAG",
+            "def f():\n    from airflow.sdk import DAG",
+            "if TYPE_CHECKING:\n    import airflow",
+            "from airflow_provider_connectif import files",
+            "from airflow_provider_connectif.files.remote import RemoteFile",
+            "from ..files import remote",
+            "from . import client",
+        ],
+    )
+    def test_a_forbidden_import_is_seen(self, code):
+        assert forbidden_imports(code, FORBIDDEN["api"])
+
+    @pytest.mark.parametrize(
+        "code", ["import airflow_provider_connectif.api", "import airflowish", "x = 'import airflow'"]
+    )
+    def test_an_allowed_one_is_not_taken_for_it(self, code):
+        assert not forbidden_imports(code, FORBIDDEN["api"])
+
+    @pytest.mark.parametrize(
+        ("code", "seen"),
+        [
+            ("import requests", True),
+            ("try:\n    import requests\nexcept ImportError:\n    pass", True),
+            ("class A:\n    import requests", True),
+            ("if sys.version_info:\n    from requests import Session", True),
+            ("def f():\n    import requests", False),
+            ("class A:\n    def f(self):\n        import requests", False),
+            ("if TYPE_CHECKING:\n    import requests", False),
+        ],
+    )
+    def test_only_what_runs_at_import_counts_at_the_top(self, code, seen):
+        assert bool(forbidden_imports(code, EXPENSIVE, top_only=True)) is seen
