@@ -14,7 +14,8 @@ from tenacity import (
     Retrying,
     retry_if_exception_type,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from airflow_provider_connectif.files import transport
@@ -133,7 +134,9 @@ class Source:
         :raises RemoteFileUnavailable: the policy allows no further attempt.
         """
         policy = self._policy
-        backoff = wait_exponential_jitter(initial=policy.first_wait, max=policy.longest_wait, jitter=policy.first_wait)
+        backoff = wait_exponential(multiplier=policy.first_wait, max=policy.longest_wait) + wait_random(
+            0, policy.first_wait
+        )
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-SECRET = "X-Amz-Signature"  # noqa: S105
+SECRET = "X-Amz-Signature"
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Faults:
     redirect: Callable[[str], str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     status_of_expired: int = 403
-    on_request: Callable[[int], None] | None = None
+    on_request: Callable[[int], object] | None = None
 
 
 class Store:
@@ -180,8 +180,10 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
 
         def _body(self, body: memoryview, chunked: bool) -> None:
             faults, at = store.faults, 0
-            cut = faults.cut_after if faults.cut_after is not None and store.take("cuts") else None
-            stall = faults.stall_after if faults.stall_after is not None and store.take("stalls") else None
+            # An answer that is shorter uses nothing up.
+            cut, stall = faults.cut_after, faults.stall_after
+            cut = cut if cut is not None and cut < len(body) and store.take("cuts") else None
+            stall = stall if stall is not None and stall < len(body) and store.take("stalls") else None
             while at < len(body):
                 stop = min(at + faults.block, *(n for n in (cut, stall, len(body)) if n is not None), len(body))
                 block = body[at:stop]
@@ -189,7 +191,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
                 store.bytes_sent += len(block)
                 at = stop
-                if cut is not None and at >= cut and at < len(body):
+                if cut is not None and at >= cut:
                     self._cut()
                     return
                 if stall is not None and at >= stall:
