@@ -53,8 +53,10 @@ class Stats:
 
     def snapshot(self) -> Stats:
         """Return a copy that later requests do not change."""
-        return copy.deepcopy(self)
+        return Stats(**self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as a dictionary of JSON values."""
-        return dataclasses.asdict(self)
+        # The entries of the lists never change, and there may be thousands: the lists alone are copied.
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: copy.copy(value) for name, value in values.items()}

@@ -166,3 +166,10 @@ def test_what_was_asked_and_created_is_counted(sandbox, client) -> None:
         {"id": export["id"], "createdAt": "2023-04-26T12:00:00.000Z", "body": client.contacts()}
     ]
     assert sandbox.stats.as_json() == stats
+
+
+def test_counts_that_were_taken_do_not_change_later(sandbox, client) -> None:
+    client.create()
+    before = sandbox.stats
+    client.create()
+    assert (before.requests, before.by_route, len(before.created)) == (1, {"POST /exports": 1}, 1)
