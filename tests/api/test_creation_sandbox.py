@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Promise 1 over real HTTP: the sandbox creates, and the answer is lost in every way there is."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_connectif.api.client import ConnectifClient, Patience
+from airflow_provider_connectif.api.creation import Grace, MemoryRecord, create_once
+from airflow_provider_connectif.api.errors import AuthenticationFailed, PermissionDenied, RequestRejected
+from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+
+REQUESTS = [
+    ExportRequest.of("contacts", segment_id="s1", delimiter=";", date_format="LL", version="v5"),
+    ExportRequest.of(
+        "activities",
+        from_date="2026-11-01T00:00:00.250+01:00",
+        to_date="2026-11-02T00:00:00Z",
+        activity_types=["purchase", "login"],
+    ),
+    ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-03"),
+]
+SHORT = Grace(seconds=0.2, pause=0.05)
+LONGER = Grace(seconds=1.5, pause=0.1)  # the server tells its time in whole seconds
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with Sandbox().serve() as running:
+        yield running
+
+
+@pytest.fixture
+def client(sandbox):
+    sandbox.reset()
+    with ConnectifClient(sandbox.key, sandbox.url, timeout=0.5, patience=Patience(longest_wait=0.2)) as client:
+        yield client
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.export_type)
+@pytest.mark.parametrize("filter_dates", ["normal", "as-sent", "date-time"])
+def test_a_lost_answer_leads_to_the_export_that_was_created(sandbox, client, request_, filter_dates):
+    sandbox.set(filter_dates=filter_dates)
+    sandbox.fault("create", "create-then-cut")
+    export_id = create_once(client, request_, MemoryRecord(), grace=SHORT)
+    assert [created["id"] for created in sandbox.stats.created] == [export_id]
+    assert sandbox.stats.created[0]["body"] == request_.body()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "create-then-500"},
+        {"kind": "create-then-503", "times": 2},
+        {"kind": "create-then-hang", "seconds": 2.0},
+        {"kind": "create-late", "seconds": 0.3},
+        {"kind": "500"},
+        {"kind": "cut"},
+        {"kind": "hang", "seconds": 1.0},
+        {"kind": "html"},
+        {"kind": "redirect"},
+        {"kind": "429", "retry_after": 1},
+    ],
+    ids=lambda fault: fault["kind"],
+)
+def test_whatever_becomes_of_a_creation_there_is_one_export(sandbox, client, fault):
+    sandbox.fault("create", **fault)
+    grace = LONGER if fault["kind"] == "create-late" else SHORT
+    export_id = create_once(client, REQUESTS[0], MemoryRecord(), grace=grace)
+    assert [created["id"] for created in sandbox.stats.created] == [export_id]
+
+
+@pytest.mark.parametrize("skew", [-7200.0, 7200.0])
+def test_the_servers_clock_may_be_hours_apart(sandbox, client, skew):
+    sandbox.set(clock_skew_seconds=skew)
+    sandbox.fault("create", "create-then-cut")
+    export_id = create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+    assert [created["id"] for created in sandbox.stats.created] == [export_id]
+
+
+def test_a_field_that_the_api_rejects_is_named_with_its_path_and_reason(sandbox, client):
+    sandbox.set(known_segments=["other"])
+    with pytest.raises(RequestRejected, match="/filters/segmentId: Value is not valid"):
+        create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"),
+    [("read_only_key", PermissionDenied), ("blocked_key", PermissionDenied), ("wrong", AuthenticationFailed)],
+)
+def test_a_key_that_may_not_is_told(sandbox, key, kind):
+    sandbox.reset()
+    value = getattr(SandboxOptions(), key, "some:wrong-key")
+    with ConnectifClient(value, sandbox.url) as client, pytest.raises(kind):
+        create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+    assert sandbox.stats.created == []
