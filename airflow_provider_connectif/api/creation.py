@@ -206,7 +206,7 @@ class _Creation:
             "since": self._client.server_now().isoformat(),
             "others": others,
         }
-        if self._record.read() != known:
+        if _whose(self._record.read()) != _whose(known):
             return None
         self._record.write(state)
         return state
@@ -347,3 +347,7 @@ class _Creation:
         if moment is None:
             raise CreationUnknown("This task's record of its export cannot be read: clear the task's state.")
         return moment
+
+
+def _whose(state: Mapping[str, Any] | None) -> tuple[object, ...]:
+    return tuple((state or {}).get(name) for name in ("state", "owner", "export_id", "generation"))
