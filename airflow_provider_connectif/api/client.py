@@ -285,7 +285,8 @@ class ConnectifClient:
             raise ConnectionProblem(
                 f"No connection to {self.base_url}: {_short(problem)}.", sent=not _never_left(problem)
             ) from None
-        except requests.RequestException as problem:
+        # ValueError: requests reads where a redirect leads, though it does not follow it.
+        except (requests.RequestException, ValueError) as problem:
             raise ConnectionProblem(f"The exchange with {self.base_url} broke: {_short(problem)}.") from None
         self._pace.observe(response.headers, limited=response.status_code == 429)
         return response

@@ -186,6 +186,7 @@ class TestPaging:
     def test_a_list_without_end_or_news_is_an_error_though_its_addresses_change(self, api, client):
         def answer(request, context):
             number = int(request.qs["page"][0])
+            assert number < 300, "nothing ends this list"
             return page([export(1)], f"?page={number + 1}")["json"]
 
         api.get(f"{BASE}/exports", json=answer)
@@ -428,6 +429,16 @@ class TestTheRateLimit:
         with pytest.raises(RateLimited):
             make_client(patience=Patience(seconds=100)).get_export("e1")
         assert 60 < world.now - began <= 100
+
+    def test_an_api_that_asks_for_no_wait_at_all_is_not_hammered(self, api, world, make_client):
+        def answer(request, context):
+            assert api.call_count < 100, "hammered"
+            context.status_code, context.headers["Retry-After"] = 429, "0"
+
+        api.get(f"{BASE}/exports/e1", json=answer)
+        with pytest.raises(RateLimited):
+            make_client(patience=Patience(seconds=300), random=lambda: 0.5).get_export("e1")
+        assert world.slept[:4] == [0.5, 1, 2, 4]
 
     def test_many_that_were_told_the_same_moment_come_back_at_different_ones(self, api, world, make_client):
         moments = set()

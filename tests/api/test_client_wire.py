@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient, Patience
-from airflow_provider_connectif.api.errors import ConnectionProblem, CreationUnknown, UnexpectedAnswer
+from airflow_provider_connectif.api.errors import ApiError, ConnectionProblem, CreationUnknown, UnexpectedAnswer
 from airflow_provider_connectif.api.export_request import ExportRequest
 from tests.api.loopback import Answer, Loopback, closed_port, serving
 from tests.api.world import KEY, KEY_SECRET
@@ -139,6 +139,14 @@ class TestOtherHosts:
         with pytest.raises(CreationUnknown):
             once(server.url).send_creation(CONTACTS)
         assert other.received == []
+
+    @pytest.mark.parametrize("location", ["https://[oops", "ftp://x/", "//", "\x7f"])
+    def test_a_redirect_to_nowhere_is_still_an_error_of_ours(self, serve, once, location):
+        server = serve(lambda exchange: exchange.reply(status=302, headers={"Location": location}))
+        with pytest.raises(ApiError):
+            once(server.url).get_export("e1")
+        with pytest.raises(CreationUnknown):
+            once(server.url).send_creation(CONTACTS)
 
     def test_a_next_link_to_another_host_takes_neither_along(self, serve, once):
         other = serve(lambda exchange: exchange.reply({"results": []}))
