@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick lint types constraints build clean
+.PHONY: help demo airflow test test-quick chaos lint types constraints build clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -30,6 +30,9 @@ lint: $(VENV)/.installed-dev ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random moments, and count the exports
+	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
 
 constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
 import psutil
@@ -59,6 +59,7 @@ def local(folder, vendor):
         environment={
             "CONNECTIF_LAKE": f"file://{folder / 'lake'}",
             "CRASH_MARKERS": str(folder / "markers"),
+            "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "8",
             "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
         },
     )
@@ -167,6 +168,11 @@ def triggerer(local):
         triggerer.start()
 
 
+def made_in_application(vendor, finished_in):
+    finished_at = datetime.now(timezone.utc) + timedelta(seconds=finished_in)
+    return vendor.create_in_app({"exportType": "contacts", "finishedAt": finished_at.isoformat()})
+
+
 def wait_run(local, export_id):
     local.unpause("waiting")
     body = {"logical_date": None, "conf": {"export_id": export_id}}
@@ -183,10 +189,8 @@ def deferred(local, run_id):
 
 
 def test_a_deferred_task_survives_its_killed_triggerer_and_a_wait_ends_at_its_moment(local, vendor, triggerer):
-    vendor.set(seconds_per_export=25)
-    finishing = wait_run(local, vendor.create_in_app({"exportType": "contacts"}))
-    vendor.set(seconds_per_export=10_000)
-    hopeless = wait_run(local, vendor.create_in_app({"exportType": "contacts"}))
+    finishing = wait_run(local, made_in_application(vendor, finished_in=25))
+    hopeless = wait_run(local, made_in_application(vendor, finished_in=10_000))
     for run_id in (finishing, hopeless):
         began = deferred(local, run_id)
     triggerer.kill()
