@@ -105,13 +105,13 @@ class LocalAirflow:
             # Components and workers share one SQLite file: each waits for the others instead of failing at once.
             "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
             "database.sql_alchemy_conn_async": f"sqlite+aiosqlite:///{self.home / 'airflow.db'}?timeout=60",
-            "dag_processor.min_file_process_interval": 30,
+            "dag_processor.min_file_process_interval": 60,
             "dag_processor.refresh_interval": 5,
             "logging.trigger_log_server_port": free_port(),
             "logging.worker_log_server_host": "127.0.0.1",
             "logging.worker_log_server_port": free_port(),
             "scheduler.scheduler_heartbeat_sec": 1,
-            "scheduler.scheduler_idle_sleep_time": 0.2,
+            "scheduler.scheduler_idle_sleep_time": 0.5,
             "triggerer.job_heartbeat_sec": 1,
             "usage_data_collection.enabled": False,
         }
@@ -141,7 +141,7 @@ class LocalAirflow:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self, timeout: float = 300) -> None:
+    def start(self, timeout: float = 420) -> None:
         """Start all components and wait until each says that it is healthy."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
@@ -173,10 +173,7 @@ class LocalAirflow:
         process, self._process = self._process, None
         if process is None:
             return
-        family: list[psutil.Process] = []
-        with contextlib.suppress(psutil.NoSuchProcess):
-            parent = psutil.Process(process.pid)
-            family = [parent, *parent.children(recursive=True)]
+        family = self._family(process.pid)
         # Each by itself: `airflow standalone` stops its components for SIGINT alone, which is ignored in
         # whatever a shell started in the background.
         for end in (psutil.Process.terminate, psutil.Process.kill):
@@ -185,6 +182,18 @@ class LocalAirflow:
                     end(member)
             _, family = psutil.wait_procs(family, timeout=5)
         process.wait(timeout=5)
+
+    @staticmethod
+    def _family(pid: int) -> list[psutil.Process]:
+        """The process, its descendants, and those of its session whose parents are gone already."""
+        found = set()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found = {psutil.Process(pid), *psutil.Process(pid).children(recursive=True)}
+        for process in psutil.process_iter():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                if os.getsid(process.pid) == pid:
+                    found.add(process)
+        return list(found)
 
     def wait(self) -> int:
         """Wait until the process ends by itself."""
@@ -210,7 +219,7 @@ class LocalAirflow:
             raise LocalAirflowError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
 
-    def unpause(self, dag_id: str, timeout: float = 90) -> None:
+    def unpause(self, dag_id: str, timeout: float = 240) -> None:
         """Wait until the DAG is known, and let it run.
 
         :raises LocalAirflowError: when a DAG file cannot be imported, with the reason.
@@ -223,7 +232,7 @@ class LocalAirflow:
         wait_for(f"the DAG {dag_id} is known", known, timeout)
         self.api("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
-    def scheduled_run(self, dag_id: str, timeout: float = 90) -> str:
+    def scheduled_run(self, dag_id: str, timeout: float = 240) -> str:
         """Let the DAG run, and return the id of the last run that its schedule then makes."""
         self.unpause(dag_id, timeout)
 
@@ -237,7 +246,7 @@ class LocalAirflow:
 
         return wait_for(f"a scheduled run of {dag_id}", made, timeout)
 
-    def trigger(self, dag_id: str, *, at: datetime | None = None, timeout: float = 90) -> str:
+    def trigger(self, dag_id: str, *, at: datetime | None = None, timeout: float = 240) -> str:
         """Let the DAG run, start a run by hand, and return its id.
 
         :param at: the run's logical date; now when not given.
@@ -252,7 +261,7 @@ class LocalAirflow:
         if errors:
             raise LocalAirflowError(f"{errors[0]['filename']}: {errors[0]['stack_trace']}")
 
-    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 180) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 600) -> str:
         """Wait until a run has ended; returns ``success`` or ``failed``."""
 
         def ended() -> str | None:
