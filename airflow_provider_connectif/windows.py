@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta, timezone
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import MOST_DAYS
 from airflow_provider_connectif.api.moments import is_bare_date, parse_moment
+from airflow_provider_connectif.tasks.arguments import check
 
 
 def export_windows(start: str | date, end: str | date, days: int = MOST_DAYS) -> list[dict[str, str]]:
@@ -25,9 +26,13 @@ def export_windows(start: str | date, end: str | date, days: int = MOST_DAYS) ->
     :param days: the most days of a window, 1 to 31, the API's most.
     :return: in order, ``{"from_date": …, "to_date": …}``, written as the operators take them. Empty moments
         (``start`` equal to ``end``) give no window; equal dates give one of one day.
-    :raises InvalidArgument: where the two are not of one kind, the end is before the start, or ``days`` is out of
-        range.
+    :raises ConnectifArgumentError: (a ``ValueError`` that Airflow does not retry) where the two are not of one kind,
+        the end is before the start, or ``days`` is out of range.
     """
+    return check(_windows, start, end, days)  # type: ignore[no-any-return]
+
+
+def _windows(start: str | date, end: str | date, days: int) -> list[dict[str, str]]:
     if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
         raise InvalidArgument("days", f"{days!r} is out of range; write a whole number from 1 to {MOST_DAYS}.")
     first, last = _read("start", start), _read("end", end)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """One poller for all who wait for exports of one connection in one event loop.
 
-Each round is one short piece of blocking code in a thread, which asks for everybody at once. The poller begins with the
-first waiter and ends with the last. A failing round is told to everybody and fails nobody: what to make of it is the
-waiter's own decision.
+Each round is one short piece of blocking code in a thread, which asks for everybody at once. The poller begins
+with the first waiter and ends with the last. A failing round is told to everybody and fails nobody: what to make
+of it is the waiter's own decision.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError
+from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL
 from airflow_provider_connectif.api.watching import Survey, survey
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.watch import Watch
+    from airflow_provider_connectif.api.watching import Match
 
 log = logging.getLogger(__name__)
-
-SHORTEST_INTERVAL = 0.2
-"""Seconds. No waiter, however impatient, makes more rounds than this."""
 
 _JITTER = 0.1
 
@@ -93,39 +92,53 @@ class Poller:
             while True:
                 await self._pause()
                 asked = list(self._waiters.values())
-                answer: Survey | ConnectifError
-                try:
-                    if client is None:
-                        client = await self._open_client()
-                    answer = await _in_thread(_ask, client, asked)
-                except AuthenticationFailed as problem:
-                    # The key may have been replaced: the next round looks the connection up again, and tells.
-                    answer = problem
-                    if client is not None:
-                        client.close()
-                        try:
-                            client = await self._open_client()
-                            answer = await _in_thread(_ask, client, asked)
-                        except ConnectifError as again:
-                            answer = again
-                except ConnectifError as problem:
-                    answer = problem
-                except Exception as problem:
-                    # Whatever it is, it must not leave everybody waiting for a poller that is gone.
-                    log.warning("A round of the Connectif poller failed with %s.", type(problem).__name__)
-                    answer = ConnectifError(f"The poll failed with {type(problem).__name__}.")
+                if not asked:
+                    return
+                ids = [export_id for waiter in asked for export_id in waiter.watch.pending]
+                matches = {match for waiter in asked for match in waiter.watch.matches}
+                was_open = client is not None
+                answer, client = await self._ask(client, ids, matches)
+                if was_open and isinstance(answer, AuthenticationFailed):
+                    # The key may have been replaced meanwhile: the connection is looked up again.
+                    answer, client = await self._ask(client, ids, matches)
                 for waiter in asked:
                     waiter.answers.put_nowait(answer)
         finally:
             if client is not None:
                 client.close()
 
+    async def _ask(
+        self, client: ConnectifClient | None, ids: list[str], matches: set[Match]
+    ) -> tuple[Survey | ConnectifError, ConnectifClient | None]:
+        """Make one round.
+
+        :return: its answer, and the client for the next round: None where that is to look the connection up.
+        """
+        try:
+            if client is None:
+                client = await self._open_client()
+            return await _in_thread(survey, client, ids, matches), client
+        except AuthenticationFailed as problem:
+            if client is not None:
+                client.close()
+            return problem, None
+        except ConnectifError as problem:
+            return problem, client
+        except asyncio.CancelledError:
+            if client is not None:
+                client.close()
+            raise
+        except Exception as problem:
+            # Whatever it is, it must not leave everybody waiting for a poller that is gone.
+            log.warning("A round of the Connectif poller failed with %s.", type(problem).__name__)
+            return ConnectifError(f"The poll failed with {type(problem).__name__}."), client
+
     async def _pause(self) -> None:
         """Sleep for the most impatient waiter's interval, and anew when somebody joins who is more so."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         spread = 1 - _JITTER * self._random()
-        while True:
+        while self._waiters:
             self._changed.clear()
             interval = min(waiter.interval for waiter in self._waiters.values())
             left = began + interval * spread - loop.time()
@@ -142,14 +155,8 @@ class _Waiter:
         self.answers: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()
 
 
-def _ask(client: ConnectifClient, waiters: list[_Waiter]) -> Survey:
-    ids = [export_id for waiter in waiters for export_id in waiter.watch.pending]
-    matches = {match for waiter in waiters for match in waiter.watch.matches}
-    return survey(client, ids, matches)
-
-
 async def _in_thread(function: Callable[..., Survey], *arguments: object) -> Survey:
-    """Run blocking code in a thread, and wait for the thread even when cancelled: its client is closed after it."""
+    """Run blocking code in a thread. When cancelled, wait for the thread all the same: it uses the client."""
     running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
     try:
         return await asyncio.shield(running)

@@ -18,14 +18,20 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
 
 
+SHORTEST_INTERVAL = 0.2
+"""Seconds between two looks, however impatient the one who waits is."""
+
+_MOST_NAMED = 10
+
+
 class Watch:
     """Waits for exports by id, or for the newest one that fits a match.
 
     :param export_ids: the ids.
     :param match: the match, in place of ids.
     :param log: where progress goes; nothing is said twice.
-    :param begun: whether an earlier process has looked already. The first look of all finds a wrong connection; later
-        ones bear every error that may pass.
+    :param begun: whether an earlier process has looked already. The first look of all finds a wrong connection;
+        later ones bear every error that may pass.
     """
 
     def __init__(
@@ -98,7 +104,7 @@ class Watch:
     def digest_problem(self, problem: ConnectifError) -> None:
         """Take in that nobody answered, or not usefully. One failed poll never fails a wait.
 
-        :raises ConnectifError: the same, where it is a clear no, or where the very first look went wrong for good.
+        :raises ConnectifError: the same, where it is a clear no, or the very first look went wrong for good.
         """
         if isinstance(problem, Refused) or (problem.final and not self._begun):
             raise problem
@@ -108,9 +114,10 @@ class Watch:
         """Say what is waited for and how far it is."""
         if self.match is not None:
             return f"an export with {self.match}" + "".join(f" ({said})" for said in self._said.values())
-        return ", ".join(
-            f"{export_id} ({self._said.get(export_id, 'not seen')})" for export_id in self.pending[:10]
-        )
+        pending = self.pending
+        first = [f"{export_id} ({self._said.get(export_id, 'not seen')})" for export_id in pending[:_MOST_NAMED]]
+        more = [f"{len(pending) - _MOST_NAMED} more"] if len(pending) > _MOST_NAMED else []
+        return ", ".join(first + more)
 
     def _digest_match(self, found: Export | None) -> bool:
         if found is None:

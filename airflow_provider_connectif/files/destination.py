@@ -65,12 +65,17 @@ def fill_destination(text: str, values: Mapping[str, str | date | datetime | Non
         if value is None:
             raise DestinationInvalid(f"names {{{name}}}, which export {values.get('export_id')} does not have.")
         if isinstance(value, datetime):
-            return safe_part(value.astimezone(zone).strftime(style or _DEFAULT_MOMENT))
+            return _dated(value.astimezone(zone), style or _DEFAULT_MOMENT)
         if isinstance(value, date):
-            return safe_part(value.strftime(style or _DEFAULT_DATE))
+            return _dated(value, style or _DEFAULT_DATE)
         return safe_part(value)
 
     return _FIELD.sub(fill, text)
+
+
+def _dated(value: date, style: str) -> str:
+    """Write a date; the slashes of the author's own format (``%Y/%m``) make folders."""
+    return "/".join(safe_part(value.strftime(part)) for part in style.split("/"))
 
 
 def safe_part(text: str) -> str:
@@ -82,7 +87,7 @@ def safe_part(text: str) -> str:
         "_" if character in '/\\<>:|?*#%"[]{}@' or unicodedata.category(character)[0] == "C" else character
         for character in unicodedata.normalize("NFC", text)
     )
-    clean = clean.strip(" ").strip(".").strip(" ") or "_"
+    clean = clean.strip(" .") or "_"
     if len(clean.encode()) > _MOST_BYTES:
         mark = hashlib.sha256(text.encode(errors="replace")).hexdigest()[:8]
         clean = clean.encode()[: _MOST_BYTES - 9].decode(errors="ignore").rstrip(". ") + f"-{mark}"

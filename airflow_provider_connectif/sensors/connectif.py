@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
-    AirflowException,
     AirflowFailException,
     AirflowSensorTimeout,
     AirflowSkipException,
@@ -18,6 +17,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.export_request import nothing_is_unknown
 from airflow_provider_connectif.api.watch import Watch
 from airflow_provider_connectif.api.watching import Match, moment_of
 from airflow_provider_connectif.tasks.arguments import check, exactly_one, is_unknown
@@ -79,7 +79,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         self.deferrable = default_deferrable(deferrable)
         self.connectif_conn_id = connectif_conn_id
         self._watch: Watch | None = None
-        check(self._check_arguments)
+        check(self._check_arguments, is_unknown)
 
     def execute(self, context: Context) -> Any:
         """Wait, here or in the triggerer."""
@@ -87,12 +87,20 @@ class ConnectifExportSensor(BaseSensorOperator):
             return super().execute(context)
         try:
             found = self.poke(context)
-        except (AirflowSensorTimeout, AirflowFailException) as problem:
-            raise self._softened(problem) from None
+        except AirflowSkipException:
+            raise
+        # As BaseSensorOperator does it for a poke of its own.
+        except Exception as problem:
+            clear = isinstance(problem, (AirflowSensorTimeout, AirflowFailException))
+            if self.never_fail or (self.soft_fail and clear):
+                raise AirflowSkipException(f"Skipped in place of failing: {problem}") from None
+            if clear or not self.silent_fail:
+                raise
+            self.log.error("The first look failed: %s", problem)
+            found = PokeReturnValue(False)
         if found:
             return found.xcom_value
-        watch = self._the_watch(context)
-        self._defer(context, watch)
+        self._defer(context)
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:
@@ -107,7 +115,9 @@ class ConnectifExportSensor(BaseSensorOperator):
 
         deadline = deadline_of(context, self.timeout)
         with airflow_errors():
-            watch = self._the_watch(context)
+            if self._watch is None:
+                self._watch = self._make_watch(begun=bool(context.get("task_reschedule_count")))
+            watch = self._watch
             hook = ConnectifHook(self.connectif_conn_id)
             with hook.open_client(patience=looking_patience()) as client:
                 over = watch.look(client)
@@ -119,24 +129,29 @@ class ConnectifExportSensor(BaseSensorOperator):
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
         """Go on after the triggerer has waited."""
+        from airflow_provider_connectif.tasks.errors import airflow_errors
+
+        with airflow_errors():
+            self._watch = watch = self._make_watch(begun=True)
         try:
-            return self._value_of(result_of(event, self.timeout))
+            found = result_of(event, self.timeout)
         except AirflowSensorTimeout:
             # As in the other modes: an export that finished just before the end is a success.
-            found = self.poke(context)
-            if found:
-                return found.xcom_value
+            if self.poke(context):
+                return self._value_of(watch.result)
             raise
+        return self._value_of(found)
 
-    def _defer(self, context: Context, watch: Watch) -> None:
+    def _defer(self, context: Context) -> None:
         from airflow_provider_connectif.tasks.record import deadline_of
         from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
+        watch = self._watch or self._make_watch()
         # Without defer(timeout=…): that fails the task without asking this class.
         self.defer(
             trigger=ConnectifExportTrigger(
                 self.connectif_conn_id,
-                export_ids=watch.export_ids if self.export_id is not None else None,
+                export_ids=watch.export_ids if watch.match is None else None,
                 match=watch.match.as_arguments() if watch.match is not None else None,
                 poke_interval=self.poke_interval,
                 deadline=deadline_of(context, self.timeout),
@@ -144,42 +159,50 @@ class ConnectifExportSensor(BaseSensorOperator):
             method_name="execute_complete",
         )
 
-    def _the_watch(self, context: Context) -> Watch:
-        if self._watch is None:
-            begun = self.reschedule and bool(context.get("task_reschedule_count", 0))
-            self._watch = Watch(self._ids(), self._match(), log=self.log, begun=begun)
-        return self._watch
+    def _make_watch(self, *, begun: bool = False) -> Watch:
+        """Make the watch of the arguments as they are rendered, checked anew.
+
+        :param begun: whether an earlier process has looked already.
+        :raises InvalidArgument: where they turn out to be wrong.
+        """
+        self._check_arguments(nothing_is_unknown)
+        if self.export_id is None:
+            return Watch(match=Match.of(self._match_arguments()), log=self.log, begun=begun)
+        return Watch(self._ids(), log=self.log, begun=begun)
 
     def _ids(self) -> list[str]:
-        if self.export_id is None:
-            return []
-        given = [self.export_id] if isinstance(self.export_id, str) else list(self.export_id)
-        for export_id in given:
-            if not isinstance(export_id, str) or not export_id.strip():
-                raise InvalidArgument("export_id", f"{export_id!r} is no id of an export.")
-        return given
+        return [self.export_id] if isinstance(self.export_id, str) else list(self.export_id or ())
 
-    def _match(self) -> Match | None:
-        if self.export_id is not None:
-            return None
-        return Match.of({name: getattr(self, name) for name in MATCH_ARGUMENTS})
+    def _match_arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in MATCH_ARGUMENTS}
 
-    def _value_of(self, export_ids: list[str]) -> Any:
+    def _value_of(self, finished: list[str]) -> Any:
+        """Give one id for one id or a match; else the list as it was given, repeated ids included."""
         if self.export_id is None or isinstance(self.export_id, str):
-            return export_ids[0]
-        return [export_id for export_id in self.export_id if export_id in set(export_ids)]
+            return finished[0]
+        return self._ids()
 
-    def _softened(self, problem: AirflowException) -> AirflowException:
-        """As BaseSensorOperator does it for a poke of its own."""
-        if self.soft_fail or self.never_fail:
-            return AirflowSkipException(f"Skipped in place of failing: {problem}")
-        return problem
-
-    def _check_arguments(self) -> None:
-        match = {name: getattr(self, name) for name in MATCH_ARGUMENTS}
+    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
+        match = self._match_arguments()
         given = [name for name, value in match.items() if value is not None]
         exactly_one({"export_id": self.export_id, "a match": given or None})
-        if isinstance(self.export_id, (list, tuple)) and not self.export_id:
+        if self.export_id is not None and not unknown(self.export_id):
+            self._check_ids(unknown)
+        for name, value in match.items():
+            if value is None or unknown(value):
+                continue
+            if name == "created_after":
+                moment_of(name, value)
+            elif not isinstance(value, str) or not value.strip():
+                raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
+
+    def _check_ids(self, unknown: Callable[[object], bool]) -> None:
+        right = "write the id of an export, or a list of ids."
+        if isinstance(self.export_id, (bytes, Mapping)) or not isinstance(self.export_id, Iterable):
+            raise InvalidArgument("export_id", f"{self.export_id!r} is no id; {right}")
+        ids = self._ids()
+        if not ids:
             raise InvalidArgument("export_id", "is an empty list: there is nothing to wait for.")
-        if not is_unknown(self.created_after):
-            moment_of("created_after", self.created_after)
+        for export_id in ids:
+            if not unknown(export_id) and (not isinstance(export_id, str) or not export_id.strip()):
+                raise InvalidArgument("export_id", f"{export_id!r} is no id; {right}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 EXTRAS = {
     "amazon": ("s3", "s3a", "s3n"),
     "google": ("gs", "gcs"),
-    "microsoft-azure": ("abfs", "abfss", "adl", "adls", "az", "wasb", "wasbs"),
+    "microsoft-azure": ("abfs", "abfss", "adl"),
 }
 """The package's extras, and the schemes of the stores that each brings."""
 
@@ -59,9 +59,14 @@ def name_folder(destination: str, export: Export, context: Context) -> str:
     check_folder(destination)
     zone = getattr(context.get("dag"), "timezone", None) or timezone.utc
     try:
-        return fill_destination(destination, fields_of(export, zone), zone).rstrip("/")
+        return tidy_uri(fill_destination(destination, fields_of(export, zone), zone))
     except DestinationInvalid as problem:
         raise InvalidArgument("destination", str(problem)) from None
+
+
+def tidy_uri(uri: str) -> str:
+    """Write a folder's URI without white space around it and without a slash at its end."""
+    return uri.strip().rstrip("/")
 
 
 def fields_of(export: Export, zone: Any = timezone.utc) -> dict[str, str | date | datetime | None]:
@@ -95,22 +100,40 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Folder:
 
     from airflow_provider_connectif.files.publish import Folder
 
+    scheme = uri.partition("://")[0]
     try:
         path = ObjectStoragePath(uri, conn_id=storage_conn_id)
         return Folder(path.fs, path.path)
-    except (ImportError, ValueError) as problem:
-        scheme = uri.partition("://")[0]
-        for extra, schemes in EXTRAS.items():
-            if scheme in schemes:
-                raise AirflowFailException(
-                    f"destination: the store of {scheme}:// cannot be opened ({type(problem).__name__}). Its package "
-                    "is missing, or its connection is wrong. To install it: "
-                    f"pip install 'airflow-provider-connectif[{extra}]'."
-                ) from None
+    except ImportError:
+        raise _no_store(scheme) from None
+    except ValueError as problem:
+        if not _is_registered(scheme):
+            raise _no_store(scheme) from None
         raise AirflowFailException(
-            f"destination: {scheme}:// is no store that Airflow knows here; known without further packages are "
-            "file:// and /absolute/paths, and with extras " + ", ".join(f"{name}" for name in EXTRAS) + "."
+            f"destination: the store of {scheme}:// cannot be opened ({type(problem).__name__}). Check the connection "
+            "that storage_conn_id names, or where there is none, the environment's credentials."
         ) from None
+
+
+def _is_registered(scheme: str) -> bool:
+    """Tell whether an installed provider brings this store."""
+    from airflow.sdk.io.fs import has_fs
+
+    return has_fs(scheme)
+
+
+def _no_store(scheme: str) -> AirflowFailException:
+    for extra, schemes in EXTRAS.items():
+        if scheme in schemes:
+            return AirflowFailException(
+                f"destination: the package for {scheme}:// is not installed here. "
+                f"Install it on every worker: pip install 'airflow-provider-connectif[{extra}]'."
+            )
+    stores = ", ".join(f"{schemes[0]}:// ({extra})" for extra, schemes in EXTRAS.items())
+    return AirflowFailException(
+        f"destination: {scheme}:// is no store that Airflow knows here; known are file:// and /absolute/paths, "
+        f"and with extras of this package {stores}."
+    )
 
 
 def _date_of(export: Export, name: str, zone: Any) -> date | datetime | None:

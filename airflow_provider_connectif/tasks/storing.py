@@ -7,13 +7,55 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.addresses import fresh_address
 from airflow_provider_connectif.files.progress import Progress, size
-from airflow_provider_connectif.tasks.storage import fields_of, name_folder, open_folder
+from airflow_provider_connectif.tasks.storage import check_folder, fields_of, name_folder, open_folder, tidy_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
+
+
+def stored_already(
+    context: Context, *, destination: str, storage_conn_id: str | None, log: Any
+) -> dict[str, Any] | None:
+    """Find a whole export in the destination, whichever: for ``if_exists="skip"``, before anything is asked for.
+
+    :param context: the task's context.
+    :param destination: rendered. One that names fields of the export is not known before the export is.
+    :param storage_conn_id: the id of the store's Airflow connection.
+    :param log: the task's log.
+    :return: what the task returns; None where there is none, or where it cannot be known.
+    :raises FileError: where the folder belongs to another task of the same run, or its store fails.
+    """
+    from airflow_provider_connectif.files.deliver import deliver
+    from airflow_provider_connectif.files.manifest import is_intact, read_manifest
+
+    if check_folder(destination):
+        return None
+    uri = tidy_uri(destination)
+    folder = open_folder(uri, storage_conn_id)
+    manifest = read_manifest(folder)
+    if manifest is None or not is_intact(folder, manifest):
+        return None
+
+    def nothing() -> list[Any]:
+        raise _NoLongerThere
+
+    try:
+        result = deliver(
+            nothing,
+            folder,
+            uri=uri,
+            export=manifest.export,
+            file_format=manifest.file_format,
+            if_exists="skip",
+            writer=_writer(context),
+        )
+    except _NoLongerThere:
+        return None
+    log.info("Export %s is stored in %s already: nothing is asked for.", result["export_id"], uri)
+    return result
 
 
 def store(
@@ -63,7 +105,6 @@ def store(
             max_uncompressed_bytes=max_uncompressed_bytes,
         )
 
-    task_instance = context["ti"]
     result = deliver(
         open_export,
         open_folder(uri, storage_conn_id),
@@ -71,12 +112,7 @@ def store(
         export=export.describe(),
         file_format=file_format,
         if_exists=if_exists,  # type: ignore[arg-type]
-        writer={
-            "dag_id": task_instance.dag_id,
-            "run_id": task_instance.run_id,
-            "task_id": task_instance.task_id,
-            "map_index": task_instance.map_index if task_instance.map_index is not None else -1,
-        },
+        writer=_writer(context),
         on_progress=Progress(lambda line: log.info("%s", line)),
     )
     total = sum(file["bytes"] for file in result["files"])
@@ -86,3 +122,17 @@ def store(
     else:
         log.info("Export %s is stored already, nothing was downloaded: %s.", result["export_id"], what)
     return result
+
+
+class _NoLongerThere(Exception):
+    """What was seen in the folder a moment ago is gone."""
+
+
+def _writer(context: Context) -> dict[str, Any]:
+    task_instance = context["ti"]
+    return {
+        "dag_id": task_instance.dag_id,
+        "run_id": task_instance.run_id,
+        "task_id": task_instance.task_id,
+        "map_index": task_instance.map_index if task_instance.map_index is not None else -1,
+    }

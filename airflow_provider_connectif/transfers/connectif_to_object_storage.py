@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, BaseOperator, conf
 
-from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request
-from airflow_provider_connectif.api.watch import Watch
+from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound
+from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
+from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL, Watch
 from airflow_provider_connectif.tasks.arguments import (
     CREATING_ARGUMENTS,
     check,
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 
 FILE_FORMATS = ("csv", "csv.gz", "archive")
 IF_EXISTS = ("replace", "skip", "error")
+
+_CREATING_DEFAULTS = {"delimiter": ",", "date_format": "ISO"}
+_OWN_MAY_BE_MADE_ANEW = (ExportFailed.__name__, NotFound.__name__)
 
 
 class ConnectifExportToObjectStorageOperator(BaseOperator):
@@ -137,32 +141,61 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors(), ConnectifHook(self.connectif_conn_id).get_conn() as client:
-            self._check_arguments(lambda value: False)
-            export_id = self._export_to_store(context, client)
-            export = client.get_export(export_id)
-            if not export.finished:
-                export = self._wait(context, client, export)
-            return self._store(context, client, export)
+        with airflow_errors():
+            self._check_arguments(nothing_is_unknown)
+            if self.if_exists == "skip" and (result := self._stored_already(context)) is not None:
+                return result
+            with ConnectifHook(self.connectif_conn_id).get_conn() as client, self._fate_of_own_export(context):
+                export = client.get_export(self._export_to_store(context, client))
+                if not export.finished:
+                    self._wait(context, export)
+                    export = client.get_export(export.id)
+                return self._store(context, client, export)
 
-    def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """Go on after the triggerer has waited."""
+    def execute_complete(
+        self, context: Context, event: Mapping[str, Any] | None = None, export_id: str | None = None
+    ) -> dict[str, Any]:
+        """Go on after the triggerer has waited.
+
+        :param context: the task's context.
+        :param event: the trigger's.
+        :param export_id: what it has waited for.
+        """
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors(), ConnectifHook(self.connectif_conn_id).get_conn() as client:
+        with (
+            airflow_errors(),
+            ConnectifHook(self.connectif_conn_id).get_conn() as client,
+            self._fate_of_own_export(context),
+        ):
+            timeout: AirflowSensorTimeout | None = None
             try:
                 export_id = result_of(event, self.timeout)[0]
-            except AirflowSensorTimeout:
-                # An export that finished just before the end is a success, as where the task itself waits.
-                export_id = self._export_to_store(context, client)
-                if not client.get_export(export_id).finished:
-                    raise
-            except AirflowException:
-                if event and event.get("kind") == ExportFailed.__name__ and self.export_id is None:
-                    self._forget_failed(context, str(event["message"]))
+            except AirflowSensorTimeout as problem:
+                timeout = problem
+            except AirflowException as problem:
+                if event and event.get("kind") in _OWN_MAY_BE_MADE_ANEW and self.export_id is None:
+                    self._forget(context)
+                    raise AirflowException(str(problem)) from None
                 raise
-            return self._store(context, client, client.get_export(export_id))
+            export = client.get_export(str(export_id))
+            if export.failed:
+                raise ExportFailed(export.id, export.status)
+            # One that finished just before the end is a success, as where the task itself waits.
+            if timeout is not None and not export.finished:
+                raise timeout
+            return self._store(context, client, export)
+
+    def _stored_already(self, context: Context) -> dict[str, Any] | None:
+        from airflow_provider_connectif.tasks.storing import stored_already
+
+        result = stored_already(
+            context, destination=self.destination, storage_conn_id=self.storage_conn_id, log=self.log
+        )
+        if result is not None:
+            self._mark_done(context)
+        return result
 
     def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
         """Give the id of the export: the author's, or that of the one that this task has created, or now creates."""
@@ -174,13 +207,13 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         request = ExportRequest.of(**creating_arguments(self))
         return create_once(client, request, record_of(context), generation=generation_of(context))
 
-    def _wait(self, context: Context, client: ConnectifClient, export: Export) -> Export:
+    def _wait(self, context: Context, export: Export) -> None:
+        """Wait here until it is finished; or else defer, which ends this process's part."""
         from airflow_provider_connectif.tasks.record import deadline_of
 
-        deadline = deadline_of(context, self.timeout)
-        watch = Watch([export.id], log=self.log, begun=True)
         if export.failed:
-            self._fail(context, ExportFailed(export.id, export.status))
+            raise ExportFailed(export.id, export.status)
+        deadline = deadline_of(context, self.timeout)
         if self.deferrable:
             from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
@@ -194,38 +227,48 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                     deadline=deadline,
                 ),
                 method_name="execute_complete",
+                kwargs={"export_id": export.id},
             )
-        return self._wait_here(context, watch, deadline)
+        self._wait_here(export, deadline)
 
-    def _wait_here(self, context: Context, watch: Watch, deadline: float) -> Export:
+    def _wait_here(self, export: Export, deadline: float) -> None:
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
+        watch = Watch([export.id], log=self.log, begun=True)
         with ConnectifHook(self.connectif_conn_id).open_client(patience=looking_patience()) as client:
-            while True:
-                try:
-                    if watch.look(client):
-                        return client.get_export(watch.result[0])
-                except ExportFailed as problem:
-                    self._fail(context, problem)
+            while not watch.look(client):
                 left = deadline - time.time()
                 if left <= 0:
                     raise timed_out(watch.describe(), self.timeout)
-                time.sleep(min(self.poke_interval, left))
+                time.sleep(min(max(self.poke_interval, SHORTEST_INTERVAL), left))
 
-    def _fail(self, context: Context, problem: ExportFailed) -> None:
-        if self.export_id is None:
-            self._forget_failed(context, str(problem))
-        raise problem
+    @contextmanager
+    def _fate_of_own_export(self, context: Context) -> Iterator[None]:
+        """Make an ordinary failure of it where an export of this task's own has failed or is gone.
 
-    def _forget_failed(self, context: Context, message: str) -> None:
-        """An export of this task's own has failed: the next try, if the author allows one, asks for a new one."""
+        The next try, if the author allows one, asks for a new one.
+        """
+        try:
+            yield
+        except (ExportFailed, NotFound) as problem:
+            if self.export_id is not None:
+                raise
+            self._forget(context)
+            raise AirflowException(str(problem)) from None
+
+    def _forget(self, context: Context) -> None:
         from airflow_provider_connectif.tasks.record import record_of
 
         record_of(context).drop()
-        raise AirflowException(message) from None
+
+    def _mark_done(self, context: Context) -> None:
+        from airflow_provider_connectif.api.creation import mark_done
+        from airflow_provider_connectif.tasks.record import generation_of, record_of
+
+        if self.export_id is None:
+            mark_done(record_of(context), generation_of(context))
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
-        from airflow_provider_connectif.tasks.record import generation_of, record_of
         from airflow_provider_connectif.tasks.storing import store
 
         result = store(
@@ -239,13 +282,10 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             max_uncompressed_bytes=self.max_uncompressed_bytes,
             log=self.log,
         )
-        if self.export_id is None:
-            from airflow_provider_connectif.api.creation import mark_done
-
-            mark_done(record_of(context), generation_of(context))
+        self._mark_done(context)
         return result
 
-    def _check_arguments(self, unknown: Any) -> None:
+    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         check_folder(self.destination)
         exactly_one({"export_id": self.export_id, "export_type": self.export_type})
         _one_of("file_format", self.file_format, FILE_FORMATS, unknown)
@@ -256,19 +296,22 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         if self.export_id is None:
             check_request(creating_arguments(self), is_unknown=unknown)
             return
-        given = {**creating_arguments(self), "delimiter": None, "date_format": None}
-        for name, value in given.items():
-            if value is not None:
+        if not unknown(self.export_id) and (not isinstance(self.export_id, str) or not self.export_id.strip()):
+            raise InvalidArgument(
+                "export_id", f"{self.export_id!r} is no id of an export; for many, use .expand(export_id=…)."
+            )
+        for name, value in creating_arguments(self).items():
+            if value != _CREATING_DEFAULTS.get(name):
                 raise InvalidArgument(name, "belongs to creating an export, and export_id names one that exists.")
 
 
 def _seconds(name: str, value: float | timedelta) -> float:
     seconds = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or seconds < 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
         raise InvalidArgument(name, f"{value!r} is no number of seconds, nor a timedelta; none may be negative.")
     return float(seconds)
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...], unknown: Any) -> None:
+def _one_of(name: str, value: object, allowed: tuple[str, ...], unknown: Callable[[object], bool]) -> None:
     if not unknown(value) and value not in allowed:
         raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")

@@ -1,0 +1,460 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The transfer: an export that exists, or the whole job as one task, brought into a folder."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
+
+from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
+from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
+from tests.rooms import ACTIVITIES, FakeDag, Task, TaskInstance, event_of
+
+REPORT = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-01"}
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Path:
+    return tmp_path / "lake"
+
+
+@pytest.fixture(params=[False, True], ids=["waits here", "deferrable"])
+def deferrable(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+def transfer(lake: Path, folder: str = "out", **arguments: Any) -> ConnectifExportToObjectStorageOperator:
+    defaults = {"task_id": "store", "destination": f"file://{lake}/{folder}", "poke_interval": 0.05, "timeout": 20}
+    return ConnectifExportToObjectStorageOperator(**{**defaults, **arguments})
+
+
+def names(folder: Path) -> list[str]:
+    """Every object in a folder and below, hidden ones too."""
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def is_final(problem: BaseException) -> bool:
+    return isinstance(problem, (AirflowFailException, AirflowSensorTimeout))
+
+
+class TestAnExportThatExists:
+    def test_is_stored_with_its_manifest(self, sandbox, task, lake):
+        export_id = sandbox.create_in_app()
+        result = task.run(transfer(lake, export_id=export_id))
+        [file] = result["files"]
+        path = Path(file["path"].removeprefix("file://"))
+        assert path.parent == lake / "out"
+        assert file["bytes"] == path.stat().st_size > 0
+        assert len(file["sha256"]) == 64
+        assert result == {
+            "export_id": export_id,
+            "destination": f"file://{lake}/out",
+            "files": [file],
+            "manifest": f"file://{lake}/out/_connectif_manifest.json",
+        }
+        manifest = json.loads((lake / "out" / "_connectif_manifest.json").read_text())
+        assert manifest["export"]["id"] == export_id
+        assert manifest["writer"] == {"dag_id": "lake", "run_id": "run-1", "task_id": "task", "map_index": -1}
+        assert names(lake / "out") == sorted(["_connectif_manifest.json", path.name])
+        json.dumps(result)
+
+    def test_is_waited_for_where_it_is_not_finished(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=0.2)
+        export_id = sandbox.create_in_app()
+        result = task.run(transfer(lake, export_id=export_id, deferrable=deferrable))
+        assert result["export_id"] == export_id
+        assert len(names(lake / "out")) == 2
+
+    def test_that_is_finished_needs_no_triggerer(self, sandbox, task, lake):
+        assert transfer(lake, export_id=sandbox.create_in_app(), deferrable=True).execute(task.context())
+
+    def test_is_asked_again_where_it_is_finished_without_a_file(self, sandbox, task, lake, monkeypatch):
+        monkeypatch.setattr("airflow_provider_connectif.api.addresses.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+        sandbox.set(reads_without_file_url=3)
+        assert task.run(transfer(lake, export_id=sandbox.create_in_app()))["files"]
+
+    def test_and_fails_where_it_never_gets_one(self, sandbox, task, lake, monkeypatch):
+        monkeypatch.setattr("airflow_provider_connectif.api.addresses.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+        sandbox.set(reads_without_file_url=99)
+        with pytest.raises(AirflowException, match="finished, but the API gave no address"):
+            task.run(transfer(lake, export_id=sandbox.create_in_app()))
+        assert names(lake) == []
+
+    def test_that_failed_fails_for_good(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=0.2)
+        export_id = sandbox.create_in_app({"fail": True})
+        with pytest.raises(AirflowFailException, match="ended with status 'error'"):
+            task.run(transfer(lake, export_id=export_id, deferrable=deferrable))
+
+    def test_that_does_not_exist_fails_for_good(self, sandbox, task, lake):
+        with pytest.raises(AirflowFailException, match="does not know export aaa"):
+            task.run(transfer(lake, export_id="aaa"))
+
+    @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
+    def test_comes_in_the_format_that_is_asked(self, sandbox, task, lake, file_format):
+        export_id = sandbox.create_in_app()
+        [file] = task.run(transfer(lake, export_id=export_id, file_format=file_format))["files"]
+        content = Path(file["path"].removeprefix("file://")).read_bytes()
+        ending = {"csv": ".csv", "csv.gz": ".csv.gz", "archive": ".zip"}[file_format]
+        assert file["path"].endswith(ending)
+        if file_format == "archive":
+            assert content[:2] == b"PK"
+        else:
+            text = (gzip.decompress(content) if file_format == "csv.gz" else content).decode("utf-8-sig")
+            assert len(text.splitlines()) >= 6  # a header and five rows, some with line breaks in them
+
+    def test_runs_again_without_a_download(self, sandbox, task, lake):
+        export_id = sandbox.create_in_app()
+        first = task.run(transfer(lake, export_id=export_id))
+        before = sandbox.stats
+        assert task.run(transfer(lake, export_id=export_id)) == first
+        assert sandbox.stats.file_requests == before.file_requests
+        assert sandbox.stats.requests - before.requests == 1
+
+
+class TestTheWholeJobAsOneTask:
+    def test_creates_waits_and_stores(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=0.2)
+        result = task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))
+        [created] = sandbox.stats.created
+        assert result["export_id"] == created["id"]
+        assert len(result["files"]) == 2  # the activities, and their products
+        assert len(names(lake / "out")) == 3
+
+    def test_a_retry_takes_its_export_and_downloads_nothing_twice(self, sandbox, task, lake):
+        first = task.run(transfer(lake, **ACTIVITIES))
+        before = sandbox.stats
+        assert task.run(transfer(lake, **ACTIVITIES)) == first
+        assert sandbox.stats.created_by_api == 1
+        assert sandbox.stats.file_requests == before.file_requests
+        assert sandbox.stats.requests - before.requests == 1
+
+    def test_cleared_after_success_asks_anew(self, sandbox, task, lake):
+        first = task.run(transfer(lake, **ACTIVITIES))
+        task.ti.max_tries += 1
+        assert task.run(transfer(lake, **ACTIVITIES))["export_id"] != first["export_id"]
+        assert sandbox.stats.created_by_api == 2
+
+    def test_an_own_export_that_failed_is_made_anew_by_the_next_try(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=0.2)
+        sandbox.fault("create", "then-fails")
+        with pytest.raises(AirflowException, match="ended with status 'error'") as caught:
+            task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))
+        assert not is_final(caught.value)
+        result = task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))
+        assert [result["export_id"]] == [created["id"] for created in sandbox.stats.created[1:]]
+
+    def test_one_that_failed_at_once_as_well(self, sandbox, task, lake):
+        sandbox.fault("create", "then-fails")
+        with pytest.raises(AirflowException) as caught:
+            task.run(transfer(lake, **ACTIVITIES))
+        assert not is_final(caught.value)
+        assert task.run(transfer(lake, **ACTIVITIES))["files"]
+
+    def test_one_that_somebody_deleted_is_made_anew_by_the_next_try(self, sandbox, task, lake, deferrable):
+        import requests
+
+        sandbox.set(seconds_per_export=30)
+        operator = transfer(lake, deferrable=True, **ACTIVITIES)
+        deferred = task.defers(operator)
+        [created] = sandbox.stats.created
+        headers = {"Authorization": f"apiKey {sandbox.key}"}
+        requests.delete(f"{sandbox.url}/exports/{created['id']}", headers=headers, timeout=5).raise_for_status()
+        with pytest.raises(AirflowException, match="does not know") as caught:
+            if deferrable:
+                task.resume(operator, deferred, event_of(deferred))
+            else:
+                task.run(transfer(lake, deferrable=False, **ACTIVITIES))
+        assert not is_final(caught.value)
+        sandbox.set(seconds_per_export=0)
+        assert task.run(transfer(lake, **ACTIVITIES))["export_id"] != created["id"]
+
+    def test_without_a_store_works_and_says_so_once(self, sandbox, lake, deferrable, said, caplog):
+        sandbox.set(seconds_per_export=0.2)
+        task = Task(store=None)
+        assert task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))["files"]
+        assert sandbox.stats.created_by_api == 1
+        assert "no task state store" in said() + caplog.text
+
+    def test_without_a_store_the_timeout_creates_nothing(self, sandbox, lake):
+        """What was waited for travels with the deferral."""
+        sandbox.set(seconds_per_export=30)
+        task = Task(store=None)
+        with pytest.raises(AirflowSensorTimeout):
+            task.run(transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES))
+        assert sandbox.stats.created_by_api == 1
+
+    def test_wrong_fields_are_told_by_the_api_in_words(self, sandbox, task, lake):
+        sandbox.set(known_segments=("seg-1",))
+        with pytest.raises(AirflowFailException, match="/filters/segmentId"):
+            task.run(transfer(lake, export_type="contacts", segment_id="seg-2"))
+
+
+class TestTheEnd:
+    def test_comes_at_the_timeout(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=30)
+        began = time.time()
+        with pytest.raises(AirflowSensorTimeout, match="Waited 0 s, the task's timeout, for"):
+            task.run(transfer(lake, export_id=sandbox.create_in_app(), timeout=0.4, deferrable=deferrable))
+        assert time.time() - began < 1.5
+
+    def test_is_one_moment_across_tries(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=30)
+        arguments = {"export_id": sandbox.create_in_app(), "deferrable": True, "timeout": 0.3}
+        task.defers(transfer(lake, **arguments))
+        time.sleep(0.4)
+        began = time.time()
+        with pytest.raises(AirflowSensorTimeout):
+            task.run(transfer(lake, **{**arguments, "deferrable": deferrable}))
+        assert time.time() - began < 0.3
+
+    def test_an_export_that_finished_just_before_it_is_a_success(self, sandbox, task, lake):
+        sandbox.set(seconds_per_export=30)
+        operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
+        deferred = task.defers(operator)
+        event = event_of(deferred)
+        assert event["status"] == "timeout"
+        sandbox.end_export(sandbox.stats.created[0]["id"])
+        assert task.resume(operator, deferred, event)["files"]
+
+    def test_failing_polls_do_not_fail_the_wait(self, sandbox, task, lake, deferrable):
+        sandbox.set(seconds_per_export=0.2)
+        export_id = sandbox.create_in_app()
+        sandbox.fault("get", "500", times=3, skip=1)
+        assert task.run(transfer(lake, export_id=export_id, deferrable=deferrable))["files"]
+
+    def test_timedeltas_are_taken(self, lake):
+        operator = transfer(lake, export_id="a", timeout=timedelta(hours=1), poke_interval=timedelta(minutes=2))
+        assert (operator.timeout, operator.poke_interval) == (3600.0, 120.0)
+
+
+class TestWhatIsThereAlready:
+    def test_replace_takes_the_new_export_and_leaves_nothing_of_the_old(self, sandbox, task, lake):
+        task.run(transfer(lake, export_id=sandbox.create_in_app()))
+        second = task.run(transfer(lake, export_id=sandbox.create_in_app({"exportType": "activities"})))
+        assert len(names(lake / "out")) == len(second["files"]) + 1
+
+    def test_error_refuses_another_export_but_not_the_same(self, sandbox, task, lake):
+        first = sandbox.create_in_app()
+        task.run(transfer(lake, export_id=first))
+        assert task.run(transfer(lake, export_id=first, if_exists="error"))["export_id"] == first
+        with pytest.raises(AirflowFailException, match="if_exists is 'error'"):
+            task.run(transfer(lake, export_id=sandbox.create_in_app(), if_exists="error"))
+
+    def test_skip_gives_what_is_there(self, sandbox, task, lake):
+        first = task.run(transfer(lake, "{export_type}", export_id=sandbox.create_in_app()))
+        again = task.run(transfer(lake, "{export_type}", export_id=sandbox.create_in_app(), if_exists="skip"))
+        assert again == first
+
+    def test_skip_asks_for_no_export_where_the_folder_is_known_before(self, sandbox, task, lake):
+        first = task.run(transfer(lake, if_exists="skip", **ACTIVITIES))
+        before = sandbox.stats.requests
+        other_run = Task(ti=TaskInstance(run_id="run-2"))
+        assert other_run.run(transfer(lake, if_exists="skip", **ACTIVITIES)) == first
+        task.ti.max_tries += 1  # cleared
+        assert task.run(transfer(lake, if_exists="skip", **ACTIVITIES)) == first
+        assert sandbox.stats.requests == before
+
+    def test_skip_asks_where_the_folder_is_not_whole(self, sandbox, task, lake):
+        first = task.run(transfer(lake, **ACTIVITIES))
+        Path(first["files"][0]["path"].removeprefix("file://")).unlink()
+        second = Task(ti=TaskInstance(run_id="run-2")).run(transfer(lake, if_exists="skip", **ACTIVITIES))
+        assert second["export_id"] != first["export_id"]
+
+    def test_skip_asks_where_the_folder_depends_on_the_export(self, sandbox, task, lake):
+        task.run(transfer(lake, "{export_id}", **ACTIVITIES))
+        Task(ti=TaskInstance(run_id="run-2")).run(transfer(lake, "{export_id}", if_exists="skip", **ACTIVITIES))
+        assert sandbox.stats.created_by_api == 2
+
+    @pytest.mark.parametrize("if_exists", ["replace", "skip", "error"])
+    def test_two_tasks_of_one_run_in_one_folder_are_a_mistake(self, sandbox, lake, if_exists):
+        Task(ti=TaskInstance(map_index=0)).run(transfer(lake, export_id=sandbox.create_in_app()))
+        before = names(lake / "out")
+        with pytest.raises(AirflowFailException, match=r"Task task\[0\] of the same run .* put \{export_id\}"):
+            Task(ti=TaskInstance(map_index=1)).run(
+                transfer(lake, export_id=sandbox.create_in_app(), if_exists=if_exists)
+            )
+        assert names(lake / "out") == before
+
+
+class TestDestination:
+    def test_names_fields_of_the_export(self, sandbox, task, lake):
+        export_id = sandbox.create_in_app({"exportType": "data-explorer", "filters": REPORT, "title": "Añ/o!"})
+        result = task.run(
+            transfer(lake, "{report_id}/{from_date:%Y/%m}/{to_date}/{export_type}-{export_id}", export_id=export_id)
+        )
+        expected = f"file://{lake}/rep-1/2026/11/2026-11-01/data-explorer-{export_id}"
+        assert result["destination"] == expected
+
+    def test_shows_moments_in_the_dags_time_zone(self, sandbox, lake):
+        task = Task(dag=FakeDag(ZoneInfo("Europe/Madrid")))
+        filters = {"fromDate": "2026-10-31T23:00:00.000Z", "toDate": "2026-11-01T23:00:00.000Z"}
+        export_id = sandbox.create_in_app({"exportType": "activities", "filters": filters})
+        result = task.run(transfer(lake, "{from_date:%Y-%m-%d}_{to_date}", export_id=export_id))
+        assert result["destination"] == f"file://{lake}/2026-11-01_2026-11-02T000000"
+
+    @pytest.mark.parametrize("reported", ["normal", "as-sent", "date-time"])
+    def test_leaves_the_bare_dates_of_data_explorer_as_they_are(self, sandbox, lake, reported):
+        sandbox.set(filter_dates=reported)
+        task = Task(dag=FakeDag(ZoneInfo("America/New_York")))
+        days = {"from_date": "2026-11-01", "to_date": "2026-11-02"}
+        result = task.run(
+            transfer(lake, "{from_date}_{to_date}", export_type="data-explorer", report_id="rep-1", **days)
+        )
+        assert result["destination"] == f"file://{lake}/2026-11-01_2026-11-02"
+
+    def test_a_field_that_the_export_lacks_is_named_with_it(self, sandbox, task, lake):
+        export_id = sandbox.create_in_app()
+        with pytest.raises(AirflowFailException, match=rf"destination: names {{report_id}}, which export {export_id}"):
+            task.run(transfer(lake, "{report_id}", export_id=export_id))
+        assert sandbox.stats.file_requests == 0
+
+    @pytest.mark.parametrize(
+        ("destination", "words"),
+        [
+            ("s3://lake/{color}", "destination: names an unknown field, {color}; the known ones are {export_id}"),
+            ("s3://lake/{export_id:%Y}", "destination: gives {export_id} a format"),
+            ("s3://lake/{export_id", "destination: holds a lone brace"),
+            ("lake/out", "destination: 'lake/out' has no scheme"),
+            (" ", "destination: ' ' is no folder"),
+            (None, "destination: None is no folder"),
+        ],
+    )
+    def test_a_wrong_one_fails_when_the_dag_is_parsed(self, destination, words):
+        with pytest.raises(ConnectifArgumentError) as caught:
+            ConnectifExportToObjectStorageOperator(task_id="store", export_id="a", destination=destination)
+        assert str(caught.value).startswith(words)
+
+    @pytest.mark.parametrize(
+        ("scheme", "extra"), [("s3", "amazon"), ("gs", "google"), ("abfs", "microsoft-azure")]
+    )
+    def test_a_store_whose_package_is_missing_names_the_extra(self, sandbox, task, monkeypatch, scheme, extra):
+        from airflow.sdk.io import fs
+
+        monkeypatch.setattr(fs, "_register_filesystems", lambda: {"file": fs._file})
+        with pytest.raises(AirflowFailException, match=rf"{scheme}://.*'airflow-provider-connectif\[{extra}\]'"):
+            task.run(
+                ConnectifExportToObjectStorageOperator(
+                    task_id="store", export_id=sandbox.create_in_app(), destination=f"{scheme}://lake/out"
+                )
+            )
+
+    def test_a_store_that_nobody_knows_is_told_with_those_that_are(self, sandbox, task):
+        with pytest.raises(AirflowFailException, match=r"nonsense:// is no store .* file:// .* s3:// \(amazon\)"):
+            task.run(
+                ConnectifExportToObjectStorageOperator(
+                    task_id="store", export_id=sandbox.create_in_app(), destination="nonsense://lake/out"
+                )
+            )
+
+
+class TestBadInput:
+    @pytest.mark.parametrize("damage", ["corrupt", "truncated", "unsafe-name", "encrypted"])
+    @pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+    def test_a_damaged_archive_leaves_nothing(self, sandbox, task, lake, damage, file_format):
+        sandbox.set(damage=damage)
+        export_id = sandbox.create_in_app()
+        if damage == "unsafe-name":  # it cannot leave the folder, and is stored by its base name
+            try:
+                task.run(transfer(lake, export_id=export_id, file_format=file_format))
+            except AirflowFailException:
+                assert names(lake) == []
+            assert not [name for name in names(lake.parent) if not name.startswith("lake/out/")]
+            return
+        with pytest.raises(AirflowException) as caught:
+            task.run(transfer(lake, export_id=export_id, file_format=file_format))
+        assert isinstance(caught.value, AirflowFailException)
+        assert names(lake) == []
+
+    def test_a_bomb_stops_at_the_bound(self, sandbox, task, lake):
+        sandbox.set(damage="bomb")
+        with pytest.raises(AirflowFailException, match="1000000|1,000,000|1 MB"):
+            task.run(transfer(lake, export_id=sandbox.create_in_app(), max_uncompressed_bytes=1_000_000))
+        assert names(lake) == []
+
+    def test_html_in_place_of_the_file_leaves_nothing(self, sandbox, task, lake):
+        sandbox.fault("file", "html", times=99)
+        with pytest.raises(AirflowException):
+            task.run(transfer(lake, export_id=sandbox.create_in_app()))
+        assert names(lake) == []
+
+    def test_an_old_export_stays_whole(self, sandbox, task, lake):
+        first = task.run(transfer(lake, export_id=sandbox.create_in_app()))
+        before = {name: (lake / "out" / name).read_bytes() for name in names(lake / "out")}
+        sandbox.set(damage="corrupt")
+        with pytest.raises(AirflowFailException):
+            task.run(transfer(lake, export_id=sandbox.create_in_app()))
+        assert {name: (lake / "out" / name).read_bytes() for name in names(lake / "out")} == before
+        assert first["files"]
+
+
+class TestArguments:
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            ({}, "export_id: is missing: give either export_id or export_type"),
+            ({"export_id": "a", "export_type": "contacts"}, "export_id: export_id and export_type exclude each"),
+            ({"export_id": "a", "segment_id": "b"}, "segment_id: belongs to creating an export"),
+            ({"export_id": "a", "delimiter": ";"}, "delimiter: belongs to creating an export"),
+            ({"export_id": ["a"]}, r"export_id: \['a'\] is no id of an export; for many, use .expand"),
+            ({"export_id": " "}, "export_id: ' ' is no id"),
+            ({"export_type": "banners"}, "export_type: 'banners' is not one of"),
+            ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: does not go with"),
+            ({**ACTIVITIES, "to_date": "2026-12-11T00:00:00Z"}, "to_date: .* more than 31 days"),
+            ({**ACTIVITIES, "to_date": ACTIVITIES["from_date"]}, "to_date: is the same moment"),
+            ({"export_id": "a", "file_format": "parquet"}, "file_format: 'parquet' is not one of 'csv', 'csv.gz'"),
+            ({"export_id": "a", "if_exists": "append"}, "if_exists: 'append' is not one of"),
+            ({"export_id": "a", "timeout": -1}, "timeout: -1 is no number of seconds"),
+            ({"export_id": "a", "timeout": float("nan")}, "timeout: nan is no number of seconds"),
+            ({"export_id": "a", "poke_interval": "60"}, "poke_interval: '60' is no number of seconds"),
+            ({"export_id": "a", "max_uncompressed_bytes": 0}, "max_uncompressed_bytes: 0 is no number of bytes"),
+            ({"export_id": "a", "max_uncompressed_bytes": "1GB"}, "max_uncompressed_bytes: '1GB' is no number"),
+        ],
+    )
+    def test_wrong_ones_fail_when_the_dag_is_parsed(self, lake, arguments, words):
+        with pytest.raises(ConnectifArgumentError, match=words):
+            transfer(lake, **arguments)
+
+    def test_what_is_not_known_yet_is_not_judged(self, lake):
+        with DAG("lake"):
+            other = ConnectifCreateExportOperator(task_id="create", export_type="contacts")
+            transfer(lake, task_id="one", export_id=other.output, file_format="{{ x }}", if_exists="{{ x }}")
+            transfer(lake, task_id="two", **{**ACTIVITIES, "from_date": "{{ x }}", "to_date": other.output})
+            transfer(lake, "{{ ds }}/{% if x %}{export_id}{% endif %}", task_id="three", export_id="{{ x }}")
+
+    @pytest.mark.parametrize(
+        ("name", "rendered", "words"),
+        [
+            ("export_id", None, "export_id: is missing"),
+            ("export_id", ["a", "b"], "export_id: .* use .expand"),
+            ("file_format", "zip", "file_format: 'zip' is not one of"),
+            ("destination", "somewhere", "destination: 'somewhere' has no scheme"),
+        ],
+    )
+    def test_but_when_it_is_rendered(self, sandbox, task, lake, name, rendered, words):
+        operator = transfer(lake, export_id="{{ x }}")
+        setattr(operator, name, rendered)  # what Airflow's rendering does
+        with pytest.raises(ConnectifArgumentError, match=words):
+            operator.execute(task.context())
+        assert sandbox.stats.requests == 0
+
+    def test_deferrable_is_airflows_default(self, monkeypatch, lake):
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+        assert transfer(lake, export_id="a").deferrable is True
+
+    def test_the_timeout_is_airflows_default_for_sensors(self, monkeypatch, lake):
+        monkeypatch.setenv("AIRFLOW__SENSORS__DEFAULT_TIMEOUT", "77")
+        assert transfer(lake, export_id="a", timeout=None).timeout == 77.0
+
+
+FAST_ADDRESSES = {"attempts": 8, "pause": 0.01, "sleep": time.sleep}
