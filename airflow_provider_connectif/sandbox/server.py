@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import threading
@@ -71,9 +70,8 @@ class RunningSandbox:
         self._state = State(options, clock)
         self._host = host
         self._port = port
-        self._wire = Wire(_routes(self._state, sleep), self._state)
         config = uvicorn.Config(
-            self._wire,
+            Wire(_routes(self._state, sleep), self._state),
             log_config=None,
             log_level="critical",
             access_log=False,
@@ -81,7 +79,7 @@ class RunningSandbox:
             ws="none",
             date_header=False,  # our clock may be skewed
             timeout_keep_alive=60,
-            timeout_graceful_shutdown=0,
+            timeout_graceful_shutdown=0,  # requests under way are cancelled
         )
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -107,9 +105,6 @@ class RunningSandbox:
     def close(self) -> None:
         """Stop serving; requests under way are cut."""
         self._server.should_exit = True
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
-                self._loop.call_soon_threadsafe(self._wire.close_all)
         if self._thread is not None:
             self._thread.join()
 

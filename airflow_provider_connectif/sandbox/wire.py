@@ -35,7 +35,6 @@ class Wire:
     def __init__(self, app: ASGIApp, state: State) -> None:
         self._app = app
         self._state = state
-        self._transports: set[asyncio.Transport] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # The server's own transport is the one way to close a connection without an answer.
@@ -51,7 +50,6 @@ class Wire:
             await send(message)
 
         outcome = "failed"
-        self._transports.add(transport)
         try:
             try:
                 await self._app(scope, receive, send_dated)
@@ -62,7 +60,6 @@ class Wire:
             outcome = "cut"
             transport.close()
         finally:
-            self._transports.discard(transport)
             route = scope.get("sandbox.route")
             if route:
                 self._state.stats.count_answer(route, outcome)
@@ -71,11 +68,6 @@ class Wire:
         if outcome == "cut":
             # The web server takes a return before the connection is lost for a mistake, and answers 500.
             await _gone(receive)
-
-    def close_all(self) -> None:
-        """Close the connections of all requests under way."""
-        for transport in list(self._transports):
-            transport.abort()
 
 
 async def hold(receive: Receive, seconds: float, sleep: Sleep) -> None:

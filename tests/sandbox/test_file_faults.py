@@ -81,6 +81,7 @@ def test_a_file_is_said_to_be_longer_than_it_is(sandbox, client, export_id) -> N
     assert client.file(export_id, "HEAD").headers["Content-Length"] == str(size + 500)
     received, whole = partly(client, export_id)
     assert (len(received), whole) == (size, False)
+    assert sandbox.stats.by_status["cut"] == 1
 
 
 def test_a_file_is_said_to_be_shorter_than_it_is_and_ends_there(sandbox, client, export_id) -> None:

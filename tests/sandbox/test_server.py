@@ -50,6 +50,18 @@ def test_a_sandbox_ends_with_its_block_even_while_a_request_hangs() -> None:
     assert set(threading.enumerate()) <= threads
 
 
+def test_a_sandbox_ends_with_its_block_even_while_a_client_does_not_read_on() -> None:
+    with Sandbox(SandboxOptions(seconds_per_export=0, file_bytes=10**9, stored=True)).serve() as running:
+        headers = {"Authorization": f"apiKey {running.key}"}
+        export_id = running.create_in_app()
+        url = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=10).json()["fileUrl"]
+        with requests.get(url, stream=True, timeout=10) as answer:
+            assert answer.raw.read(10)
+            started = time.monotonic()
+            running.close()
+            assert time.monotonic() - started < 10
+
+
 def test_what_was_counted_can_be_read_after_the_end() -> None:
     with Sandbox().serve() as running:
         requests.get(f"{running.url}/exports", timeout=10)
