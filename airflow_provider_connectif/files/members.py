@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from airflow_provider_connectif.files.errors import ArchiveTooLarge
 from airflow_provider_connectif.files.readahead import ReadAhead
@@ -36,9 +36,11 @@ class Member:
         self.name = name
         self.source_name = source_name
         self.size = size
-        self._blocks = blocks
+        # Not this object itself: what the blocks hold on to would keep a reading alive that everybody has dropped.
+        self._state = _State()
+        self._blocks = _noting_the_end(blocks, self._state)
         self._ahead = ahead
-        self._handed_out: Iterator[bytes] | None = None
+        self._handed_out: ReadAhead | None = None
 
     def __repr__(self) -> str:
         return f"<Member {self.name!r}>"
@@ -47,34 +49,51 @@ class Member:
         """
         Yield what is to be written, once.
 
-        After the last block it has been checked against the length and CRC that the archive holds; if they
-        are wrong, this raises in place of ending.
+        After the last block it has been checked against the length and CRC that the archive holds; if they are wrong,
+        this raises in place of ending.
 
         :raises FileError: the member is not whole, or cannot be read.
         """
-        if self._handed_out is not None:
-            raise ValueError(f"The member {self.name!r} was read already.")
+        if self._state.begun:
+            raise ValueError(f"The member {self.name!r} was read already, or closed.")
+        self._state.begun = True
         if self.size is not None and self.size < _THREAD_FROM:
-            self._handed_out = self._blocks
-        else:
-            # Unpacked and checked in a thread, while the caller digests and writes the blocks before.
-            blocks = self._blocks
-            self._handed_out = self._ahead(lambda: next(blocks, b""), _WAITING)
-        return self._handed_out
+            return _whole_only(self._blocks, self._state)
+        # Unpacked and checked in a thread, while the caller digests and writes the blocks before.
+        blocks = self._blocks
+        self._handed_out = self._ahead(lambda: next(blocks, b""), _WAITING)
+        return _whole_only(self._handed_out, self._state)
 
     def finish(self) -> None:
         """Read, and so check, what was not asked for."""
-        if isinstance(self._handed_out, ReadAhead):
+        self._state.begun = True
+        if self._handed_out is not None:
             self._handed_out.close()
         for _ in self._blocks:
             pass
 
     def close(self) -> None:
         """Give the member up."""
-        for blocks in (self._handed_out, self._blocks):
-            close: Callable[[], None] | None = getattr(blocks, "close", None)
-            if close is not None:
-                close()
+        self._state.begun = True
+        if self._handed_out is not None:
+            self._handed_out.close()
+        self._blocks.close()
+
+
+class _State:
+    begun = False
+    ended = False
+
+
+def _noting_the_end(blocks: Iterator[bytes], state: _State) -> Generator[bytes, None, None]:
+    yield from blocks
+    state.ended = True
+
+
+def _whole_only(blocks: Iterator[bytes], state: _State) -> Iterator[bytes]:
+    yield from blocks
+    if not state.ended:
+        raise ValueError("The member was closed before its end.")
 
 
 class Budget:

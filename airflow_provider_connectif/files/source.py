@@ -243,9 +243,12 @@ class Source:
             return self._learn(reply, size, ranges=True)
         if reply.status == 206 and told and told[0] == 0 and told[1] and size and told[1] <= min(size, HEAD):
             try:
-                self.head = reply.read_all(told[1])
+                head = reply.read_up_to(told[1])
             finally:
                 reply.close()
+            if not head:
+                raise transport.Interrupted("the store ended its answer early")
+            self.head = head
             self.addresses.accepted()
             return self._learn(reply, size, ranges=True)
         if reply.status != 200:

@@ -192,19 +192,18 @@ class Reply:
             raise Interrupted(self._broken)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def read_all(self, length: int) -> bytes:
+    def read_up_to(self, length: int) -> bytes:
         """
-        Return the whole body.
+        Return ``length`` bytes of the body, fewer when it ends or breaks off before.
 
-        :param length: its length, checked.
-        :raises Interrupted: it is shorter.
+        :raises Interrupted: it broke off without a byte.
         """
-        parts: list[bytes] = []
-        while length and (block := self.read(length)):
-            parts.append(block)
-            length -= len(block)
-        if length:
-            raise Interrupted(f"the store ended its answer {length} bytes early")
+        parts = [self.read(length)]
+        length -= len(parts[0])
+        with contextlib.suppress(Interrupted):
+            while length and (block := self.read(length)):
+                parts.append(block)
+                length -= len(block)
         return b"".join(parts)
 
     def close(self) -> None:

@@ -237,7 +237,12 @@ def _end_at(tail: bytes, at: int, base: int) -> End | None:
     if disk or start_disk or here != entries:
         raise ArchiveUnsupported("The export's archive is split over several files, which cannot be read.")
     shift = stop - length - offset
-    if shift < 0:
+    start = stop - length - base
+    if (
+        shift < 0
+        or (not entries and (shift or length))
+        or (entries and start >= 0 and tail[start : start + 4] != CENTRAL)
+    ):
         return None
     return End(entries, stop - length, stop, shift)
 

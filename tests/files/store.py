@@ -11,14 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import MISSING, Field, dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 SECRET = "X-Amz-Signature"
 
 
-@dataclass
+@dataclass(repr=False)
 class Faults:
     """
     What goes wrong.
@@ -62,6 +62,14 @@ class Faults:
     headers: dict[str, str] = field(default_factory=dict)
     status_of_expired: int = 403
     on_request: Callable[[int], object] | None = None
+
+    def __repr__(self) -> str:
+        told = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != _default(f)]
+        return ", ".join(told) or "no faults"
+
+
+def _default(told: Field[object]) -> object:
+    return told.default if told.default is not MISSING else told.default_factory()  # type: ignore[misc]
 
 
 class Store:
@@ -121,6 +129,9 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             super().setup()
 
+        def version_string(self) -> str:
+            return store.faults.headers.get("Server", "store")
+
         def do_GET(self) -> None:
             faults = store.faults
             number = store.count(self)
@@ -138,7 +149,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             content = store.content
             etag = f'"{hashlib.md5(content).hexdigest()}"'
             headers = {"ETag": etag} if faults.etag else {}
-            headers |= faults.headers
+            headers |= {name: value for name, value in faults.headers.items() if name != "Server"}
             wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
             condition = self.headers.get("If-Range")
             if faults.ranges == "once":

