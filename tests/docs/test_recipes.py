@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recipes of docs/schedules.md: the ranges of runs that follow each other miss nothing and read nothing twice."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.tasks.arguments import CREATING_ARGUMENTS, ConnectifArgumentError
+
+MADRID = ZoneInfo("Europe/Madrid")
+# Over both changes of the clocks, and over a turn of the year.
+UNTIL = datetime(2027, 4, 2, tzinfo=timezone.utc)
+
+
+def intervals(dag):
+    """The data intervals of the DAG's scheduled runs, by the scheduler's own timetable."""
+    import pendulum
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    restriction = TimeRestriction(earliest=pendulum.instance(dag.start_date), latest=None, catchup=True)
+    last = None
+    while True:
+        last = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction).data_interval
+        if last.start >= UNTIL:
+            return
+        yield last
+
+
+def requests_of(dag):
+    """What each run asks the API for, in order: the arguments are rendered, then checked as the task does it."""
+    (store,) = [
+        task for task in dag.tasks if hasattr(task, "template_fields") and "destination" in task.template_fields
+    ]
+    environment = dag.get_template_env()
+    for interval in intervals(dag):
+        context = {"data_interval_start": interval.start, "data_interval_end": interval.end}
+        given = dag.task_dict["windows"].python_callable(**context) if "windows" in dag.task_dict else [{}]
+        for window in given:
+            written = {**getattr(store, "partial_kwargs", {}), **window} if window else vars(store)
+            arguments = {
+                name: environment.from_string(value).render(context) if isinstance(value, str) else value
+                for name, value in written.items()
+                if name in CREATING_ARGUMENTS
+            }
+            yield ExportRequest.of(**arguments)
+
+
+def moments_of(dag):
+    return [tuple(datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (request.from_date, request.to_date))
+            for request in requests_of(dag)]  # fmt: skip
+
+
+def days_of(dag):
+    return [
+        (date.fromisoformat(request.from_date), date.fromisoformat(request.to_date)) for request in requests_of(dag)
+    ]
+
+
+ACTIVITIES = {
+    "activities_daily": datetime(2026, 1, 1, tzinfo=MADRID),
+    "activities_weekly": datetime(2026, 1, 5, tzinfo=MADRID),
+    "activities_monthly_utc": datetime(2026, 1, 1, tzinfo=timezone.utc),
+    "activities_monthly_madrid": datetime(2026, 1, 1, tzinfo=MADRID),
+}
+REPORTS = {
+    "report_daily": date(2026, 1, 1),
+    "report_weekly": date(2026, 1, 5),
+    "report_monthly": date(2026, 1, 1),
+}
+
+
+@pytest.mark.parametrize("dag_id", ACTIVITIES)
+def test_the_moments_of_activities_join_without_gap_or_overlap(dag_bag, dag_id):
+    ranges = moments_of(dag_bag.dags[dag_id])
+    assert ranges[0][0] == ACTIVITIES[dag_id]
+    assert ranges[-1][1] >= UNTIL
+    assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
+
+
+@pytest.mark.parametrize("dag_id", REPORTS)
+def test_the_days_of_reports_come_each_once(dag_bag, dag_id):
+    days = [
+        start + timedelta(days=number)
+        for start, end in days_of(dag_bag.dags[dag_id])
+        for number in range((end - start).days + 1)
+    ]
+    first = REPORTS[dag_id]
+    assert days == [first + timedelta(days=number) for number in range(len(days))]
+    assert days[-1] >= UNTIL.date() - timedelta(days=1)
+
+
+def test_a_day_in_madrid_begins_and_ends_at_its_own_midnight(dag_bag):
+    ranges = moments_of(dag_bag.dags["activities_daily"])
+    assert {moment.astimezone(MADRID).time().isoformat() for pair in ranges for moment in pair} == {"00:00:00"}
+    assert {end - start for start, end in ranges} == {timedelta(hours=hours) for hours in (23, 24, 25)}
+
+
+def test_a_month_in_madrid_is_one_window_but_for_october(dag_bag):
+    starts = [start.astimezone(MADRID) for start, _ in moments_of(dag_bag.dags["activities_monthly_madrid"])]
+    assert [start.strftime("%m-%d") for start in starts if start.year == 2026 and start.day != 1] == ["10-31"]
+
+
+def test_october_in_madrid_as_one_export_is_refused(dag_bag):
+    monthly = dag_bag.dags["activities_monthly_madrid"]
+    october = next(each for each in intervals(monthly) if each.start.in_timezone("Europe/Madrid").month == 10)
+    with pytest.raises(ValueError, match="more than 31 days"):
+        ExportRequest.of(
+            "activities", from_date=october.start.isoformat(), to_date=october.end.isoformat()
+        )  # fmt: skip
+
+
+def test_a_report_is_asked_for_when_its_last_day_is_over_in_the_account(dag_bag):
+    for dag_id in REPORTS:
+        dag = dag_bag.dags[dag_id]
+        ends = [interval.end.astimezone(MADRID).date() for interval in intervals(dag)]
+        assert all(last < end for (_, last), end in zip(days_of(dag), ends, strict=True))
+
+
+def test_the_windows_of_the_backfill_cover_the_year(dag_bag):
+    (task,) = dag_bag.dags["report_backfill"].tasks
+    windows = task.expand_input.value
+    assert windows[0]["from_date"] == "2025-01-01"
+    assert windows[-1]["to_date"] == "2025-12-31"
+    assert len(windows) == 12
+
+
+def test_what_the_page_warns_of_is_so(dag_bag):
+    from airflow.sdk import DAG
+
+    from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+
+    with DAG("bare_cron", schedule="@daily", start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as bare:
+        pass
+    with DAG("late_start", schedule=dag_bag.dags["activities_monthly_madrid"].schedule,
+             start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as late:  # fmt: skip
+        pass
+    first = next(intervals(bare))
+    assert first.start == first.end
+    with pytest.raises(ConnectifArgumentError, match="CronDataIntervalTimetable"):
+        ConnectifCreateExportOperator(
+            task_id="create", export_type="activities", from_date=first.start, to_date=first.end
+        )
+    assert next(intervals(late)).start.astimezone(MADRID).month == 2
+    assert next(intervals(dag_bag.dags["activities_daily"])).start.utcoffset() == timedelta(0)
