@@ -83,15 +83,6 @@ def _seeds() -> list[bytes]:
 
 _SIGNATURES = [b"PK" + rest for rest in (b"\x01\x02", b"\x03\x04", b"\x05\x06", b"\x06\x06", b"\x06\x07", b"\x07\x08")]
 _NUMBERS = [b"\0\0", b"\xff" * 2, b"\0" * 4, b"\xff" * 4, b"\x08\0", b"\0\x08", b"\x01\0", b"\xff\xff\xff\x7f"]
-    b"\0\0",
-    b"\xff\xff",
-    b"\0" * 4,
-    b"\xff" * 4,
-    b"\x08\0",
-    b"\0\x08",
-    b"\x01\0",
-    struct.pack("<L", 0x7FFFFFFF),
-]
 _WORDS = _SIGNATURES + _NUMBERS
 
 
