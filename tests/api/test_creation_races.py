@@ -69,6 +69,17 @@ def test_a_process_that_is_held_up_for_a_minute_once_it_has_claimed_leads_to_one
     assert len(api.exports) == 1
 
 
+def test_a_process_whose_first_look_is_slow_finds_what_the_other_has_created_meanwhile():
+    world = World()
+    api, record = FakeApi(world), StoredRecord(world)
+    answer_to_the_look = 4  # after the two ends of reading the record, and the request's way
+    results = world.together(
+        (0.0, a_try(world, api, record)), (0.5, a_try(world, api, record)), stall=(answer_to_the_look, 20.0)
+    )
+    assert results == ["export-0001", "export-0001"]
+    assert len(api.exports) == 1
+
+
 def test_a_process_that_takes_over_while_the_other_looks_leads_to_one():
     for start in (1.0, 20.0, 45.0, 61.0, 75.0, 95.0):
         world = World()
