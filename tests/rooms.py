@@ -146,7 +146,8 @@ def everything_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]
 
     listener = Listener(logging.DEBUG)
     logging.getLogger().addHandler(listener)
-    caplog.set_level(logging.DEBUG)
+    for name in (None, "airflow_provider_connectif", "urllib3.connectionpool"):
+        caplog.set_level(logging.DEBUG, logger=name)
     yield lines
     logging.getLogger().removeHandler(listener)
     assert words_before_a_secret("\n".join(lines)) is None

@@ -42,7 +42,7 @@ class Progress:
         if now - self._said < self._every:
             return
         self._said = now
-        speed = done / (now - self._began)
+        speed = done / max(now - self._began, 0.001)
         line = f"{name}: {size(done)}"
         if total and done <= total:
             line += f" of {size(total)} ({100 * done // total}%)"

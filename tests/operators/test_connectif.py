@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The creating operator: one export for each task instance (promise 1), wrong arguments early (promise 7)."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
+from tests.rooms import ACTIVITIES, Task
+
+REPORT = {
+    "export_type": "data-explorer",
+    "report_id": "rep-1",
+    "from_date": "2026-11-01",
+    "to_date": "2026-11-30",
+}
+
+
+def create(**arguments: Any) -> ConnectifCreateExportOperator:
+    return ConnectifCreateExportOperator(task_id="create", **arguments)
+
+
+class TestCreating:
+    @pytest.mark.parametrize(
+        ("arguments", "body"),
+        [
+            (
+                {"export_type": "contacts", "segment_id": "seg-1", "delimiter": ";", "version": "v5"},
+                {"exportType": "contacts", "delimiter": ";", "version": "v5", "filters": {"segmentId": "seg-1"}},
+            ),
+            (
+                {**ACTIVITIES, "activity_types": ["purchase"], "date_format": "LL"},
+                {
+                    "exportType": "activities",
+                    "dateFormat": "LL",
+                    "filters": {
+                        "fromDate": "2026-11-01T00:00:00.000Z",
+                        "toDate": "2026-11-02T00:00:00.000Z",
+                        "activityTypes": ["purchase"],
+                    },
+                },
+            ),
+            (REPORT, {"filters": {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-30"}}),
+            (
+                {**REPORT, "from_date": date(2026, 11, 1), "to_date": date(2026, 11, 2)},
+                {"filters": {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-02"}},
+            ),
+        ],
+    )
+    def test_sends_what_was_asked_and_returns_the_id(self, sandbox, task, arguments, body):
+        export_id = task.run(create(**arguments))
+        [created] = sandbox.stats.created
+        assert export_id == created["id"]
+        assert body.items() <= created["body"].items()
+
+    def test_does_not_wait(self, sandbox, task):
+        sandbox.set(seconds_per_export=30)
+        assert task.run(create(export_type="contacts"))
+
+    def test_says_what_it_created(self, sandbox, task, said, caplog):
+        export_id = task.run(create(export_type="contacts"))
+        assert f"Created export {export_id} (contacts)." in said() + caplog.text
+
+
+class TestOnce:
+    def test_a_retry_gives_the_same(self, sandbox, task):
+        first = task.run(create(export_type="contacts"))
+        assert task.run(create(export_type="contacts")) == first
+        assert sandbox.stats.created_by_api == 1
+
+    def test_even_though_its_templates_render_anew(self, sandbox, task):
+        first = task.run(create(export_type="contacts"))
+        assert task.run(create(export_type="contacts", segment_id="other")) == first
+
+    def test_cleared_after_success_asks_anew(self, sandbox, task):
+        first = task.run(create(export_type="contacts"))
+        task.ti.max_tries += 1
+        second = task.run(create(export_type="contacts"))
+        assert second != first
+        assert [created["id"] for created in sandbox.stats.created] == [first, second]
+        assert task.run(create(export_type="contacts")) == second
+
+    @pytest.mark.parametrize("fault", ["create-then-500", "create-then-cut"])
+    def test_though_the_answer_is_lost(self, sandbox, task, fault):
+        sandbox.fault("create", fault)
+        export_id = task.run(create(export_type="contacts"))
+        assert [created["id"] for created in sandbox.stats.created] == [export_id]
+
+    def test_though_the_process_died_before_the_answer(self, sandbox, task, monkeypatch):
+        from airflow_provider_connectif.api.client import ConnectifClient
+
+        original = ConnectifClient.send_creation
+
+        def killed(self: ConnectifClient, request: Any) -> Any:
+            original(self, request)
+            raise SystemExit  # nothing after this moment runs
+
+        with monkeypatch.context() as dying:
+            dying.setattr(ConnectifClient, "send_creation", killed)
+            with pytest.raises(SystemExit):
+                task.run(create(export_type="contacts"))
+        export_id = task.run(create(export_type="contacts"))
+        assert [created["id"] for created in sandbox.stats.created] == [export_id]
+
+    def test_two_task_instances_have_one_each(self, sandbox):
+        assert Task().run(create(export_type="contacts")) != Task().run(create(export_type="contacts"))
+
+    def test_without_a_store_works_and_says_so_in_one_line(self, sandbox, caplog):
+        task = Task(store=None)
+        assert task.run(create(export_type="contacts"))
+        assert caplog.text.count("no task state store") == 1
+        task.run(create(export_type="contacts"))
+        assert sandbox.stats.created_by_api == 2
+
+    def test_keeps_no_secret_in_its_record(self, sandbox, task):
+        task.run(create(**ACTIVITIES))
+        [record] = task.store.content.values()
+        assert json.loads(record)["request"]["filters"]["fromDate"] == "2026-11-01T00:00:00.000Z"
+        assert sandbox.key.partition(":")[2] not in record
+
+
+class TestRefusals:
+    def test_a_missing_scope_is_final_and_named(self, sandbox, task, monkeypatch):
+        key = sandbox.options.read_only_key
+        connection = {"conn_type": "connectif", "host": sandbox.url, "password": key}
+        monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(connection))
+        with pytest.raises(AirflowFailException, match="exports write scope"):
+            task.run(create(export_type="contacts"))
+
+    def test_a_field_that_the_api_rejects_is_final_and_named(self, sandbox, task):
+        sandbox.set(known_reports=("other",))
+        with pytest.raises(AirflowFailException, match="/filters/reportId"):
+            task.run(create(**REPORT))
+
+    def test_an_api_that_is_down_may_be_tried_again(self, sandbox, task, monkeypatch):
+        from airflow_provider_connectif.api import client
+
+        monkeypatch.setattr(client.Patience.__init__, "__defaults__", (2, 1.0, 0.05))
+        sandbox.fault("list", "503", times=99)
+        with pytest.raises(AirflowException, match="503") as caught:
+            task.run(create(export_type="contacts"))
+        assert not isinstance(caught.value, AirflowFailException)
+        assert sandbox.stats.created_by_api == 0
+
+
+WRONG = [
+    ({"export_type": "banners"}, "export_type: 'banners' is not one of"),
+    ({"export_type": None}, "export_type: None is not one of"),
+    ({"export_type": "contacts", "segment_id": ""}, "segment_id: '' is no identifier"),
+    ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: does not go with export_type='contacts'"),
+    ({"export_type": "contacts", "activity_types": ["purchase"]}, "activity_types: does not go with"),
+    ({"export_type": "contacts", "report_id": "r"}, "report_id: does not go with"),
+    ({"export_type": "contacts", "delimiter": "\t"}, "delimiter: "),
+    ({"export_type": "contacts", "date_format": "iso"}, "date_format: 'iso' is not one of"),
+    ({"export_type": "contacts", "version": "5"}, "version: '5' is no version"),
+    ({"export_type": "activities"}, "from_date: is missing"),
+    ({**ACTIVITIES, "from_date": "2026-11-01"}, "from_date: .*2026-11-01.* is no date-time"),
+    ({**ACTIVITIES, "from_date": "2026-11-01T00:00:00"}, "from_date: .* names no time zone"),
+    ({**ACTIVITIES, "to_date": "2026-12-11T00:00:00Z"}, "to_date: .* more than 31 days .* export_windows"),
+    ({**ACTIVITIES, "to_date": "2026-10-01T00:00:00Z"}, "to_date: .* is before from_date"),
+    ({**ACTIVITIES, "to_date": ACTIVITIES["from_date"]}, "to_date: .*CronDataIntervalTimetable"),
+    ({**ACTIVITIES, "activity_types": "purchase"}, "activity_types: 'purchase' is no list"),
+    ({**ACTIVITIES, "activity_types": []}, "activity_types: is empty"),
+    ({**REPORT, "report_id": None}, "report_id: is missing"),
+    ({**REPORT, "from_date": "2026-11-01T00:00:00Z"}, "from_date: .* is not a bare date"),
+    ({**REPORT, "version": "v5"}, "version: does not go with"),
+    ({**REPORT, "date_format": "L"}, "date_format: does not go with"),
+    ({**REPORT, "segment_id": "s"}, "segment_id: does not go with"),
+]
+
+
+class TestArguments:
+    @pytest.mark.parametrize(("arguments", "words"), WRONG)
+    def test_wrong_ones_fail_when_the_dag_is_parsed(self, arguments, words):
+        with pytest.raises(ConnectifArgumentError, match=words):
+            create(**arguments)
+
+    @pytest.mark.parametrize(("arguments", "words"), WRONG)
+    def test_and_when_they_are_rendered_before_anything_is_asked(self, sandbox, task, arguments, words):
+        operator = create(export_type="{{ x }}")
+        for name, value in arguments.items():
+            setattr(operator, name, value)  # what Airflow's rendering does
+        with pytest.raises(ConnectifArgumentError, match=words):
+            operator.execute(task.context())
+        assert sandbox.stats.requests == 0
+
+    def test_what_is_not_known_yet_is_not_judged(self):
+        with DAG("lake"):
+            other = create(export_type="contacts")
+            for number, unknown in enumerate(("{{ x }}", "{% if x %}y{% endif %}", other.output, other.output["x"])):
+                arguments = dict.fromkeys(("from_date", "to_date", "activity_types", "version", "delimiter"), unknown)
+                ConnectifCreateExportOperator(task_id=f"a{number}", export_type="activities", **arguments)
+                ConnectifCreateExportOperator(task_id=f"b{number}", export_type=unknown, report_id=unknown)
+
+    def test_but_what_is_known_beside_it_is(self):
+        with pytest.raises(ConnectifArgumentError, match="version: '5' is no version"):
+            create(export_type="{{ x }}", from_date="{{ ds }}", version="5")
+        with pytest.raises(ConnectifArgumentError, match="from_date: does not go with export_type='contacts'"):
+            create(export_type="contacts", from_date="{{ ds }}")
+
+    def test_are_all_templated(self):
+        import inspect
+
+        named = set(inspect.signature(ConnectifCreateExportOperator.__init__).parameters) - {"self", "kwargs"}
+        assert named == set(ConnectifCreateExportOperator.template_fields)
+
+    def test_a_wrong_one_is_a_value_error_that_airflow_does_not_retry(self):
+        assert issubclass(ConnectifArgumentError, AirflowFailException)
+        assert issubclass(ConnectifArgumentError, ValueError)
+
+    def test_datetimes_of_any_zone_are_taken(self, sandbox, task):
+        start = datetime(2026, 11, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+        task.run(create(export_type="activities", from_date=start, to_date=start + timedelta(days=31)))
+        filters = sandbox.stats.created[0]["body"]["filters"]
+        assert (filters["fromDate"], filters["toDate"]) == ("2026-11-01T00:00:00.000Z", "2026-12-02T00:00:00.000Z")
