@@ -22,6 +22,7 @@ from tests.stores import (  # noqa: F401  fixtures, for every test
     place,
     s3_server,
     s3_store,
+    small_parts,
     strict_place,
 )
 

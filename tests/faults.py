@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stores that fail at a chosen point: real HTTP through a proxy that refuses, or loses an answer."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import re
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Literal
+from urllib.parse import urlsplit
+
+Fault = Literal["refuse", "lose answer"]
+
+
+@dataclass
+class Request:
+    """What a proxy sees of a request."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Faults:
+    """Which requests fail. ``None`` as rule: none."""
+
+    def __init__(self) -> None:
+        self.rule: Callable[[Request], Fault | None] | None = None
+        self.hits = 0
+        self.seen: list[str] = []
+        self._lock = threading.Lock()
+
+    def fail(self, pattern: str, *, nth: int = 1, fault: Fault = "refuse", once: bool = False) -> None:
+        """Let requests fail whose ``METHOD path|content-range`` matches, from the ``nth`` on."""
+        count = 0
+
+        def rule(request: Request) -> Fault | None:
+            nonlocal count
+            line = f"{request.method} {request.path}|{request.headers.get('content-range', '')}"
+            if not re.search(pattern, line):
+                return None
+            count += 1
+            if count < nth or (once and count > nth):
+                return None
+            self.hits += 1
+            return fault
+
+        self.rule = rule
+
+    def heal(self) -> None:
+        """Let nothing fail any more."""
+        self.rule = None
+
+    def decide(self, request: Request) -> Fault | None:
+        """What happens to this request."""
+        with self._lock:
+            self.seen.append(f"{request.method} {request.path}")
+            return self.rule(request) if self.rule else None
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, upstream: str, faults: Faults) -> None:
+        super().__init__(("127.0.0.1", 0), _ProxyHandler)
+        self.upstream = urlsplit(upstream).netloc
+        self.faults = faults
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        return
+
+
+class _ProxyHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: _Proxy
+
+    def log_message(self, *args: object) -> None:
+        return
+
+    def handle_one_request(self) -> None:
+        self.raw_requestline = self.rfile.readline(65537)
+        if not self.raw_requestline or not self.parse_request():
+            self.close_connection = True
+            return
+        if "100-continue" in self.headers.get("Expect", "").lower():
+            pass  # parse_request has answered it
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b""
+            while True:
+                line = self.rfile.readline()
+                body += line
+                size = int(line.split(b";")[0], 16)
+                body += self.rfile.read(size + 2) if size else b""
+                if not size:
+                    break
+            while (line := self.rfile.readline()) not in (b"\r\n", b""):
+                body += line
+            body += b"\r\n"
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        fault = self.server.faults.decide(Request(self.command, self.path, headers, body))
+        if fault == "refuse":
+            self.send_response(403)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        answer = self.forwarded(body)
+        if fault == "lose answer":
+            self.close_connection = True
+            return
+        self.wfile.write(answer)
+
+    def forwarded(self, body: bytes) -> bytes:
+        upstream = http.client.HTTPConnection(self.server.upstream, timeout=60)
+        upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self.headers.items():
+            if name.lower() not in ("expect", "connection"):
+                upstream.putheader(name, value)
+        upstream.endheaders(body or None)
+        answer = upstream.getresponse()
+        content = answer.read()
+        lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
+        for name, value in answer.getheaders():
+            if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                lines.append(f"{name}: {value}")
+        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        lines.append(f"Content-Length: {length or 0}")
+        upstream.close()
+        return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
+
+
+@contextlib.contextmanager
+def proxied(upstream: str, faults: Faults) -> Iterator[str]:
+    """A proxy in front of ``upstream`` where ``faults`` happen; gives its address."""
+    proxy = _Proxy(upstream, faults)
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{proxy.server_address[1]}"
+    finally:
+        proxy.shutdown()
+        proxy.server_close()

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""As much of Google Cloud Storage's JSON API as uploads need, over real HTTP, strict about what the service is strict
+about: pieces of a resumable upload are multiples of 256 KiB except the last, nothing is visible before that one, a
+cancelled upload answers 499, and ``ifGenerationMatch=0`` refuses an object that exists.
+
+From https://cloud.google.com/storage/docs/performing-resumable-uploads and …/storage/docs/json_api/v1/objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from tests.faults import Faults, Request
+
+PIECE = 256 * 1024
+
+
+class GCSServer(ThreadingHTTPServer):
+    """The server, and what it holds."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.faults = Faults()
+        self.lock = threading.RLock()
+        self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
+        self.uploads: dict[str, tuple[str, bytearray]] = {}
+        self._generation = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def keep(self, bucket: str, name: str, data: bytes) -> dict[str, str]:
+        """Make an object visible."""
+        with self.lock:
+            self._generation += 1
+            now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+            told = {
+                "kind": "storage#object",
+                "name": name,
+                "bucket": bucket,
+                "size": str(len(data)),
+                "generation": str(self._generation),
+                "etag": f"E{self._generation}",
+                "updated": now,
+                "timeCreated": now,
+                "contentType": "application/octet-stream",
+                "mediaLink": f"{self.url}/download/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media",
+            }
+            self.objects[f"{bucket}/{name}"] = (data, told)
+            return told
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: GCSServer
+
+    def log_message(self, *args: object) -> None:
+        return
+
+    def answer(self, status: int, content: object = None, **headers: str) -> None:
+        body = content if isinstance(content, bytes) else b"" if content is None else json.dumps(content).encode()
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def error(self, status: int, message: str) -> None:
+        self.answer(status, {"error": {"code": status, "message": message}}, Content_Type="application/json")
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            data = b""
+            while size := int(self.rfile.readline(), 16):
+                data += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return data
+        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+
+    def faulty(self, body: bytes) -> bool:
+        """Whether a fault was due, and has happened."""
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        named = re.search(rb'"name": ?"([^"]+)"', body[:1000])
+        path = f"{self.path}&object={named[1].decode()}" if named else self.path
+        if "upload_id" in self.query and self.query["upload_id"] in self.server.uploads:
+            path += f"&object={self.server.uploads[self.query['upload_id']][0]}"
+        if self.server.faults.decide(Request(self.command, path, headers, body)) is None:
+            return False
+        self.error(403, "refused by the test")
+        return True
+
+    @property
+    def query(self) -> dict[str, str]:
+        return {name: values[-1] for name, values in parse_qs(urlsplit(self.path).query).items()}
+
+    def target(self) -> tuple[str, str] | None:
+        found = re.match(r"/(?:upload/|download/)?storage/v1/b/([^/]+)/o/?([^?]*)", self.path)
+        return (unquote(found[1]), unquote(found[2])) if found else None
+
+    def do_POST(self) -> None:
+        body = self.body()
+        if self.faulty(body):
+            return
+        if "upload_id" in self.query:
+            self.piece(self.query["upload_id"], body)
+            return
+        target = self.target()
+        if target is None:
+            self.error(404, f"no such call: {self.path.split('?')[0]}")
+        elif self.query.get("uploadType") == "resumable":
+            name = self.query.get("name") or json.loads(body)["name"]
+            upload = uuid.uuid4().hex
+            self.server.uploads[upload] = (f"{target[0]}/{name}", bytearray())
+            where = f"{self.server.url}/upload/storage/v1/b/{target[0]}/o?uploadType=resumable&upload_id={upload}"
+            self.answer(200, Location=where)
+        else:
+            boundary = re.search(r"boundary=['\"]?([^'\";]+)", self.headers["Content-Type"])
+            assert boundary
+            _, about, data, _ = re.split(rb"\r?\n?--" + re.escape(boundary[1].encode()), body)
+            name = json.loads(about.split(b"\n\n" if b"\n\n" in about else b"\r\n\r\n", 1)[1])["name"]
+            data = data.split(b"\n\n" if b"\r\n\r\n" not in data[:200] else b"\r\n\r\n", 1)[1]
+            with self.server.lock:
+                if self.query.get("ifGenerationMatch") == "0" and f"{target[0]}/{name}" in self.server.objects:
+                    self.error(412, "At least one of the pre-conditions you specified did not hold.")
+                else:
+                    self.answer(200, self.server.keep(target[0], name, data))
+
+    do_PUT = do_POST
+
+    def piece(self, upload: str, body: bytes) -> None:
+        if upload not in self.server.uploads:
+            self.error(404, "no such upload")
+            return
+        where, held = self.server.uploads[upload]
+        told = re.match(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"])
+        assert told
+        if told[1] is not None and (int(told[1]) != len(held) or int(told[2]) + 1 != len(held) + len(body)):
+            self.error(400, "the range does not follow what is there")
+            return
+        final = told[3] != "*"
+        if not final and len(body) % PIECE:
+            self.error(400, "a piece that is not the last must be a multiple of 256 KiB")
+            return
+        held += body
+        if not final:
+            self.answer(308, Range=f"bytes=0-{len(held) - 1}")
+        elif int(told[3]) != len(held):
+            self.error(400, "the upload ends elsewhere")
+        else:
+            del self.server.uploads[upload]
+            bucket, name = where.split("/", 1)
+            self.answer(200, self.server.keep(bucket, name, bytes(held)))
+
+    def do_DELETE(self) -> None:
+        if "upload_id" in self.query:
+            self.server.uploads.pop(self.query["upload_id"], None)
+            self.answer(499)
+            return
+        bucket, name = self.target() or ("", "")
+        if self.server.objects.pop(f"{bucket}/{name}", None) is None:
+            self.error(404, f"No such object: {bucket}/{name}")
+        else:
+            self.answer(204)
+
+    def do_GET(self) -> None:
+        target = self.target()
+        if target is None:
+            self.error(404, f"no such call: {self.path.split('?')[0]}")
+        elif not target[1]:
+            self.list_objects(target[0])
+        elif (found := self.server.objects.get("/".join(target))) is None:
+            self.error(404, f"No such object: {'/'.join(target)}")
+        elif self.query.get("alt") == "media":
+            self.answer(200, found[0], Content_Type="application/octet-stream")
+        else:
+            self.answer(200, found[1], Content_Type="application/json")
+
+    def list_objects(self, bucket: str) -> None:
+        prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter")
+        items, prefixes = [], set()
+        for path, (_, told) in sorted(self.server.objects.items()):
+            where, name = path.split("/", 1)
+            if where != bucket or not name.startswith(prefix):
+                continue
+            if delimiter and delimiter in name[len(prefix) :]:
+                prefixes.add(prefix + name[len(prefix) :].split(delimiter)[0] + delimiter)
+            else:
+                items.append(told)
+        content = {"kind": "storage#objects", "items": items, "prefixes": sorted(prefixes)}
+        self.answer(200, content, Content_Type="application/json")
+
+
+@contextlib.contextmanager
+def gcs_served() -> Iterator[GCSServer]:
+    """The server in a thread, until the block ends."""
+    server = GCSServer()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
