@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ MADRID = ZoneInfo("Europe/Madrid")
 UNTIL = datetime(2027, 4, 2, tzinfo=timezone.utc)
 
 
+@functools.cache
 def intervals(dag):
     """The data intervals of the DAG's scheduled runs, by the scheduler's own timetable."""
     import pendulum
@@ -24,20 +26,22 @@ def intervals(dag):
 
     timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
     restriction = TimeRestriction(earliest=pendulum.instance(dag.start_date), latest=None, catchup=True)
-    last = None
+    found, last = [], None
     while True:
         last = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction).data_interval
         if last.start >= UNTIL:
-            return
-        yield last
+            return found
+        found.append(last)
 
 
+@functools.cache
 def requests_of(dag):
     """What each run asks the API for, in order: the arguments are rendered, then checked as the task does it."""
     (store,) = [
         task for task in dag.tasks if hasattr(task, "template_fields") and "destination" in task.template_fields
     ]
     environment = dag.get_template_env()
+    asked = []
     for interval in intervals(dag):
         context = {"data_interval_start": interval.start, "data_interval_end": interval.end}
         given = dag.task_dict["windows"].python_callable(**context) if "windows" in dag.task_dict else [{}]
@@ -48,12 +52,16 @@ def requests_of(dag):
                 for name, value in written.items()
                 if name in CREATING_ARGUMENTS
             }
-            yield ExportRequest.of(**arguments)
+            asked.append(ExportRequest.of(**arguments))
+    return asked
 
 
 def moments_of(dag):
-    return [tuple(datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (request.from_date, request.to_date))
-            for request in requests_of(dag)]  # fmt: skip
+    return [(_moment(request.from_date), _moment(request.to_date)) for request in requests_of(dag)]
+
+
+def _moment(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def days_of(dag):
@@ -110,9 +118,7 @@ def test_october_in_madrid_as_one_export_is_refused(dag_bag):
     monthly = dag_bag.dags["activities_monthly_madrid"]
     october = next(each for each in intervals(monthly) if each.start.in_timezone("Europe/Madrid").month == 10)
     with pytest.raises(ValueError, match="more than 31 days"):
-        ExportRequest.of(
-            "activities", from_date=october.start.isoformat(), to_date=october.end.isoformat()
-        )  # fmt: skip
+        ExportRequest.of("activities", from_date=october.start.isoformat(), to_date=october.end.isoformat())
 
 
 def test_a_report_is_asked_for_when_its_last_day_is_over_in_the_account(dag_bag):
@@ -140,11 +146,11 @@ def test_what_the_page_warns_of_is_so(dag_bag):
     with DAG("late_start", schedule=dag_bag.dags["activities_monthly_madrid"].schedule,
              start_date=datetime(2026, 1, 1, tzinfo=timezone.utc)) as late:  # fmt: skip
         pass
-    first = next(intervals(bare))
+    first = intervals(bare)[0]
     assert first.start == first.end
     with pytest.raises(ConnectifArgumentError, match="CronDataIntervalTimetable"):
         ConnectifCreateExportOperator(
             task_id="create", export_type="activities", from_date=first.start, to_date=first.end
         )
-    assert next(intervals(late)).start.astimezone(MADRID).month == 2
-    assert next(intervals(dag_bag.dags["activities_daily"])).start.utcoffset() == timedelta(0)
+    assert intervals(late)[0].start.astimezone(MADRID).month == 2
+    assert intervals(dag_bag.dags["activities_daily"])[0].start.utcoffset() == timedelta(0)
