@@ -47,7 +47,7 @@ from airflow_provider_connectif.files.manifest import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_connectif.files.archive import Member
+    from airflow_provider_connectif.files.members import Member
     from airflow_provider_connectif.files.publish import Folder, Staged
 
 log = logging.getLogger(__name__)
@@ -176,10 +176,12 @@ class _Delivery:
         self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack
     ) -> list[Staged]:
         archive = open_archive()
-        if hasattr(archive, "close"):
-            stack.callback(archive.close)
+        members = iter(archive)
+        for opened in (archive, members):
+            if hasattr(opened, "close"):
+                stack.callback(opened.close)
         staged: dict[str, Staged] = {}
-        for member in archive:
+        for member in members:
             name = member.name
             if name in staged or name == MANIFEST_NAME or name.startswith(RESERVED_PREFIX):
                 raise ArchiveUnsupported(f"The export's file {name!r} cannot be stored under that name")

@@ -26,6 +26,12 @@ from tests.stores import Place
 pytestmark = pytest.mark.usefixtures("small_parts")
 
 
+def written(**changes: object) -> bytes:
+    """A manifest as it is in a folder, but for the changes."""
+    whole = json.loads(Manifest({"id": "1"}, "csv", (), writer(), "2027-01-01T00:00:00+00:00").to_bytes())
+    return json.dumps({**whole, **changes}).encode()
+
+
 def manifest(place: Place) -> dict:
     return json.loads(place.read(MANIFEST_NAME))
 
@@ -246,10 +252,10 @@ def test_another_run_may_replace_what_this_one_stored(memory_store: Place) -> No
         b"[]",
         b'{"version": 1}',
         b'{"version": 2, "export": {"id": "1"}}',
-        b'{"version": 1, "export": {"id": "1"}, "file_format": "csv", "writer": {}, "written_at": "x", "files": '
-        b'[{"path": "../../etc/passwd", "bytes": 1, "sha256": "x"}]}',
-        b'{"version": 1, "export": {"id": "1"}, "file_format": "csv", "writer": {}, "written_at": "x", "files": [], '
-        b'"replaces": ["a/b"]}',
+        written(files=[{"path": "../../etc/passwd", "bytes": 1, "sha256": "x"}]),
+        written(replaces=["a/b"]),
+        written(replaces=[MANIFEST_NAME]),
+        written(export={}),
     ],
 )
 def test_a_manifest_that_cannot_be_understood_is_an_error_and_nothing_is_touched(

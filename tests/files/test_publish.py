@@ -9,6 +9,7 @@ import os
 import random
 import threading
 import time
+import traceback
 
 import pytest
 
@@ -87,9 +88,14 @@ def test_an_object_that_was_there_is_to_be_seen_unchanged_until_the_new_one_is_p
 @pytest.mark.parametrize("size", [0, 10, 3 * MIB])
 def test_an_exception_while_writing_leaves_nothing_behind(place: Place, size: int) -> None:
     folder = Folder(place.fs, place.path)
-    with pytest.raises(ZeroDivisionError), folder.stage("a.csv") as staged:
-        staged.write(some_bytes(size))
-        raise ZeroDivisionError
+
+    def produce() -> None:
+        with folder.stage("a.csv") as staged:
+            staged.write(some_bytes(size))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        produce()
     assert place.names() == set()
     assert place.unfinished() == 0
 
@@ -164,7 +170,7 @@ def test_a_writer_whose_blocks_azure_dropped_for_other_content_says_so(azure_sto
     one.complete()
     other.complete()
     one.publish()
-    with pytest.raises(DestinationError, match="Another writer stored a.csv with other content"):
+    with pytest.raises(DestinationError, match=r"Another writer stored a\.csv with other content"):
         other.publish()
     assert azure_store.read("a.csv") == b"one"
 
@@ -299,3 +305,16 @@ def test_a_published_file_has_the_rights_that_any_new_file_has(local_store: Plac
     local_store.write("plain", b"")
     rights = [os.stat(f"{local_store.path}/{name}").st_mode & 0o777 for name in ("a.csv", "plain")]
     assert rights[0] == rights[1]
+
+
+def test_an_error_of_the_store_does_not_quote_the_query_of_an_address(
+    memory_store: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError("cannot reach 'https://store.example/lake/a.csv?sv=2024&sig=abcdef123456'")
+
+    folder = Folder(memory_store.fs, memory_store.path)
+    monkeypatch.setattr(type(memory_store.fs), "cat_file", fails)
+    with pytest.raises(DestinationError, match=r"reading a\.csv: OSError: cannot reach") as caught:
+        folder.read("a.csv")
+    assert "abcdef" not in "".join(traceback.format_exception(caught.value))

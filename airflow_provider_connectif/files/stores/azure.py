@@ -161,9 +161,7 @@ class AzureStore(Store):
             async for each in container.list_blobs(name_starts_with=self._prefix + prefix):
                 name = each.name[len(self._prefix) :]
                 if "/" not in name:
-                    found.append(
-                        StoredObject(name, each.size, _bare(each.etag), each.last_modified.timestamp())
-                    )
+                    found.append(StoredObject(name, each.size, _bare(each.etag), each.last_modified.timestamp()))
         return found
 
     def delete(self, name: str) -> None:

@@ -11,6 +11,7 @@ import collections
 import contextlib
 import hashlib
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -55,9 +56,11 @@ def told_as(doing: str) -> Iterator[None]:
         raise
     except Exception as error:
         reason = str(error).strip() or "no reason given"
-        raise DestinationError(
-            f"The destination failed while {doing}: {type(error).__name__}: {reason}"
-        ) from error
+        # Some libraries quote the address of a request, whose query may hold a token for the store.
+        told = re.sub(r"\?[^\s'\"<>]+=[^\s'\"<>]*", "?…", reason)
+        raise DestinationError(f"The destination failed while {doing}: {type(error).__name__}: {told}") from (
+            error if told == reason else None
+        )
 
 
 class Beside:
@@ -166,9 +169,7 @@ class Staged(ABC):
         try:
             self._discard()
         except Exception as error:
-            log.warning(
-                "Could not take back the unfinished upload of %s: %s", self.name, type(error).__name__
-            )
+            log.warning("Could not take back the unfinished upload of %s: %s", self.name, type(error).__name__)
 
     def __enter__(self) -> Staged:
         return self
@@ -181,7 +182,7 @@ class Staged(ABC):
         try:
             with told_as(doing):
                 yield
-        except FileNotFoundError as error:
+        except (FileNotFoundError, FileExistsError) as error:
             self.discard()
             raise DestinationError(f"The destination failed while {doing}: {error}") from error
         except BaseException:

@@ -28,9 +28,7 @@ class GCSStaged(Staged):
 
     def _open(self) -> Any:
         if self._file is None:
-            self._file = self._store.fs.open(
-                self._store.path(self.name), "wb", block_size=PIECE, autocommit=False
-            )
+            self._file = self._store.fs.open(self._store.path(self.name), "wb", block_size=PIECE, autocommit=False)
         return self._file
 
     def _write(self, data: bytes) -> None:

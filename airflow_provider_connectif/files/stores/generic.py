@@ -91,9 +91,7 @@ class GenericStore(Store):
             listed = self.fs.ls(self.root, detail=True)
         except FileNotFoundError:
             return []
-        named = [
-            (each["name"].rstrip("/").rsplit("/", 1)[-1], each) for each in listed if each["type"] == "file"
-        ]
+        named = [(each["name"].rstrip("/").rsplit("/", 1)[-1], each) for each in listed if each["type"] == "file"]
         return [_told(name, each) for name, each in named if name.startswith(prefix)]
 
     def delete(self, name: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_connectif.files.stores.base import Staged, Store, StoredObject
-from airflow_provider_connectif.files.stores.parts import Parts, even_size, growing_sizes
+from airflow_provider_connectif.files.stores.parts import SMALLEST_PART, Parts, even_size, growing_sizes
 
 #: An upload under way for longer than this belongs to a process that is dead.
 ABANDONED_AFTER = 24 * 3600.0
@@ -76,11 +76,24 @@ class S3Staged(Staged):
                 )
             except FileNotFoundError:
                 # Completed by an earlier request whose answer was lost, and repeated by the client library?
-                if store.info(self.name).etag != _etag_of_parts(self._done):
+                if not self._is_there():
                     raise
         store.fs.invalidate_cache(store.path(self.name))
         # Asked for: some servers answer the completion with an ETag that the object does not keep.
         return store.info(self.name).etag
+
+    def _is_there(self) -> bool:
+        found = self._store.info(self.name)
+        if found.size != self.bytes:
+            return False
+        if found.etag == _etag_of_parts(self._done):
+            return True
+        # Not all servers have that rule for ETags: then the content tells.
+        digest = hashlib.sha256()
+        with self._store.fs.open(self._store.path(self.name), "rb", block_size=SMALLEST_PART) as file:
+            while block := file.read(SMALLEST_PART):
+                digest.update(block)
+        return digest.hexdigest() == self.sha256
 
     def _discard(self) -> None:
         self._parts.cancel()
