@@ -48,7 +48,8 @@ class RetryPolicy:
     How patient reading is.
 
     :param attempts: how often in a row a request may bring no byte at all. Progress starts the count anew.
-    :param first_wait: seconds before the second attempt; doubled for each further one, with jitter.
+    :param first_wait: seconds to wait first, doubled for each further attempt, with jitter. After a break of a
+        connection that brought something the next attempt comes at once.
     :param longest_wait: seconds that a wait grows to.
     :param longest_retry_after: seconds of a ``Retry-After`` that are waited at most.
     :param refusals: how many addresses in a row may be refused, the one in use and fresh ones.
@@ -63,10 +64,6 @@ class RetryPolicy:
 
 class Aborted(Exception):
     """The reading was given up by its owner. Never leaves this package."""
-
-
-class _Refused(transport.Interrupted):
-    """An address was refused: a fresh one may work."""
 
 
 class Source:
@@ -140,9 +137,9 @@ class Source:
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            if isinstance(error, _Refused) and state.attempt_number == 1:
-                return 0.0
             asked = error.retry_after if isinstance(error, transport.Interrupted) else None
+            if asked is None and state.attempt_number == 1:
+                return 0.0  # a connection broke, or an address is over: nothing says that the store needs a rest
             return max(backoff(state), min(asked or 0.0, policy.longest_retry_after))
 
         def sleep(seconds: float) -> None:
@@ -195,7 +192,7 @@ class Source:
                 f"The vendor's store answers {reply.status} to the address of the export's file, and did so "
                 f"for {refused} addresses in a row, each one fresh from Connectif."
             )
-        raise _Refused(f"the store answered {reply.status}")
+        raise transport.Interrupted(f"the store answered {reply.status}")
 
     def ask_range(self, start: int, stop: int) -> tuple[transport.Reply, int | None]:
         """

@@ -38,7 +38,13 @@ FULL_BLOCK_PATIENCE = 0.5
 
 
 class Interrupted(Exception):
-    """A request broke off, or could not be answered now; trying again may help. Never leaves this package."""
+    """
+    A request broke off, or could not be answered now; trying again may help. Never leaves this package.
+
+    :param reason: what happened, without the address.
+    :param retry_after: seconds that the store wants to be left alone for, 0 when it did not say how many; None when the
+        connection broke.
+    """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         super().__init__(reason)
@@ -250,7 +256,7 @@ def ask(
         if status in (408, 425, 429) or status >= 500:
             wait = retry_after(response.headers.get("Retry-After"), wall_clock)
             response.close()
-            raise Interrupted(f"the store answered {status}", retry_after=wait)
+            raise Interrupted(f"the store answered {status}", retry_after=wait or 0.0)
         if status not in (301, 302, 303, 307, 308):
             return Reply(response)
         location = response.headers.get("Location", "")

@@ -90,6 +90,13 @@ def test_after_a_break_reading_goes_on_at_the_next_byte_with_the_etag_as_conditi
         assert store.requests[2]["If-Range"] == file.etag
 
 
+def test_after_a_break_reading_goes_on_at_once() -> None:
+    waits: list[float] = []
+    with remote_file(BYTES, Faults(cut_after=MB, cuts=3), sleep=waits.append) as (file, _):
+        read_all(file)
+    assert waits == [0.0] * 3
+
+
 def test_every_request_asks_for_bytes_as_they_are_stored() -> None:
     with remote_file(BYTES, Faults(cut_after=MB, cuts=1)) as (file, store):
         read_all(file)
@@ -425,14 +432,19 @@ def test_closing_does_not_wait_for_a_store_that_is_silent() -> None:
 
 
 def test_closing_does_not_wait_for_the_next_attempt() -> None:
-    with serving(BYTES, Faults(cut_after=MB, cuts=99)) as store:
+    with serving(BYTES, Faults(cut_after=MB, cuts=99, answers=[0, 0, *[503] * 9])) as store:
         file = RemoteFile(store.renew, policy=RetryPolicy(first_wait=30.0, longest_wait=60.0))
         chunks = file.chunks()
         next(chunks)
         next(chunks)
+        while len(store.requests) < 3:
+            time.sleep(0.01)
+        time.sleep(0.1)
+        assert threads_of_ours()
         started = time.monotonic()
         file.close()
         assert time.monotonic() - started < 3
+        assert not threads_of_ours()
 
 
 def test_a_closed_file_says_so() -> None:
