@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError
+from airflow_provider_connectif.api.threads import in_thread
 from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL
 from airflow_provider_connectif.api.watching import Survey, survey
 
@@ -117,7 +118,7 @@ class Poller:
         try:
             if client is None:
                 client = await self._open_client()
-            return await _in_thread(survey, client, ids, matches), client
+            return await in_thread(survey, client, ids, matches), client
         except AuthenticationFailed as problem:
             if client is not None:
                 client.close()
@@ -153,14 +154,3 @@ class _Waiter:
         self.watch = watch
         self.interval = interval
         self.answers: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()
-
-
-async def _in_thread(function: Callable[..., Survey], *arguments: object) -> Survey:
-    """Run blocking code in a thread. When cancelled, wait for the thread all the same: it uses the client."""
-    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
-    try:
-        return await asyncio.shield(running)
-    except asyncio.CancelledError:
-        with suppress(Exception):
-            await running
-        raise

@@ -69,3 +69,25 @@ def exactly_one(given: Mapping[str, object]) -> None:
         every = " or ".join(given)
         what = f"{' and '.join(names)} exclude each other" if names else "is missing"
         raise InvalidArgument(names[0] if names else next(iter(given)), f"{what}: give either {every}.")
+
+
+def check_texts(**values: object) -> None:
+    """Refuse what is given and is no text.
+
+    :param values: by argument name; None means that it was not given.
+    :raises ConnectifArgumentError: naming the argument.
+    """
+    for name, value in values.items():
+        if value is not None and (not isinstance(value, str) or not value.strip()):
+            raise ConnectifArgumentError(
+                str(InvalidArgument(name, f"{value!r} is no text; write one, or leave it out."))
+            )
+
+
+def check_seconds(name: str, value: object) -> None:
+    """Refuse what is no number of seconds above 0.
+
+    :raises ConnectifArgumentError: naming the argument.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise ConnectifArgumentError(str(InvalidArgument(name, f"{value!r} is no number of seconds above 0.")))

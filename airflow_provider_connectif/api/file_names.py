@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The names that the vendor gives to files: a title, then dates and an identifier."""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+
+_EXTENSION = re.compile(r"\.(zip|csv|csv\.gz)$")
+_APPENDED = re.compile(r"(-\d{8}){0,2}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-products)?$|(-\d{8}){1,2}$")
+
+
+def title_of(file_name: str) -> str:
+    """Give a file's name without extension, dates and identifier, in lower case.
+
+    :param file_name: such as ``purchases-20230326-20230425-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip``.
+    """
+    return _APPENDED.sub("", _EXTENSION.sub("", file_name.casefold()))
+
+
+def is_named(file_name: str | None, wanted: str) -> bool:
+    """Tell whether a file is the one that somebody means. Case is no matter: the API itself changes it.
+
+    :param file_name: the vendor's; None where the API tells none.
+    :param wanted: the whole name, or the title that it begins with; ``*`` and ``?`` stand for any text and any letter.
+    """
+    if file_name is None:
+        return False
+    pattern = wanted.strip().casefold()
+    whole = file_name.casefold()
+    return any(name == pattern or fnmatchcase(name, pattern) for name in (whole, title_of(whole)))

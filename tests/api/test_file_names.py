@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The vendor's file names, and how people name the files that they mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_connectif.api.file_names import is_named, title_of
+
+UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        (f"purchases-20230326-20230425-{UUID}.zip", "purchases"),
+        (f"V! Carrito abandonado-20230326-{UUID}.csv", "v! carrito abandonado"),
+        (f"export-activities-{UUID}.zip", "export-activities"),
+        (f"export-activities-{UUID}-products.csv", "export-activities"),
+        (f"Ventas por categoría-{UUID}", "ventas por categoría"),
+        ("purchases-20230326-20230425", "purchases"),
+        ("purchases-2023.zip", "purchases-2023"),
+        ("plain", "plain"),
+    ],
+)
+def test_the_title_is_what_comes_before_dates_and_identifier(name, title):
+    assert title_of(name) == title
+
+
+@pytest.mark.parametrize("wanted", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])
+def test_a_file_is_meant_by_its_title_its_name_or_a_pattern_of_either(wanted):
+    assert is_named(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+
+
+@pytest.mark.parametrize("wanted", ["Purchase", "purchases-20230326", "sales", "", "p?"])
+def test_a_file_is_not_meant_by_a_part_of_its_title(wanted):
+    assert not is_named(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+
+
+def test_a_title_with_the_signs_of_a_pattern_in_it_is_still_found_as_it_is():
+    assert is_named(f"sales [all]-{UUID}.zip", "Sales [all]")
+
+
+def test_an_export_whose_file_has_no_name_is_not_meant():
+    assert not is_named(None, "*")
