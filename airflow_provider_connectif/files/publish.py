@@ -105,7 +105,7 @@ class Folder:
         try:
             self._store.sweep(set(names), self._clock())
         except Exception as error:
-            log.info("Leftovers of earlier runs could not be looked for: %s", type(error).__name__)
+            log.debug("Leftovers of earlier runs could not be looked for: %s", type(error).__name__)
 
     @property
     def _store(self) -> Store:
