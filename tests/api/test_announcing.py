@@ -122,6 +122,16 @@ class TestAnnouncing:
         world.live(2, [None, lambda: world.finish("a")])
         assert world.live(1) == ["a"]
 
+    def test_does_not_take_what_was_told_a_moment_ago_as_arrived(self, world):
+        """After the event loop was held up, rounds can come at once after each other."""
+
+        async def no_sleep(seconds: float) -> None:
+            world.step()
+
+        world.sleep = no_sleep  # type: ignore[method-assign]
+        world.live(6, [None, lambda: world.finish("a")])
+        assert world.live(1) == ["a"]
+
     def test_without_a_store_begins_anew_at_each_start(self, world):
         assert world.live(3, [None, lambda: world.finish("a")], store=False) == ["a"]
         world.finish("while away")

@@ -84,6 +84,11 @@ class TestTheLookBack:
         assert set(cursor.seen) == {"6", "7", "8", "9"}
         assert cursor.floor == BEGIN + timedelta(seconds=5)
 
+    def test_is_bounded_though_many_finish_at_one_moment(self):
+        cursor = Cursor.at([done(str(number), 1.0) for number in range(10)], look_back=4)
+        assert cursor.seen == {}
+        assert ids(cursor.news([done("0", 1.0), done("new", 1.001)])) == ["new"]
+
     def test_counts_what_finished_before_it_as_seen(self):
         cursor = stored(Cursor.at([done(str(second), second) for second in range(10)], look_back=4))
         assert ids(cursor.news([done("late", 5), done("not so late", 5.5)])) == ["not so late"]
