@@ -13,10 +13,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import TaskDeferred
 from airflow.serialization.serde import deserialize, serialize
 
@@ -24,6 +23,9 @@ from airflow_provider_connectif.api import creation
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.server import RunningSandbox
 from tests.leaks import words_before_a_secret
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
 
 ACTIVITIES: dict[str, Any] = {
     "export_type": "activities",

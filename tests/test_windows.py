@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -29,7 +30,7 @@ def test_moments_are_cut_without_gap_or_overlap(start, length, days):
         return
     assert edges[0][0] == start
     assert edges[-1][1] == end
-    assert all(before[1] == after[0] for before, after in zip(edges, edges[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
     assert all(timedelta(0) < upto - since <= timedelta(days=days) for since, upto in edges)
     assert len(edges) == -(-length // timedelta(days=days))
 

@@ -11,10 +11,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.moments import (
     is_bare_date,
     parse_moment,
@@ -22,6 +21,9 @@ from airflow_provider_connectif.api.moments import (
     same_moment,
     write_moment,
 )
+
+if TYPE_CHECKING:
+    from airflow_provider_connectif.api.models import Export
 
 CONTACTS = "contacts"
 ACTIVITIES = "activities"

@@ -18,8 +18,6 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import nothing_is_unknown
-from airflow_provider_connectif.api.watch import Watch
-from airflow_provider_connectif.api.watching import Match, moment_of
 from airflow_provider_connectif.tasks.arguments import check, exactly_one, is_unknown
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
@@ -30,6 +28,8 @@ from airflow_provider_connectif.tasks.waiting import (
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_connectif.api.watch import Watch
 
 MATCH_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segment_id")
 
@@ -165,6 +165,9 @@ class ConnectifExportSensor(BaseSensorOperator):
         :param begun: whether an earlier process has looked already.
         :raises InvalidArgument: where they turn out to be wrong.
         """
+        from airflow_provider_connectif.api.watch import Watch
+        from airflow_provider_connectif.api.watching import Match
+
         self._check_arguments(nothing_is_unknown)
         if self.export_id is None:
             return Watch(match=Match.of(self._match_arguments()), log=self.log, begun=begun)
@@ -192,6 +195,8 @@ class ConnectifExportSensor(BaseSensorOperator):
             if value is None or unknown(value):
                 continue
             if name == "created_after":
+                from airflow_provider_connectif.api.watching import moment_of
+
                 moment_of(name, value)
             elif not isinstance(value, str) or not value.strip():
                 raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")

@@ -13,7 +13,6 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
-from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL, Watch
 from airflow_provider_connectif.tasks.arguments import (
     CREATING_ARGUMENTS,
     check,
@@ -232,6 +231,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._wait_here(export, deadline)
 
     def _wait_here(self, export: Export, deadline: float) -> None:
+        from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL, Watch
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
         watch = Watch([export.id], log=self.log, begun=True)

@@ -63,7 +63,7 @@ class TestTheConnection:
     @pytest.mark.parametrize("given", ["soon", 0, -1, "inf", "nan", True])
     def test_refuses_one_that_is_no_number_of_seconds(self, connect, given):
         connect(extra={"request_timeout": given})
-        with pytest.raises(InvalidConnection, match="request_timeout is .*: write a number of seconds, such as 30"):
+        with pytest.raises(InvalidConnection, match=r"request_timeout is .*: write a number of seconds, such as 30"):
             ConnectifHook().get_conn()
 
     def test_tells_the_api_who_asks(self, sandbox):
@@ -189,7 +189,7 @@ class TestAnExportsFile:
     def test_of_one_that_is_not_finished_is_not_to_be_had(self, sandbox):
         sandbox.set(seconds_per_export=30)
         stream = ConnectifHook().open_file(sandbox.create_in_app())
-        with pytest.raises(InvalidArgument, match="is not finished .* wait for it with ConnectifExportSensor"):
+        with pytest.raises(InvalidArgument, match=r"is not finished .* wait for it with ConnectifExportSensor"):
             stream.read()
 
     def test_that_gets_no_address_is_asked_for_within_a_bound(self, sandbox, monkeypatch):

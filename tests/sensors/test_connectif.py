@@ -84,11 +84,9 @@ class TestById:
         else:
             assert not sensor.poke(task.context())
         requests.delete(f"{sandbox.url}/exports/{export_id}", headers=headers, timeout=5).raise_for_status()
+        event = event_of(deferred) if mode == "deferrable" else None
         with pytest.raises(AirflowFailException, match="does not know"):
-            if mode == "deferrable":
-                task.resume(sensor, deferred, event_of(deferred))
-            else:
-                sensor.poke(task.context())
+            task.resume(sensor, deferred, event) if event else sensor.poke(task.context())
 
     def test_a_failed_export_fails_at_once(self, sandbox, task, mode):
         sandbox.set(seconds_per_export=0.15)

@@ -170,11 +170,10 @@ class TestTheWholeJobAsOneTask:
         [created] = sandbox.stats.created
         headers = {"Authorization": f"apiKey {sandbox.key}"}
         requests.delete(f"{sandbox.url}/exports/{created['id']}", headers=headers, timeout=5).raise_for_status()
+        event = event_of(deferred) if deferrable else None
+        retry = transfer(lake, **ACTIVITIES)
         with pytest.raises(AirflowException, match="does not know") as caught:
-            if deferrable:
-                task.resume(operator, deferred, event_of(deferred))
-            else:
-                task.run(transfer(lake, deferrable=False, **ACTIVITIES))
+            task.resume(operator, deferred, event) if event else task.run(retry)
         assert not is_final(caught.value)
         sandbox.set(seconds_per_export=0)
         assert task.run(transfer(lake, **ACTIVITIES))["export_id"] != created["id"]
@@ -335,9 +334,7 @@ class TestDestination:
             ConnectifExportToObjectStorageOperator(task_id="store", export_id="a", destination=destination)
         assert str(caught.value).startswith(words)
 
-    @pytest.mark.parametrize(
-        ("scheme", "extra"), [("s3", "amazon"), ("gs", "google"), ("abfs", "microsoft-azure")]
-    )
+    @pytest.mark.parametrize(("scheme", "extra"), [("s3", "amazon"), ("gs", "google"), ("abfs", "microsoft-azure")])
     def test_a_store_whose_package_is_missing_names_the_extra(self, sandbox, task, monkeypatch, scheme, extra):
         from airflow.sdk.io import fs
 
@@ -376,7 +373,7 @@ class TestBadInput:
 
     def test_a_bomb_stops_at_the_bound(self, sandbox, task, lake):
         sandbox.set(damage="bomb")
-        with pytest.raises(AirflowFailException, match="1000000|1,000,000|1 MB"):
+        with pytest.raises(AirflowFailException, match=r"1000000|1,000,000|1 MB"):
             task.run(transfer(lake, export_id=sandbox.create_in_app(), max_uncompressed_bytes=1_000_000))
         assert names(lake) == []
 

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The example DAGs: each is imported, and run by a real Airflow's ``dag.test()`` against the sandbox."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from tests.leaks import words_before_a_secret
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "example_dags"
+NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))
+
+# All in one process, since starting Airflow is what takes the time. Between two runs, the output is told apart.
+PLAY = """
+import json, sys
+from airflow.utils.db import initdb
+from airflow.dag_processing.dagbag import DagBag
+import pendulum
+
+initdb()
+
+dagbag = DagBag(sys.argv[1])
+print("IMPORT ERRORS", json.dumps(dagbag.import_errors))
+for name in sys.argv[2:]:
+    print("BEGIN", name, flush=True)
+    # Shorter pauses than for people; the examples' own are for real exports.
+    for task in dagbag.dags[name].tasks:
+        kwargs = getattr(task, "partial_kwargs", None)
+        if kwargs is not None and "poke_interval" in kwargs:
+            kwargs["poke_interval"] = 0.2
+        elif hasattr(task, "poke_interval"):
+            task.poke_interval = 0.2
+    run = dagbag.dags[name].test(logical_date=pendulum.datetime(2026, 11, 23))
+    states = {f"{ti.task_id}[{ti.map_index}]": str(ti.state) for ti in run.get_task_instances()}
+    print("END", json.dumps({"name": name, "state": str(run.state), "tasks": states}), flush=True)
+"""
+
+
+class Played:
+    """What came of running DAGs: states by name, all that was written, and the folder they stored in."""
+
+    def __init__(self, lake: Path, output: str, sandbox: Any) -> None:
+        self.lake = lake
+        self.output = output
+        self.stats = sandbox.stats
+        lines = output.splitlines()
+        self.import_errors = json.loads(
+            next(line for line in lines if line.startswith("IMPORT ERRORS")).removeprefix("IMPORT ERRORS")
+        )
+        ends = [json.loads(line.removeprefix("END")) for line in lines if line.startswith("END ")]
+        self.runs = {end["name"]: end for end in ends}
+
+    def of(self, name: str) -> str:
+        """The output of one run."""
+        return self.output.partition(f"BEGIN {name}\n")[2].partition("\nBEGIN ")[0]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("airflow")
+
+
+# A mapped operator is constructed only when it runs, where Airflow would retry a plain ValueError (promise 7).
+MAPPED = """
+from datetime import datetime, timezone
+from airflow.sdk import DAG
+from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+
+with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezone.utc), default_args={"retries": 3}):
+    ConnectifCreateExportOperator.partial(task_id="create", export_type="contacts").expand(version=["v5", "five"])
+"""
+
+
+@pytest.fixture(scope="module")
+def examples(home: Path) -> Played:
+    """All examples, and a DAG with a mistake, run one after the other."""
+    folder = home / "dags"
+    shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "mapped.py").write_text(MAPPED)
+    with Sandbox(SandboxOptions(seconds_per_export=0.5, rows=20)).serve(port=0) as sandbox:
+        a_person_made = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
+        requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10).raise_for_status()
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+            "AIRFLOW_CONN_CONNECTIF_DEFAULT": sandbox.connection_json,
+            "CONNECTIF_LAKE": f"file://{home}/lake",
+            "PYTHONPATH": str(ROOT),
+            "PYTHONPYCACHEPREFIX": str(home / "pycache"),
+        }
+        command = [sys.executable, "-c", PLAY, str(folder), *NAMES, "mapped"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+        return Played(home / "lake", done.stdout + done.stderr, sandbox)
+
+
+def manifests(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("_connectif_manifest.json"))
+
+
+def rows_of(file: Path) -> int:
+    data = gzip.decompress(file.read_bytes()) if file.name.endswith(".gz") else file.read_bytes()
+    return sum(1 for _ in csv.reader(io.StringIO(data.decode(), newline=""))) - 1
+
+
+def test_there_are_five():
+    assert NAMES == [
+        "connectif_activities",
+        "connectif_activities_backfill",
+        "connectif_data_explorer",
+        "connectif_made_in_application",
+        "connectif_segment_contacts",
+    ]
+
+
+def test_all_are_imported_without_an_error(examples):
+    assert examples.import_errors == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_ends_in_success(examples, name):
+    run = examples.runs[name]
+    assert run["state"] == "success", examples.of(name)[-3000:]
+    assert set(run["tasks"].values()) == {"success"}
+
+
+def test_every_stored_file_is_what_its_manifest_says(examples):
+    import hashlib
+
+    found = manifests(examples.lake)
+    assert len(found) == 4 + 12
+    for manifest in found:
+        content = json.loads(manifest.read_text())
+        for file in content["files"]:
+            data = (manifest.parent / file["path"]).read_bytes()
+            assert (len(data), hashlib.sha256(data).hexdigest()) == (file["bytes"], file["sha256"])
+        listed = {file["path"] for file in content["files"]} | {manifest.name}
+        assert {path.name for path in manifest.parent.iterdir()} == listed
+
+
+def test_the_activities_are_yesterdays_with_their_products(examples):
+    [manifest] = manifests(examples.lake / "connectif" / "activities")
+    export = json.loads(manifest.read_text())["export"]
+    assert manifest.parent.name == export["filters"]["fromDate"][:10]
+    assert export["filters"]["activityTypes"] == ["purchase"]
+    begin, end = (datetime.fromisoformat(export["filters"][name][:19]) for name in ("fromDate", "toDate"))
+    assert end - begin == timedelta(days=1)
+    files = sorted(path for path in manifest.parent.iterdir() if path.suffix == ".csv")
+    assert sorted(path.name.endswith("-products.csv") for path in files) == [False, True]
+    assert [rows_of(path) for path in files if not path.name.endswith("-products.csv")] == [20]
+
+
+def test_the_contacts_are_the_segments_in_a_fixed_version(examples):
+    [manifest] = manifests(examples.lake / "connectif" / "contacts")
+    export = json.loads(manifest.read_text())["export"]
+    assert manifest.parent.parent.name == export["filters"]["segmentId"]
+    assert export["version"] == "v5"
+    [file] = manifest.parent.glob("*.csv.gz")
+    assert rows_of(file) == 20
+
+
+def test_the_report_is_of_one_day(examples):
+    [manifest] = manifests(examples.lake / "connectif" / "reports")
+    filters = json.loads(manifest.read_text())["export"]["filters"]
+    assert filters["fromDate"] == filters["toDate"] == manifest.parent.name
+    assert manifest.parent.parent.name == filters["reportId"]
+
+
+def test_what_a_person_made_is_found(examples):
+    [manifest] = manifests(examples.lake / "connectif" / "from-application")
+    content = json.loads(manifest.read_text())
+    assert content["export"]["origin"] == "app"
+    assert manifest.parent.parent.name == "2026-11-23"
+    assert manifest.parent.name == content["export"]["fileName"].removesuffix(".zip")
+
+
+def test_the_backfill_is_twelve_windows_without_a_gap(examples):
+    found = manifests(examples.lake / "connectif" / "activities-backfill")
+    filters = [json.loads(manifest.read_text())["export"]["filters"] for manifest in found]
+    edges = [(each["fromDate"], each["toDate"]) for each in filters]
+    assert len(edges) == 12
+    assert (edges[0][0], edges[-1][1]) == ("2025-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z")
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
+
+
+def test_each_task_that_creates_has_created_once(examples):
+    mapped = 1
+    assert examples.stats.created_by_api == 1 + 12 + 1 + 1 + mapped
+
+
+def test_nothing_secret_is_written_anywhere(examples, home):
+    assert len(examples.output) > 10_000
+    assert words_before_a_secret(examples.output) is None
+    for path in home.rglob("*"):
+        if path.is_file() and "pycache" not in path.parts:
+            assert words_before_a_secret(path.read_bytes().decode(errors="replace")) is None, path
+
+
+def test_a_wrong_argument_of_a_mapped_operator_fails_at_once(examples):
+    run = examples.runs["mapped"]
+    assert run["tasks"] == {"create[0]": "success", "create[1]": "failed"}  # and not up_for_retry
+    assert "version: 'five' is no version; write v and a number, such as 'v5'." in examples.of("mapped")
