@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
+from airflow_provider_connectif.links.connectif import ConnectifReportLink, show_report
 from airflow_provider_connectif.tasks.arguments import (
     CREATING_ARGUMENTS,
     check,
@@ -21,6 +22,7 @@ from airflow_provider_connectif.tasks.arguments import (
     is_unknown,
 )
 from airflow_provider_connectif.tasks.storage import check_folder
+from airflow_provider_connectif.tasks.telling import lineage_of, tell_outlets
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -47,7 +49,8 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     Give ``export_id``; or else the arguments that an export is created with, and the whole job is this one task: it
     creates the export (once, whatever dies), waits for it and stores its files. An object appears when it is whole and
     checked, and ``_connectif_manifest.json`` when all are there. A task that runs again finds the manifest and
-    downloads nothing twice. Every argument that takes a string is templated.
+    downloads nothing twice. Every argument that takes a string is templated. The events of assets in ``outlets`` say
+    in their ``extra`` what was stored.
 
     :param destination: the URI of a folder. It may name fields of the export in single braces, such as
         ``{export_id}``, ``{report_id}``, ``{file_name}`` or ``{from_date:%Y-%m}``, dates in the DAG's time zone.
@@ -85,6 +88,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         "if_exists",
         "connectif_conn_id",
     )
+    operator_extra_links = (ConnectifReportLink(),)
     ui_color = "#e4f0fb"
 
     def __init__(
@@ -133,6 +137,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.timeout = check(_seconds, "timeout", timeout)
         self.max_uncompressed_bytes = max_uncompressed_bytes
         self.connectif_conn_id = connectif_conn_id
+        self._stored: dict[str, Any] | None = None
         check(self._check_arguments, is_unknown)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
@@ -144,12 +149,14 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             self._check_arguments(nothing_is_unknown)
             if self.if_exists == "skip" and (result := self._stored_already(context)) is not None:
                 return result
-            with ConnectifHook(self.connectif_conn_id).get_conn() as client, self._fate_of_own_export(context):
-                export = client.get_export(self._export_to_store(context, client))
-                if not export.finished:
-                    self._wait(context, export)
-                    export = client.get_export(export.id)
-                return self._store(context, client, export)
+            with ConnectifHook(self.connectif_conn_id).get_conn() as client:
+                export_id = self._export_to_store(context, client)
+                with self._fate_of_own_export(context):
+                    export = client.get_export(export_id)
+                    if not export.finished:
+                        self._wait(context, export)
+                        export = client.get_export(export_id)
+                    return self._store(context, client, export)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None, export_id: str | None = None
@@ -186,6 +193,13 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                 raise timeout
             return self._store(context, client, export)
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Tell OpenLineage, where its provider is installed, of the folder that was written.
+
+        :param task_instance: this task's, which has succeeded.
+        """
+        return lineage_of(self._stored)
+
     def _stored_already(self, context: Context) -> dict[str, Any] | None:
         from airflow_provider_connectif.tasks.storing import stored_already
 
@@ -194,6 +208,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         )
         if result is not None:
             self._mark_done(context)
+            self._tell(context, result)
         return result
 
     def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
@@ -271,6 +286,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
         from airflow_provider_connectif.tasks.storing import store
 
+        show_report(self, export.report_id)
         result = store(
             context,
             client,
@@ -283,7 +299,12 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             log=self.log,
         )
         self._mark_done(context)
+        self._tell(context, result, export)
         return result
+
+    def _tell(self, context: Context, result: dict[str, Any], export: Export | None = None) -> None:
+        self._stored = result
+        tell_outlets(self, context, result, export)
 
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         check_folder(self.destination)

@@ -193,6 +193,13 @@ class TestTheWholeJobAsOneTask:
             task.run(transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES))
         assert sandbox.stats.created_by_api == 1
 
+    @pytest.mark.parametrize("on", ["list", "create"])
+    def test_an_address_that_is_not_the_apis_is_final(self, sandbox, task, lake, on):
+        """A 404 here is no export that is gone, but a wrong Host."""
+        sandbox.fault(on, "404", times=9)
+        with pytest.raises(AirflowFailException, match="Host is wrong"):
+            task.run(transfer(lake, **ACTIVITIES))
+
     def test_wrong_fields_are_told_by_the_api_in_words(self, sandbox, task, lake):
         sandbox.set(known_segments=("seg-1",))
         with pytest.raises(AirflowFailException, match="/filters/segmentId"):
