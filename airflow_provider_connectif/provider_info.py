@@ -63,6 +63,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{PACKAGE}.transfers.connectif_to_object_storage",
             }
         ],
+        "extra-links": [f"{PACKAGE}.links.connectif.ConnectifReportLink"],
         "connection-types": [
             {
                 "connection-type": "connectif",

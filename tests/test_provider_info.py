@@ -25,7 +25,8 @@ def airflow_schema(name: str) -> dict:
 def named_modules() -> set[str]:
     listed = [module for kind in ("operators", "sensors", "hooks", "triggers") for module in INFO[kind]]
     return {name for entry in listed for name in entry["python-modules"]} | {
-        transfer["python-module"] for transfer in INFO["transfers"]
+        *(transfer["python-module"] for transfer in INFO["transfers"]),
+        *(link.rpartition(".")[0] for link in INFO["extra-links"]),
     }
 
 

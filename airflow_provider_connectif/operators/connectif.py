@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request
+from airflow_provider_connectif.links.connectif import ConnectifReportLink, show_report
 from airflow_provider_connectif.tasks.arguments import (
     CREATING_ARGUMENTS,
     check,
@@ -43,6 +44,7 @@ class ConnectifCreateExportOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = (*CREATING_ARGUMENTS, "connectif_conn_id")
+    operator_extra_links = (ConnectifReportLink(),)
     ui_color = "#e4f0fb"
 
     def __init__(
@@ -86,4 +88,5 @@ class ConnectifCreateExportOperator(BaseOperator):
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
                 export_id = create_once(client, request, record, generation=generation)
             mark_done(record, generation)
+        show_report(self, self.report_id)
         return export_id

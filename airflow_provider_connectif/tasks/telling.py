@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Telling others what was stored: asset events for DAGs that wait for it, datasets for OpenLineage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from airflow.providers.common.compat.sdk import Asset
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_connectif.api.models import Export
+
+
+def tell_outlets(
+    operator: BaseOperator, context: Context, result: Mapping[str, Any], export: Export | None = None
+) -> None:
+    """Give the events of the task's outlets what was stored: ``extra`` of each of its assets.
+
+    :param operator: the task.
+    :param context: its context.
+    :param result: what it returns.
+    :param export: the export, where it was looked at; ``items`` is the API's own count, where it tells one.
+    """
+    assets = [outlet for outlet in operator.outlets or [] if isinstance(outlet, Asset)]
+    if not assets:
+        return
+    extra: dict[str, Any] = {
+        "export_id": result["export_id"],
+        "destination": result["destination"],
+        "files": [{"path": file["path"], "bytes": file["bytes"]} for file in result["files"]],
+        "bytes": sum(file["bytes"] for file in result["files"]),
+        "manifest": result["manifest"],
+    }
+    if export is not None and export.total:
+        extra["items"] = export.total
+    for asset in assets:
+        context["outlet_events"][asset].extra.update(extra)
+
+
+def lineage_of(result: Mapping[str, Any] | None) -> Any:
+    """Describe what was stored to OpenLineage.
+
+    :param result: what the task returned; None where it has stored nothing.
+    :return: its ``OperatorLineage``; None where Airflow's OpenLineage provider is not installed.
+    """
+    try:
+        from airflow.providers.common.compat.openlineage.facet import OutputDataset, OutputStatisticsOutputDatasetFacet
+        from airflow.providers.openlineage.extractors import OperatorLineage
+    except ImportError:
+        return None
+    if result is None:
+        return OperatorLineage()
+    namespace, name = dataset_of(result["destination"])
+    statistics = OutputStatisticsOutputDatasetFacet(
+        size=sum(file["bytes"] for file in result["files"]), fileCount=len(result["files"])
+    )
+    dataset = OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
+    return OperatorLineage(outputs=[dataset])
+
+
+def dataset_of(uri: str) -> tuple[str, str]:
+    """Name a folder as OpenLineage names datasets: namespace and name.
+
+    :param uri: the folder, such as ``s3://lake/a/b``; the id of a connection in it is left out.
+    """
+    if "://" not in uri:
+        return "file", uri
+    parts = urlsplit(uri)
+    scheme = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}.get(parts.scheme, parts.scheme)
+    # In abfss://container@account.dfs… what comes before the @ is the container; elsewhere it is a connection's id.
+    place = parts.netloc if scheme in ("abfs", "abfss") else re.sub(r"^[^@]*@", "", parts.netloc)
+    if scheme == "file":
+        return "file", "/" + (place + parts.path).lstrip("/")
+    return f"{scheme}://{place}", parts.path.strip("/") or "/"
