@@ -245,7 +245,7 @@ def ask(
     :raises Interrupted: no answer, or one that says "later" (408, 425, 429 and 5xx).
     :raises Unusable: the address, or where it leads, cannot be asked.
     """
-    sent: dict[str, Any] = {"Authorization": None, "Accept-Encoding": "identity", **headers}
+    sent: dict[str, Any] = {"Accept-Encoding": "identity", **headers}
     for _ in range(MAX_REDIRECTS + 1):
         response, failed, hopeless = _send(session, address.value, sent, timeout)
         if hopeless is not None:

@@ -343,12 +343,26 @@ def test_a_csv_whose_end_cannot_be_told_from_a_cut_is_refused() -> None:
     assert unpacked(zipped(EXPORT), faults=Faults(ranges=False, close_delimited=True)) == EXPORT
 
 
+def _deflated_plainly(data: bytes) -> bytes:
+    """A deflate stream of stored blocks alone: as long as the data, and five bytes for each block."""
+    pieces = [data[at : at + 65_535] for at in range(0, len(data), 65_535)]
+    return b"".join(
+        struct.pack("<BHH", piece is pieces[-1], len(piece), len(piece) ^ 0xFFFF) + piece for piece in pieces
+    )
+
+
+_PLAIN = ROWS[: 262_144 - 20]
 _DAMAGE: dict[str, bytes] = {
     "wrong CRC": handmade([Part(b"a.csv", ROWS, crc=1)]),
     "wrong CRC, stored": handmade([Part(b"a.csv", ROWS, crc=1, method=0)]),
     "too short": handmade([Part(b"a.csv", ROWS, size=len(ROWS) + 1)]),
     "too long": handmade([Part(b"a.csv", ROWS, size=len(ROWS) - 1)]),
     "data behind the deflate stream": handmade([Part(b"a.csv", ROWS, packed=_PACKED + b"more")]),
+    "much data behind the deflate stream": handmade([Part(b"a.csv", ROWS, packed=_PACKED + bytes(600_000))]),
+    # Ends where a block that is read ends, so that nothing of what is behind it came along.
+    "data behind a deflate stream of 256 KB": handmade(
+        [Part(b"a.csv", _PLAIN, packed=_deflated_plainly(_PLAIN) + b"more")]
+    ),
     "deflate stream cut": handmade([Part(b"a.csv", ROWS, packed=_PACKED[:-3])]),
     "no deflate stream": handmade([Part(b"a.csv", ROWS, packed=b"\xff" * 100)]),
     "other name in front": handmade([Part(b"a.csv", b"1", local={"name": b"b.csv"})]),
@@ -477,6 +491,17 @@ def test_giving_up_in_the_middle_leaves_no_thread() -> None:
             assert threads_of_ours()
         assert not threads_of_ours()
         with pytest.raises(ValueError, match="closed before its end"):
+            list(kept)
+
+
+@FORMATS
+def test_a_member_that_is_closed_half_way_does_not_look_as_if_it_were_over(file_format: str) -> None:
+    with remote_file(zipped({"a.csv": ROWS[:400_000]}, zipfile.ZIP_STORED)) as (file, _):
+        members = iter(open_archive(file, file_format=file_format, file_name="x"))
+        kept = next(members).chunks()
+        next(kept)
+        members.close()  # type: ignore[attr-defined]
+        with pytest.raises(ValueError, match="The member was closed before its end"):
             list(kept)
 
 

@@ -13,6 +13,7 @@ import zipfile
 
 import pytest
 import requests
+import requests_mock
 
 from airflow_provider_connectif.files.errors import (
     FileError,
@@ -307,6 +308,19 @@ def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_redirect_is_followed() -> None:
     with remote_file(BYTES, Faults(redirect=lambda path: path + "&redirected=1")) as (file, _):
         assert read_all(file) == BYTES
+
+
+@pytest.mark.parametrize("target", ["http://store.example/x", "file:///x", ""])
+def test_a_redirect_away_from_https_is_not_followed(target: str) -> None:
+    session, store = requests.Session(), requests_mock.Adapter()
+    session.mount("https://", store)
+    store.register_uri("GET", "https://store.example/file", status_code=302, headers={"Location": target})
+    with (
+        RemoteFile(lambda: "https://store.example/file", policy=IMPATIENT, session=session) as file,
+        pytest.raises(RemoteFileRefused, match="redirects"),
+    ):
+        read_all(file)
+    assert len(store.request_history) == 1
 
 
 def test_redirects_in_a_circle_end_in_an_error() -> None:
