@@ -351,7 +351,6 @@ def _deflated_plainly(data: bytes) -> bytes:
     )
 
 
-_PLAIN = ROWS[: 262_144 - 20]
 _DAMAGE: dict[str, bytes] = {
     "wrong CRC": handmade([Part(b"a.csv", ROWS, crc=1)]),
     "wrong CRC, stored": handmade([Part(b"a.csv", ROWS, crc=1, method=0)]),
@@ -359,10 +358,14 @@ _DAMAGE: dict[str, bytes] = {
     "too long": handmade([Part(b"a.csv", ROWS, size=len(ROWS) - 1)]),
     "data behind the deflate stream": handmade([Part(b"a.csv", ROWS, packed=_PACKED + b"more")]),
     "much data behind the deflate stream": handmade([Part(b"a.csv", ROWS, packed=_PACKED + bytes(600_000))]),
-    # Ends where a block that is read ends, so that nothing of what is behind it came along.
-    "data behind a deflate stream of 256 KB": handmade(
-        [Part(b"a.csv", _PLAIN, packed=_deflated_plainly(_PLAIN) + b"more")]
-    ),
+    # They end where a block that is read ends (with ranges the first one has the member's header too), so that nothing
+    # of what is behind them comes along.
+    **{
+        f"data behind a deflate stream of {length} bytes": handmade(
+            [Part(b"a.csv", ROWS[: length - 20], packed=_deflated_plainly(ROWS[: length - 20]) + b"more")]
+        )
+        for length in (262_144, 262_144 - 35)
+    },
     "deflate stream cut": handmade([Part(b"a.csv", ROWS, packed=_PACKED[:-3])]),
     "no deflate stream": handmade([Part(b"a.csv", ROWS, packed=b"\xff" * 100)]),
     "other name in front": handmade([Part(b"a.csv", b"1", local={"name": b"b.csv"})]),
