@@ -49,7 +49,8 @@ def _windows(start: str | date, end: str | date, days: int) -> list[dict[str, st
 
 def _of_moments(first: datetime, last: datetime, step: timedelta) -> list[dict[str, str]]:
     # In UTC, where a day has 24 hours: the API counts so, and a change of the clocks would make a window longer.
-    first, last = first.astimezone(timezone.utc), last.astimezone(timezone.utc)
+    # As plain datetimes: Airflow's own (pendulum's) lose their zone on the way.
+    first, last = (datetime.fromtimestamp(moment.timestamp(), timezone.utc) for moment in (first, last))
     windows = []
     while first < last:
         upto = min(first + step, last)

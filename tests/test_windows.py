@@ -28,7 +28,8 @@ def test_moments_are_cut_without_gap_or_overlap(start, length, days):
     if not length:
         assert windows == []
         return
-    assert edges[0][0] == start
+    # In UTC: Python holds an ambiguous local time unequal to every moment.
+    assert edges[0][0] == start.astimezone(timezone.utc)
     assert edges[-1][1] == end
     assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
     assert all(timedelta(0) < upto - since <= timedelta(days=days) for since, upto in edges)
@@ -91,3 +92,12 @@ def test_one_day_is_one_window():
 def test_wrong_arguments_are_named_and_not_retried(arguments, words):
     with pytest.raises(ConnectifArgumentError, match=words):
         export_windows(*arguments)
+
+
+def test_the_dates_of_an_airflow_context_are_taken_as_they_are():
+    pendulum = pytest.importorskip("pendulum")
+    start = pendulum.datetime(2026, 1, 1, tz="Europe/Madrid")
+    assert export_windows(start, start.add(months=2)) == [
+        {"from_date": "2025-12-31T23:00:00+00:00", "to_date": "2026-01-31T23:00:00+00:00"},
+        {"from_date": "2026-01-31T23:00:00+00:00", "to_date": "2026-02-28T23:00:00+00:00"},
+    ]

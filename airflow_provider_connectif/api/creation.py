@@ -21,7 +21,8 @@ and looks whether it still is the owner (Fischer's mutual exclusion). What is le
 between such a read and its write for longer than that moment.
 
 ``done`` is kept, with the number that clearing a task raises and a retry does not (Airflow's ``max_tries``): so
-a retry whose success was never reported finds its export, and a cleared success asks anew.
+a retry whose success was never reported finds its export, and a cleared success asks anew. So does a task that was
+cleared with other arguments than those that are recorded: somebody has mended them.
 """
 
 from __future__ import annotations
@@ -164,9 +165,8 @@ class _Creation:
     def run(self, request: ExportRequest, generation: int) -> str:
         known = self._record.read()
         state = known
-        if state is not None and state.get("state") == DONE and int(state.get("generation", 0)) < generation:
-            log.info("This task has succeeded before and was cleared: a new export is asked for.")
-            state = None
+        if state is not None and int(state.get("generation", 0)) < generation:
+            state = self._after_clearing(state, request)
         if state is not None and state.get("export_id"):
             log.info("Resuming with export %s, which an earlier try created.", state["export_id"])
             return str(state["export_id"])
@@ -178,15 +178,23 @@ class _Creation:
             found = self._look_over_grace(state, self._given_up(state))
             if found is not None:
                 return self._adopt(found, state)
-            if int(state.get("generation", 0)) < generation:
-                log.info("No export was created, and the task was cleared since: its present arguments count.")
-                state = None
         if state is None:
             state = self._intend(request, generation, known)
             if state is None:
                 log.info("Another process of this task has begun at the same time.")
                 return self.run(request, generation)
         return self._send(state)
+
+    @staticmethod
+    def _after_clearing(state: dict[str, Any], request: ExportRequest) -> dict[str, Any] | None:
+        """What is left of the record after somebody cleared the task: nothing, where a new export is wanted."""
+        if state.get("state") == DONE:
+            log.info("This task has succeeded before and was cleared: a new export is asked for.")
+            return None
+        if state.get("request") != request.body():
+            log.info("This task was cleared, and its arguments are others than before: a new export is asked for.")
+            return None
+        return state
 
     def _intend(self, request: ExportRequest, generation: int, known: dict[str, Any] | None) -> dict[str, Any] | None:
         """Write the intent, unless the record is no longer as known.

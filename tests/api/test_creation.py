@@ -118,7 +118,17 @@ class TestClearing:
 
     def test_a_cleared_failure_keeps_the_export_that_it_has_created(self, create):
         create(generation=0)
-        assert create(TODAY, generation=1) == "export-0001"
+        assert create(generation=1) == "export-0001"
+
+    def test_a_failure_that_is_cleared_with_mended_arguments_asks_for_them(self, api, create):
+        create(generation=0)
+        assert create(TODAY, generation=1) == "export-0002"
+        assert api.posted == [YESTERDAY.body(), TODAY.body()]
+
+    def test_a_mere_retry_keeps_its_export_though_its_templates_render_anew(self, api, create):
+        create(generation=0)
+        assert create(TODAY, generation=0) == "export-0001"
+        assert api.posted == [YESTERDAY.body()]
 
     def test_a_cleared_failure_without_an_export_asks_with_its_present_arguments(self, world, api, create):
         api.posts = ["500"] * 3
