@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from airflow.providers.common.compat.sdk import BaseHook, BaseOperatorLink
+from airflow.providers.common.compat.sdk import BaseOperatorLink
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
@@ -44,6 +44,8 @@ def show_report(operator: Any, report_id: str | None) -> None:
     """
     if not report_id:
         return
+    from airflow.providers.common.compat.sdk import BaseHook
+
     try:
         extra = BaseHook.get_connection(operator.connectif_conn_id).extra_dejson
     except Exception as problem:
