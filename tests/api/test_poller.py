@@ -55,7 +55,7 @@ def run(api: Api, play: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
 
     async def whole() -> Any:
         poller = Poller(api.open, random=lambda: 0.0)
-        result = await play(poller)
+        result = await asyncio.wait_for(play(poller), 20)
         for _ in range(40):
             if len(asyncio.all_tasks()) == 1:
                 break
