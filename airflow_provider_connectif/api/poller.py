@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random as random_module
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _JITTER = 0.1
+_TOLD_AT_ONCE = 100
 
 
 class Poller:
@@ -47,7 +49,8 @@ class Poller:
         self._random = random
         self._waiters: dict[object, _Waiter] = {}
         self._task: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
+        self._impatience = asyncio.Event()
+        self._interval = math.inf
 
     @property
     def waiting(self) -> int:
@@ -76,7 +79,8 @@ class Poller:
         token = object()
         waiter = _Waiter(watch, interval)
         self._waiters[token] = waiter
-        self._changed.set()
+        if interval < self._interval:
+            self._impatience.set()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="connectif-poller")
         try:
@@ -102,8 +106,11 @@ class Poller:
                 if was_open and isinstance(answer, AuthenticationFailed):
                     # The key may have been replaced meanwhile: the connection is looked up again.
                     answer, client = await self._ask(client, ids, matches)
-                for waiter in asked:
+                for number, waiter in enumerate(asked, start=1):
                     waiter.answers.put_nowait(answer)
+                    if number % _TOLD_AT_ONCE == 0:
+                        # Each takes some microseconds to digest it, and others use this event loop too.
+                        await asyncio.sleep(0)
         finally:
             if client is not None:
                 client.close()
@@ -140,13 +147,13 @@ class Poller:
         began = loop.time()
         spread = 1 - _JITTER * self._random()
         while self._waiters:
-            self._changed.clear()
-            interval = min(waiter.interval for waiter in self._waiters.values())
-            left = began + interval * spread - loop.time()
+            self._impatience.clear()
+            self._interval = min(waiter.interval for waiter in self._waiters.values())
+            left = began + self._interval * spread - loop.time()
             if left <= 0:
                 return
             with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+                await asyncio.wait_for(self._impatience.wait(), left)
 
 
 class _Waiter:

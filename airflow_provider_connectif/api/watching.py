@@ -37,9 +37,9 @@ def survey(
 ) -> Survey:
     """Look at many exports in about ``min(exports, pages of the list)`` requests.
 
-    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as asking by
-    id for those not seen yet; those are then asked for by id, so that an export that was deleted is told apart from
-    one that is not listed. A match needs the whole list, which has no documented order.
+    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as
+    asking by id for those not seen yet; those are then asked for by id, so that an export that was deleted is
+    told apart from one that is not listed. A match needs the whole list, which has no documented order.
 
     :param client: the API.
     :param export_ids: what to read; repeated ones are read once.
@@ -48,7 +48,7 @@ def survey(
     :raises ApiError: by kind, other than :class:`NotFound`.
     """
     wanted = list(dict.fromkeys(export_ids))
-    newest: dict[Match, Export | None] = {match: None for match in matches}
+    newest: dict[Match, Export | None] = dict.fromkeys(matches)
     found: dict[str, Export | NotFound] = {}
     missing = set(wanted)
     if newest:
@@ -94,18 +94,14 @@ class Match:
     def of(cls, arguments: Mapping[str, Any]) -> Match:
         """Make a match of an operator's arguments.
 
-        :param arguments: by name; ``created_after`` as an aware datetime or an ISO 8601 date-time with a zone.
+        :param arguments: by name; ``created_after`` as an aware datetime or ISO 8601 date-time with a zone.
         :raises InvalidArgument: where ``created_after`` is no such moment.
         """
-        return cls(
-            **{**arguments, "created_after": moment_of("created_after", arguments.get("created_after"))}
-        )
+        return cls(**{**arguments, "created_after": moment_of("created_after", arguments.get("created_after"))})
 
     def fits(self, export: Export) -> bool:
         """Tell whether an export is one of those that are meant."""
-        if self.created_after is not None and (
-            export.created_at is None or export.created_at <= self.created_after
-        ):
+        if self.created_after is not None and (export.created_at is None or export.created_at <= self.created_after):
             return False
         pairs = (
             (self.export_type, export.export_type),
@@ -115,6 +111,11 @@ class Match:
         if self.origin is not None and (export.origin or "").casefold() != self.origin.casefold():
             return False
         return all(asked is None or asked == is_so for asked, is_so in pairs)
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Give what :meth:`of` makes the same match from, as JSON can hold it."""
+        moment = self.created_after
+        return {**vars(self), "created_after": moment.isoformat() if moment is not None else None}
 
     def __str__(self) -> str:
         asked = {name: value for name, value in vars(self).items() if value is not None}

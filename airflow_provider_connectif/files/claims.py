@@ -106,9 +106,7 @@ class Claim:
 
     def announce(self, objects: Iterable[tuple[str, int]]) -> None:
         """Note which objects, by name and size, are about to become visible."""
-        self._folder.put(
-            self._note, _to_json({"writer": self._writer, "objects": [list(o) for o in objects]})
-        )
+        self._folder.put(self._note, _to_json({"writer": self._writer, "objects": [list(o) for o in objects]}))
 
     def settled(self) -> None:
         """The manifest lists what was announced, or nothing of it is there: the notes can go."""
@@ -155,9 +153,7 @@ class Claim:
         self._fail_unless_earliest()
 
     def _fail_unless_earliest(self) -> None:
-        claims = [
-            claim for claim in self._folder.find(self._of_run) if not self._dead(claim, CLAIM_DEAD_AFTER)
-        ]
+        claims = [claim for claim in self._folder.find(self._of_run) if not self._dead(claim, CLAIM_DEAD_AFTER)]
         first = min(claims, key=lambda claim: (claim.modified or 0.0, claim.name), default=None)
         if first is not None and first.name != self._name:
             self._folder.delete([self._name])

@@ -172,9 +172,7 @@ class _Delivery:
         self.folder.sweep(manifest.names)
         return manifest
 
-    def _upload(
-        self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack
-    ) -> list[Staged]:
+    def _upload(self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack) -> list[Staged]:
         archive = open_archive()
         members = iter(archive)
         for opened in (archive, members):
@@ -249,9 +247,7 @@ class _Delivery:
             try:
                 self._take_back(staged, found)
             except FileError as error:
-                log.warning(
-                    "The store fails, so what this run made visible is left to the next one: %s", error
-                )
+                log.warning("The store fails, so what this run made visible is left to the next one: %s", error)
             raise
 
     def _take_back(self, staged: list[Staged], found: Manifest | None) -> None:
@@ -270,8 +266,7 @@ class _Delivery:
             "export_id": manifest.export["id"],
             "destination": self.uri,
             "files": [
-                {"path": f"{uri}/{file.path}", "bytes": file.bytes, "sha256": file.sha256}
-                for file in manifest.files
+                {"path": f"{uri}/{file.path}", "bytes": file.bytes, "sha256": file.sha256} for file in manifest.files
             ],
             "manifest": f"{uri}/{MANIFEST_NAME}",
         }

@@ -117,9 +117,12 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Folder:
 
 def _is_registered(scheme: str) -> bool:
     """Tell whether an installed provider brings this store."""
-    from airflow.sdk.io.fs import has_fs
+    try:
+        from airflow.sdk.io.fs import has_fs
+    except ModuleNotFoundError:  # Airflow 3.0
+        from airflow.io import has_fs  # type: ignore[attr-defined, no-redef]
 
-    return has_fs(scheme)
+    return bool(has_fs(scheme))
 
 
 def _no_store(scheme: str) -> AirflowFailException:
