@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick chaos lint types constraints build clean
+.PHONY: help demo airflow test test-quick chaos bench lint types constraints build clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -33,6 +33,9 @@ lint: $(VENV)/.installed-dev ## style, format and types
 
 chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random moments, and count the exports
 	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
+
+bench: $(VENV)/.installed-dev ## storing an export beside what one would do without this package
+	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \
