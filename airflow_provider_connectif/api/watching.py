@@ -37,9 +37,9 @@ def survey(
 ) -> Survey:
     """Look at many exports in about ``min(exports, pages of the list)`` requests.
 
-    Few are asked for by id. For many, the list is walked until all are seen, or until it has cost as much as
-    asking by id for those not seen yet; those are then asked for by id, so that an export that was deleted is
-    told apart from one that is not listed. A match needs the whole list, which has no documented order.
+    Few are asked for by id. For many, the list is walked until all are seen, or until as many pages were in vain as
+    exports are not seen yet; those are then asked for by id, so that an export that was deleted is told apart from
+    one that is not listed. A match needs the whole list, which has no documented order.
 
     :param client: the API.
     :param export_ids: what to read; repeated ones are read once.
@@ -59,10 +59,13 @@ def survey(
                 if match.fits(export) and (best is None or _age_key(export) > _age_key(best)):
                     newest[match] = export
     elif len(wanted) > 2:
-        for pages, page in enumerate(client.list_pages(page_size=page_size), start=1):
-            found.update({export.id: export for export in page if export.id in missing})
-            missing.difference_update(found)
-            if pages >= len(missing):
+        in_vain = 0
+        for page in client.list_pages(page_size=page_size):
+            here = {export.id: export for export in page if export.id in missing}
+            found.update(here)
+            missing.difference_update(here)
+            in_vain += not here
+            if in_vain >= len(missing):
                 break
     for export_id in wanted:
         if export_id not in found:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -197,12 +198,19 @@ def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:
     """Give what opens a client for a triggerer's looks, without blocking its event loop."""
 
     async def open_client() -> ConnectifClient:
+        # The first import of these takes longer than the event loop may stand still.
+        await asyncio.to_thread(_load_what_works)
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.waiting import looking_patience
 
         return await ConnectifHook(connectif_conn_id).open_client_async(patience=looking_patience())
 
     return open_client
+
+
+def _load_what_works() -> None:
+    for name in ("airflow_provider_connectif.hooks.connectif", "airflow_provider_connectif.api.client", "requests"):
+        importlib.import_module(name)
 
 
 def _poller(connectif_conn_id: str) -> Poller:

@@ -69,6 +69,18 @@ class TestRequests:
         assert all(isinstance(found, Export) and found.id == id_ for id_, found in answer.exports.items())
         assert api.call_count == requests
 
+    def test_the_list_is_walked_to_the_end_while_its_pages_are_of_use(self, client, listed):
+        """More pages than exports on the last ones are no reason to ask for those by id."""
+        api = listed(many(5001))
+        assert len(survey(client, [f"e{number}" for number in range(1, 5001)]).exports) == 5000
+        assert api.call_count == 101
+
+    def test_a_deleted_one_among_many_costs_a_page_and_a_request_more(self, client, listed):
+        api = listed(many(5000))
+        answer = survey(client, [*(f"e{number}" for number in range(1000)), "gone"])
+        assert isinstance(answer.exports["gone"], NotFound)
+        assert api.call_count == 20 + 1 + 1
+
     @pytest.mark.parametrize("count", [3, 5, 10])
     def test_a_few_at_the_far_end_of_a_long_list_cost_at_most_twice_their_number(self, client, listed, count):
         api = listed(many(5000))
