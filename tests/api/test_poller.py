@@ -211,3 +211,16 @@ def test_one_who_joins_while_the_old_round_is_being_ended_is_served(api):
         await asyncio.wait_for(poller.wait(Watch(["b"]), 0.2), 5)
 
     run(api, play)
+
+
+def test_the_last_who_leaves_ends_the_poller_at_once_however_patient(api):
+    api.exports["a"] = "queued"
+
+    async def play(poller: Poller) -> None:
+        waiting = asyncio.create_task(poller.wait(Watch(["a"]), 60))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+
+    run(api, play)
