@@ -37,6 +37,9 @@ chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random m
 bench: $(VENV)/.installed-dev ## storing an export beside what one would do without this package
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
+bench-poller: $(VENV)/.installed-dev ## what 10 to 5,000 waiting exports cost a triggerer, beside a request for each
+	@$(BIN)/python -m benchmarks.poller $(BENCH_ARGS)
+
 constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \
 		--extra amazon --extra microsoft-azure --group dev pyproject.toml --output-file constraints.txt
