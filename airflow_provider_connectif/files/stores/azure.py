@@ -12,6 +12,7 @@ SHA-256 in the blob's metadata; a writer that lost its blocks to an equal conten
 
 from __future__ import annotations
 
+import io
 import uuid
 from typing import Any
 
@@ -44,11 +45,11 @@ class AzureStaged(Staged):
             size_of=lambda part: BLOCK_SIZE if part < 40_000 else LARGE_BLOCK_SIZE,
         )
 
-    async def _send(self, number: int, body: bytes) -> str:
+    async def _send(self, number: int, body: io.BytesIO) -> str:
         # All ids of one blob must have one length, also those of a writer beside us: adlfs takes these too.
         block = uuid.uuid4().hex
         async with self._store.blob(self.name) as blob:
-            await blob.stage_block(block, body, length=len(body))
+            await blob.stage_block(block, body.getvalue())  # not the stream itself: aiohttp would close it
         return block
 
     def _write(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import io
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
@@ -47,8 +48,11 @@ def even_size(expected_bytes: int | None, *, unknown: int = 2 * SMALLEST_PART) -
 class Parts:
     """Cuts what is written into parts and sends them from the event loop of an fsspec filesystem.
 
+    A part is handed over as a ``BytesIO``, which is filled anew when the part has been sent: ``botocore`` makes one of
+    any bytes, and ``aiohttp`` then copies them; and to get fresh memory for each part costs more than to fill it.
+
     :param loop: that event loop, which runs in a thread of its own
-    :param send: makes the coroutine that sends one part, by its number (from 1) and bytes
+    :param send: makes the coroutine that sends one part, by its number (from 1) and content
     :param size_of: the size of a part by its number
     :param in_flight: the bytes that may be under way at once
     """
@@ -56,7 +60,7 @@ class Parts:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        send: Callable[[int, bytes], Coroutine[Any, Any, Any]],
+        send: Callable[[int, io.BytesIO], Coroutine[Any, Any, Any]],
         *,
         size_of: Callable[[int], int] = growing_sizes,
         in_flight: int = IN_FLIGHT,
@@ -65,9 +69,9 @@ class Parts:
         self._send = send
         self._size_of = size_of
         self._limit = in_flight
-        self._buffer: list[bytes | memoryview] = []
-        self._buffered = 0
-        self._sending: collections.deque[tuple[Future[Any], int]] = collections.deque()
+        self._body: io.BytesIO | None = None
+        self._free: list[io.BytesIO] = []
+        self._sending: collections.deque[tuple[Future[Any], io.BytesIO, int]] = collections.deque()
         self._sending_bytes = 0
         self._tasks: set[asyncio.Task[Any]] = set()
         self._answers: list[Any] = []
@@ -76,22 +80,21 @@ class Parts:
     def write(self, data: bytes) -> None:
         """Add ``data``; raises what sending an earlier part raised."""
         rest = memoryview(data)
-        while self._buffered + len(rest) >= (size := self._size_of(self._count + 1)):
-            room = size - self._buffered
-            self._buffer.append(rest[:room])
-            self._buffered = size
+        while rest:
+            if self._body is None:
+                self._body = self._free.pop() if self._free else io.BytesIO()
+            room = self._size_of(self._count + 1) - self._body.tell()
+            self._body.write(rest[:room])
+            if len(rest) >= room:
+                self._flush()
             rest = rest[room:]
-            self._flush()
-        if rest:
-            self._buffer.append(rest)
-            self._buffered += len(rest)
 
     def finish(self) -> list[Any]:
         """Send the rest, wait for all, and return their answers in order.
 
         One empty part if nothing was written.
         """
-        if self._buffered or not self._count:
+        if self._body is not None or not self._count:
             self._flush()
         while self._sending:
             self._take()
@@ -99,34 +102,38 @@ class Parts:
 
     def cancel(self) -> None:
         """Stop what is under way, and return when it has stopped: no part arrives after this."""
-        for future, _ in self._sending:
+        for future, _, _ in self._sending:
             future.cancel()
-        self._buffer.clear()
+        self._body = None
+        self._free.clear()
         self._sending.clear()
         if self._loop.is_running():
             asyncio.run_coroutine_threadsafe(self._stopped(), self._loop).result()
 
     def _flush(self) -> None:
-        body = b"".join(self._buffer)
-        self._buffer.clear()
-        self._buffered = 0
-        while self._sending and (self._sending[0][0].done() or self._sending_bytes + len(body) > self._limit):
+        body, self._body = self._body or io.BytesIO(), None
+        size = body.tell()
+        body.truncate()
+        body.seek(0)
+        while self._sending and (self._sending[0][0].done() or self._sending_bytes + size > self._limit):
             self._take()
-        for future, _ in self._sending:
+        for future, _, _ in self._sending:
             # A part that failed behind one that is still under way: no use in sending more.
             if future.done():
                 future.result()
         self._count += 1
         future = asyncio.run_coroutine_threadsafe(self._run(self._count, body), self._loop)
-        self._sending.append((future, len(body)))
-        self._sending_bytes += len(body)
+        self._sending.append((future, body, size))
+        self._sending_bytes += size
 
     def _take(self) -> None:
-        future, size = self._sending.popleft()
+        future, body, size = self._sending.popleft()
         self._sending_bytes -= size
         self._answers.append(future.result())
+        body.seek(0)
+        self._free.append(body)
 
-    async def _run(self, number: int, body: bytes) -> Any:
+    async def _run(self, number: int, body: io.BytesIO) -> Any:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)

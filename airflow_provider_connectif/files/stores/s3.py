@@ -9,6 +9,7 @@ part fails, and with ``autocommit`` complete what they have when a ``with`` bloc
 from __future__ import annotations
 
 import hashlib
+import io
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,7 +39,7 @@ class S3Staged(Staged):
         if not self._upload:
             self._upload = self._store.call("create_multipart_upload", self.name)
 
-    async def _send(self, number: int, body: bytes) -> dict[str, Any]:
+    async def _send(self, number: int, body: io.BytesIO) -> dict[str, Any]:
         answer = await self._store.fs._call_s3(
             "upload_part",
             Bucket=self._store.bucket,
