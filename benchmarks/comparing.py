@@ -97,7 +97,7 @@ def _with_aws(sides: Sides, fetch: str) -> Took:
     aws = aws_program()
     start = sides.commands(f"{aws} --version")
     sides.clear()
-    took = sides.commands(fetch, f"{aws} s3 cp --only-show-errors export.zip s3://{BUCKET}/theirs.zip")
+    took = sides.commands(fetch, f"{aws} s3 cp --only-show-errors export.zip s3://{BUCKET}/theirs-{sides.turn}.zip")
     return Took(took.seconds - start.seconds, took.cpu - start.cpu)
 
 

@@ -52,6 +52,7 @@ class Sides:
     source: str
     s3: str
     environment: dict[str, str] = field(default_factory=dict)
+    turn: int = 0
 
     def address(self, csv_bytes: int) -> str:
         """The address of an export whose CSV has so many bytes."""
@@ -61,7 +62,7 @@ class Sides:
         """Store an export with the package."""
         told = {
             "address": self.address(csv_bytes),
-            "destination": f"s3://{BUCKET}/ours" if to_s3 else f"file://{self.folder}/ours",
+            "destination": f"s3://{BUCKET}/ours-{self.turn}" if to_s3 else f"file://{self.folder}/ours",
             "storage_conn_id": "store" if to_s3 else None,
             "file_format": file_format,
         }
@@ -69,7 +70,7 @@ class Sides:
 
     def http_to_s3(self, csv_bytes: int) -> Took:
         """Store an export with Airflow's own HttpToS3Operator."""
-        told = {"endpoint": f"/{csv_bytes}.zip", "bucket": BUCKET, "key": "theirs.zip"}
+        told = {"endpoint": f"/{csv_bytes}.zip", "bucket": BUCKET, "key": f"theirs-{self.turn}.zip"}
         return self._worker("benchmarks.memory_rival", told)
 
     def commands(self, *commands: str) -> Took:
@@ -91,7 +92,11 @@ class Sides:
         return Took(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
     def clear(self) -> None:
-        """Take away what both sides wrote."""
+        """Take away what both sides wrote.
+
+        Behind the S3 server's back, which goes on to believe that it is there: no name in it is used twice.
+        """
+        self.turn += 1
         for name in ("ours", "theirs"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         for path in (self.folder / "s3" / BUCKET).iterdir():
