@@ -31,12 +31,16 @@ PLAYED = [name for name in NAMES if name != STARTED_BY_AN_ASSET]
 
 # All in one process, since starting Airflow is what takes the time. Between two runs, the output is told apart.
 PLAY = """
-import json, sys
+import functools, json, sys
 from airflow.utils.db import initdb
 from airflow.dag_processing.dagbag import DagBag
 import pendulum
+from airflow_provider_connectif.api import creation
 
 initdb()
+
+# No second process of a task is alive here that a creation would have to look out for, a second each.
+creation.Grace = functools.partial(creation.Grace, settle=0.0)
 
 dagbag = DagBag(sys.argv[1])
 print("IMPORT ERRORS", json.dumps(dagbag.import_errors))
@@ -96,7 +100,7 @@ def examples(home: Path) -> Played:
     folder = home / "dags"
     shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "mapped.py").write_text(MAPPED)
-    with Sandbox(SandboxOptions(seconds_per_export=0.5, rows=20)).serve(port=0) as sandbox:
+    with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=20)).serve(port=0) as sandbox:
         a_person_made = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
         requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10).raise_for_status()
         environment = {
