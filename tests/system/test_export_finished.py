@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Example 6 in a real Airflow, whose triggerer is stopped and killed: each export is announced, and stored once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
+from tests.leaks import words_before_a_secret
+from tests.system.triggerer import Triggerer
+
+ROOT = Path(__file__).parents[2]
+DAG = "connectif_on_export_finished"
+EXPORTS = int(os.environ.get("CONNECTIF_TEST_EXPORTS", "100"))
+INTERRUPTIONS = ("stop", "kill", "stop", "kill", "stop")
+ROUND = 5.0
+# What a round's news need until the cursor says so: the next round, and the waits and reads before it is stored.
+LAST_ROUND = 2 * ROUND + 10
+
+
+class Watched:
+    """What came of it all."""
+
+    def __init__(self, airflow: LocalAirflow, vendor: Any, lake: Path) -> None:
+        self.airflow = airflow
+        self.vendor = vendor
+        self.lake = lake
+        self.made: list[str] = []
+        self.interrupted: list[tuple[str, float]] = []
+
+    def play(self) -> None:
+        """Make exports that finish over time, and interrupt the triggerer meanwhile."""
+        triggerer = Triggerer(self.airflow)
+        self.airflow.unpause(DAG)
+        old = self.vendor.create_in_app()
+        wait_for("the cursor is stored", self._cursor, 120)
+        try:
+            self._make_exports(over=15.0 * len(INTERRUPTIONS))
+            for how in INTERRUPTIONS:
+                time.sleep(9)
+                getattr(triggerer, how)()
+                self.interrupted.append((how, time.time()))
+                time.sleep(2)
+                triggerer.start()
+            wait_for("every export is announced", self._all_announced, 240, every=2)
+            wait_for("every export is stored", self._all_stored, 420, every=2)
+            wait_for("every run has ended", self._all_ended, 240, every=2)
+        finally:
+            triggerer.kill()
+        assert old not in self.announced()
+
+    def _make_exports(self, over: float) -> None:
+        chance = random.Random(6)
+        begin = datetime.now(timezone.utc) + timedelta(seconds=1)
+        moments = [begin + timedelta(seconds=chance.uniform(0, over)) for _ in range(EXPORTS * 3 // 5)]
+        # Two in five finish in the millisecond of another one.
+        moments += [chance.choice(moments) for _ in range(EXPORTS - len(moments))]
+        for number, moment in enumerate(moments):
+            body = {
+                "exportType": ("contacts", "data-explorer")[number % 2],
+                "createdAt": (begin - timedelta(seconds=number)).isoformat(),
+                "finishedAt": moment.isoformat(),
+            }
+            if number % 2:
+                body["filters"] = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-02"}
+            self.made.append(self.vendor.create_in_app(body))
+
+    def _cursor(self) -> Any:
+        with sqlite3.connect(f"file:{self.airflow.home / 'airflow.db'}?mode=ro", uri=True, timeout=60) as database:
+            return database.execute("select value from asset_state_store").fetchone()
+
+    def events(self) -> list[tuple[str, float, dict[str, Any]]]:
+        """Each asset event: the export's id, when it was stored, and its payload."""
+        found: list[tuple[str, float, dict[str, Any]]] = []
+        while True:
+            page = self.airflow.api("GET", "/api/v2/assets/events", params={"limit": 100, "offset": len(found)})
+            for event in page["asset_events"]:
+                payload = event["extra"]["payload"]
+                moment = datetime.fromisoformat(event["timestamp"]).timestamp()
+                found.append((payload["export_id"], moment, payload))
+            if len(found) >= page["total_entries"] or not page["asset_events"]:
+                return sorted(found, key=lambda event: event[1])
+
+    def announced(self) -> Counter[str]:
+        return Counter(export_id for export_id, _, _ in self.events())
+
+    def _all_announced(self) -> bool | None:
+        return True if set(self.announced()) >= set(self.made) else None
+
+    def manifests(self) -> list[Path]:
+        return list(self.lake.rglob("_connectif_manifest.json"))
+
+    def _all_stored(self) -> bool | None:
+        return True if len(self.manifests()) >= EXPORTS else None
+
+    def runs(self) -> list[dict[str, Any]]:
+        return self.airflow.api("GET", f"/api/v2/dags/{DAG}/dagRuns", params={"limit": 500})["dag_runs"]
+
+    def _all_ended(self) -> bool | None:
+        queued = self._rows("select count(*) from asset_dag_run_queue")
+        return True if not queued and all(run["state"] in ("success", "failed") for run in self.runs()) else None
+
+    def _rows(self, query: str) -> int:
+        with sqlite3.connect(f"file:{self.airflow.home / 'airflow.db'}?mode=ro", uri=True, timeout=60) as database:
+            return int(database.execute(query).fetchone()[0])
+
+
+@pytest.fixture(scope="module")
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    folder = tmp_path_factory.mktemp("watched")
+    dags = folder / "dags"
+    dags.mkdir()
+    example = (ROOT / "example_dags" / f"{DAG}.py").read_text()
+    assert "poke_interval=10," in example
+    (dags / f"{DAG}.py").write_text(example.replace("poke_interval=10,", f"poke_interval={ROUND},"))
+    with Sandbox(SandboxOptions(seconds_per_export=0, rows=5)).serve(port=0) as vendor:
+        connection = {
+            **sandbox_connection(vendor.url, vendor.key),
+            "extra": {"app_url": "https://app.example", "store_id": "store-1"},
+        }
+        airflow = LocalAirflow(
+            folder / "airflow",
+            dags=dags,
+            connections={"connectif_default": connection},
+            environment={
+                "CONNECTIF_LAKE": f"file://{folder / 'lake'}",
+                "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
+                "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "32",
+            },
+        )
+        with airflow:
+            found = Watched(airflow, vendor, folder / "lake")
+            found.play()
+            yield found
+
+
+def test_each_export_that_finishes_is_announced(watched):
+    assert set(watched.announced()) == set(watched.made)
+
+
+def test_what_is_announced_again_was_announced_in_the_last_round_before_an_interruption(watched):
+    first: dict[str, float] = {}
+    again: Counter[str] = Counter()
+    strangers = []
+    for export_id, moment, _ in watched.events():
+        if export_id not in first:
+            first[export_id] = moment
+            continue
+        causes = [how for how, when in watched.interrupted if first[export_id] <= when <= moment]
+        near = [how for how, when in watched.interrupted if -1 <= when - first[export_id] <= LAST_ROUND]
+        again[near[0] if near else "nothing"] += 1
+        if not causes or not near:
+            strangers.append((export_id, moment - first[export_id]))
+    print(f"{EXPORTS} exports, {len(watched.events())} announcements; announced again after: {dict(again)}")
+    assert strangers == []
+
+
+def test_an_export_is_never_announced_before_it_has_finished_nor_with_its_address(watched):
+    for export_id, _, payload in watched.events():
+        assert payload["export"]["id"] == export_id
+        assert payload["export"]["status"] == "finished"
+        assert payload["export"]["finishedAt"]
+        assert words_before_a_secret(json.dumps(payload)) is None
+
+
+def test_each_export_has_a_whole_folder_of_its_own(watched):
+    found = {}
+    for path in watched.manifests():
+        manifest = json.loads(path.read_text())
+        assert path.parent.name == manifest["export"]["id"]
+        for file in manifest["files"]:
+            assert (path.parent / file["path"]).stat().st_size == file["bytes"]
+        found[path.parent.name] = path
+    assert set(found) == set(watched.made)
+
+
+def test_each_export_is_downloaded_once_however_often_it_was_announced(watched):
+    stored: Counter[str] = Counter()
+    for path, text in watched.airflow.all_logs():
+        if "task_id=store" in str(path):
+            stored.update(re.findall(r"Stored export (\w+):", text))
+    assert stored == dict.fromkeys(watched.made, 1)
+
+
+def test_every_run_succeeds(watched):
+    runs = watched.runs()
+    print(f"{len(runs)} runs")
+    assert {run["state"] for run in runs} == {"success"}
+    assert {run["run_type"] for run in runs} == {"asset_triggered"}
+
+
+def test_a_task_that_stored_a_report_has_a_link_to_it(watched):
+    run = watched.runs()[0]["dag_run_id"]
+    path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances"
+    tasks = watched.airflow.api("GET", path)["task_instances"]
+    links = set()
+    for run_of in watched.runs():
+        path = f"/api/v2/dags/{DAG}/dagRuns/{run_of['dag_run_id']}/taskInstances"
+        tasks = watched.airflow.api("GET", path, params={"limit": 200})["task_instances"]
+        for task in tasks:
+            if task["task_id"] == "store" and task["map_index"] >= 0:
+                found = watched.airflow.api("GET", f"{path}/store/links", params={"map_index": task["map_index"]})
+                links.add(found["extra_links"]["Connectif report"])
+    assert links == {None, "https://app.example/store/store-1/data-explorer-report/rep-1"} or links == {
+        "",
+        "https://app.example/store/store-1/data-explorer-report/rep-1",
+    }
+
+
+def test_neither_key_nor_address_is_in_any_log_nor_in_the_database(watched):
+    leaks = {str(path): words for path, text in watched.airflow.all_logs() if (words := words_before_a_secret(text))}
+    database = b"".join(path.read_bytes() for path in watched.airflow.home.glob("airflow.db*")).decode("latin-1")
+    assert watched.made[0] in database
+    assert (leaks, words_before_a_secret(database)) == ({}, None)
