@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exports of any size in constant memory, without a local disk: from the sandbox, in a process of their own.
+
+``CONNECTIF_LARGE_GB=20`` makes the largest one 20 GB, which takes a minute or two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from tests.stores import Place
+
+pytestmark = pytest.mark.system
+
+LARGE_GB = float(os.environ.get("CONNECTIF_LARGE_GB", "2"))
+
+
+def journey(place: Place, file_bytes: int, file_format: str, **hindered: Any) -> dict[str, Any]:
+    """Store an export of the sandbox's, whose CSV has so many bytes."""
+    options = SandboxOptions(file_bytes=file_bytes, seconds_per_export=0)
+    with Sandbox(options).serve() as running:
+        export_id = running.create_in_app({"exportType": "contacts"})
+        headers = {"Authorization": f"apiKey {running.key}"}
+        answer = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=30).json()
+        told = {**vars(place), "fs": None, "server": None, "file_format": file_format, "id": str(file_bytes)}
+        told["address"] = answer["fileUrl"]
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.files.journeying", json.dumps({**told, **hindered})],
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            timeout=1200,
+        )
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
+@pytest.mark.parametrize("kind", ["local", "s3", "azure"])
+def test_an_export_is_stored_by_a_process_that_can_write_to_no_other_file(
+    request: pytest.FixtureRequest, kind: str, file_format: str
+) -> None:
+    place: Place = request.getfixturevalue(f"{kind}_store")
+    result = journey(place, 40_000_000, file_format, diskless=True)
+    (file,) = result["files"]
+    stored = place.read(file["path"].rsplit("/", 1)[1])
+    assert hashlib.sha256(stored).hexdigest() == file["sha256"]
+    assert len(stored) == 40_000_000 if file_format == "csv" else len(stored) > 4_000_000
+
+
+def test_a_large_export_takes_the_memory_of_a_small_one(local_store: Place) -> None:
+    small = journey(local_store, 64_000_000, "csv", sparse=True)
+    large = journey(local_store, int(LARGE_GB * 1e9), "csv", sparse=True)
+    assert [file["bytes"] for file in large["files"]] == [int(LARGE_GB * 1e9)]
+    assert large["grown_mib"] < small["grown_mib"] + 20
+    assert 1 < large["grown_mib"] < 70
