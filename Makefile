@@ -34,7 +34,7 @@ lint: $(VENV)/.installed-dev ## style, format and types
 chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random moments, and count the exports
 	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
 
-bench: $(VENV)/.installed-dev ## storing an export beside what one would do without this package
+bench: $(VENV)/.installed-dev .tools/aws/bin/aws ## storing an export beside what one would do without this package
 	@$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 bench-poller: $(VENV)/.installed-dev ## what 10 to 5,000 waiting exports cost a triggerer, beside a request for each
@@ -68,3 +68,8 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what tests and checks need into $(VENV)"
 	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure]'
 	@touch $@
+
+# By itself: its botocore is another one than that of s3fs.
+.tools/aws/bin/aws: | $(VENV)/.uv
+	@$(UV) venv --quiet --clear .tools/aws
+	@$(UV) pip install --quiet --python .tools/aws/bin/python awscli==1.45.11

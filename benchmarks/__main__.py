@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -34,6 +35,8 @@ def main() -> int:
     :return: 0 where every goal is reached.
     """
     options = _options()
+    if missing := [name for name in ("bash", "curl", "unzip", "funzip", "gzip") if shutil.which(name) is None]:
+        raise SystemExit(f"The other side needs {', '.join(missing)} (funzip is in Debian's package unzip).")
     memory_sizes = [64, 1000, 8000] if options.full else [64, 256]
     megabytes = options.mb or (1000 if options.full else 250)
     scratch = Path(options.scratch or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else tempfile.gettempdir()))
