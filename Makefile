@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick chaos bench lint types constraints build clean
+.PHONY: help demo airflow test test-quick test-scale chaos bench lint types constraints build clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -25,6 +25,10 @@ test: $(VENV)/.installed-dev ## all tests, those with real servers included
 
 test-quick: $(VENV)/.installed-dev ## the tests without the slow real-server ones
 	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+
+test-scale: $(VENV)/.installed-dev ## 100 exports and a killed triggerer, 200 deferred tasks, bursts of 50: up to 20 minutes
+	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 $(BIN)/python -m pytest -s \
+		tests/system/test_export_finished.py tests/system/test_many.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## style, format and types
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
+from airflow_provider_connectif.events import announced_exports
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishedEventTrigger
 
@@ -47,12 +48,10 @@ with DAG(
     tags=["connectif"],
 ):
 
-    @task
-    def announced(triggering_asset_events: Any = None) -> list[str]:
-        """Give the ids of the exports that this run is for, each once."""
-        events = [event for events in (triggering_asset_events or {}).values() for event in events]
-        payloads = [event.extra["payload"] for event in events if event.extra.get("from_trigger")]
-        return list(dict.fromkeys(payload["export_id"] for payload in payloads))
+    @task(inlets=[finished])
+    def announced(triggering_asset_events: Any = None, inlet_events: Any = None) -> list[str]:
+        """Give the ids of the exports that this run is for."""
+        return announced_exports(triggering_asset_events, inlet_events)
 
     ConnectifExportToObjectStorageOperator.partial(
         task_id="store",

@@ -24,7 +24,8 @@ from tests.system.triggerer import Triggerer
 
 ROOT = Path(__file__).parents[2]
 DAG = "connectif_on_export_finished"
-EXPORTS = int(os.environ.get("CONNECTIF_TEST_EXPORTS", "100"))
+# Few in the daily run; `make test-scale` has 100.
+EXPORTS = int(os.environ.get("CONNECTIF_TEST_EXPORTS", "30"))
 INTERRUPTIONS = ("stop", "kill", "stop", "kill", "stop")
 ROUND = 5.0
 # What a round's news need until the cursor says so: the next round, and the waits and reads before it is stored.
@@ -47,14 +48,18 @@ class Watched:
         self.airflow.unpause(DAG)
         old = self.vendor.create_in_app()
         wait_for("the cursor is stored", self._cursor, 120)
+        chance = random.Random(6)
+        share = EXPORTS // (2 * len(INTERRUPTIONS))
         try:
-            self._make_exports(over=15.0 * len(INTERRUPTIONS))
-            for how in INTERRUPTIONS:
-                time.sleep(9)
-                getattr(triggerer, how)()
+            for number, how in enumerate(INTERRUPTIONS, start=1):
+                self._make_exports(share, 8, chance)
+                time.sleep(chance.uniform(5, 10))
                 self.interrupted.append((how, time.time()))
-                time.sleep(2)
+                getattr(triggerer, how)()
+                self._make_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.made), 5, chance)
+                looks = self._looks()
                 triggerer.start()
+                wait_for("the new triggerer looks", lambda before=looks: self._looks() > before or None, 120)
             wait_for("every export is announced", self._all_announced, 240, every=2)
             wait_for("every export is stored", self._all_stored, 420, every=2)
             wait_for("every run has ended", self._all_ended, 240, every=2)
@@ -62,13 +67,16 @@ class Watched:
             triggerer.kill()
         assert old not in self.announced()
 
-    def _make_exports(self, over: float) -> None:
-        chance = random.Random(6)
-        begin = datetime.now(timezone.utc) + timedelta(seconds=1)
-        moments = [begin + timedelta(seconds=chance.uniform(0, over)) for _ in range(EXPORTS * 3 // 5)]
+    def _looks(self) -> int:
+        return self.vendor.stats.by_route.get("GET /exports", 0)
+
+    def _make_exports(self, count: int, over: float, chance: random.Random) -> None:
+        """Make exports that finish within the next seconds, in another order than they were made in."""
+        begin = datetime.now(timezone.utc)
+        moments = [begin + timedelta(seconds=chance.uniform(0, over)) for _ in range(max(count * 3 // 5, 1))]
         # Two in five finish in the millisecond of another one.
-        moments += [chance.choice(moments) for _ in range(EXPORTS - len(moments))]
-        for number, moment in enumerate(moments):
+        moments += [chance.choice(moments) for _ in range(count - len(moments))]
+        for number, moment in enumerate(moments[:count]):
             body = {
                 "exportType": ("contacts", "data-explorer")[number % 2],
                 "createdAt": (begin - timedelta(seconds=number)).isoformat(),

@@ -20,8 +20,9 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 from scripts.local_airflow import LocalAirflow, sandbox_connection
 from tests.rooms import Task, TaskInstance
 
-TASKS = int(os.environ.get("CONNECTIF_TEST_TASKS", "200"))
-BURST = int(os.environ.get("CONNECTIF_TEST_BURST", "50"))
+# Few in the daily run; `make test-scale` has 200 and 50.
+TASKS = int(os.environ.get("CONNECTIF_TEST_TASKS", "30"))
+BURST = int(os.environ.get("CONNECTIF_TEST_BURST", "20"))
 
 
 @pytest.fixture

@@ -33,7 +33,11 @@ class Triggerer:
 
     def kill(self) -> None:
         """Kill every process of it, so that none can say a last word."""
-        for process in self._processes():
+        family = set(self._processes())
+        for process in list(family):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                family.update(process.children(recursive=True))  # its server of logs is named otherwise
+        for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self._reap()
