@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale chaos bench lint types constraints build clean
+.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
