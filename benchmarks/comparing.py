@@ -61,7 +61,7 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
         what, beside = "`csv` to a folder", "`curl -o`, then `unzip`"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv"), lambda: sides.commands(fetch, "unzip -q export.zip")
     elif name == "c":
-        what, beside = "`csv.gz` to a folder", "`curl`, `funzip` and `gzip` in a pipe"
+        what, beside = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip` piped"
         pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
     else:
