@@ -40,7 +40,7 @@ class Watched:
         self.vendor = vendor
         self.lake = lake
         self.made: list[str] = []
-        self.interrupted: list[tuple[str, float]] = []
+        self.interrupted: list[tuple[str, float, float]] = []
 
     def play(self) -> None:
         """Make exports that finish over time, and interrupt the triggerer meanwhile."""
@@ -54,8 +54,9 @@ class Watched:
             for number, how in enumerate(INTERRUPTIONS, start=1):
                 self._make_exports(share, 8, chance)
                 time.sleep(chance.uniform(4, 16))
+                began = time.time()
                 getattr(triggerer, how)()
-                self.interrupted.append((how, time.time()))
+                self.interrupted.append((how, began, time.time()))
                 self._make_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.made), 5, chance)
                 looks = self._looks()
                 triggerer.start()
@@ -164,8 +165,12 @@ def test_what_is_announced_again_was_announced_in_the_last_round_before_an_inter
         before, told[export_id] = told.get(export_id), moment
         if before is None:
             continue
-        # Airflow's supervisor stores events until it has ended, so what counts is when it had.
-        causes = [how for how, end in watched.interrupted if before <= end <= min(moment, before + LAST_ROUND)]
+        # A triggerer that is stopped may store events for some seconds yet, but no cursor any more.
+        causes = [
+            how
+            for how, began, ended in watched.interrupted
+            if began <= before + LAST_ROUND and before <= ended <= moment
+        ]
         again[causes[0] if causes else "nothing"] += 1
         if not causes:
             strangers.append((export_id, moment - before))
