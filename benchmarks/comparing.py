@@ -61,11 +61,11 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
         what, beside = "`csv` to a folder", "`curl -o`, then `unzip`"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv"), lambda: sides.commands(fetch, "unzip -q export.zip")
     elif name == "c":
-        what, beside = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip` piped"
+        what, beside = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip`"
         pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
     else:
-        what, beside = "`archive` to S3", "`curl -o`, then `aws s3 cp`"
+        what, beside = "`archive` to S3", "`curl`, `aws s3 cp`"
         ours = lambda: sides.ours(csv_bytes, "archive", to_s3=True)  # noqa: E731
         theirs = lambda: _with_aws(sides, fetch)  # noqa: E731
     took: list[tuple[Took, Took]] = []
