@@ -70,5 +70,5 @@ def _cells(row: Comparison) -> list[str]:
         f"{min(row.ratios):.2f} to {max(row.ratios):.2f}",
         f"{row.ours:.2f} / {row.theirs:.2f}",
         f"{row.ours_cpu:.1f} / {row.theirs_cpu:.1f}",
-        f"{row.goal:g}{'' if row.ratio >= row.goal else ' MISSED'}",
+        f"{row.goal:g}{'' if row.ratio >= row.goal else ' MISS'}",
     ]
