@@ -103,8 +103,8 @@ class LocalAirflow:
             "core.simple_auth_manager_all_admins": True,
             "core.test_connection": "Enabled",
             # Components and workers share one SQLite file: each waits for the others instead of failing at once.
-            "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=60",
-            "database.sql_alchemy_conn_async": f"sqlite+aiosqlite:///{self.home / 'airflow.db'}?timeout=60",
+            "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=20",
+            "database.sql_alchemy_conn_async": f"sqlite+aiosqlite:///{self.home / 'airflow.db'}?timeout=20",
             "dag_processor.min_file_process_interval": 60,
             "dag_processor.refresh_interval": 5,
             "logging.trigger_log_server_port": free_port(),
@@ -214,7 +214,11 @@ class LocalAirflow:
             token = requests.get(f"{self.url}/auth/token", timeout=30)
             token.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
-        answer = self._session.request(method, self.url + path, timeout=60, **arguments)
+        for attempts_left in reversed(range(5)):
+            answer = self._session.request(method, self.url + path, timeout=60, **arguments)
+            # SQLite gives up on one of two that wait for each other; what it had begun is undone.
+            if not (attempts_left and answer.status_code == 500 and "Database error" in answer.text):
+                break
         if not answer.ok:
             raise LocalAirflowError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
         return answer.json() if answer.content else None
