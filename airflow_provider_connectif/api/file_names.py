@@ -7,15 +7,23 @@ import re
 from fnmatch import fnmatchcase
 
 _EXTENSION = re.compile(r"\.(zip|csv|csv\.gz)$")
-_APPENDED = re.compile(r"(-\d{8}){0,2}-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(-products)?$|(-\d{8}){1,2}$")
+# Eight digits that are no date belong to the title.
+_DATE = r"-(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
+_APPENDED = re.compile(
+    rf"(?:{_DATE}){{0,2}}-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}(?:-products)?$|(?:{_DATE}){{1,2}}$"
+)
 
 
-def title_of(file_name: str) -> str:
+def title_of(file_name: str, extension: str | None = None) -> str:
     """Give a file's name without extension, dates and identifier, in lower case.
 
     :param file_name: such as ``purchases-20230326-20230425-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip``.
+    :param extension: the one that the vendor tells beside the name, should it be none of the usual ones.
     """
-    return _APPENDED.sub("", _EXTENSION.sub("", file_name.casefold()))
+    name = file_name.casefold()
+    if extension is not None:
+        name = name.removesuffix("." + extension.casefold().lstrip("."))
+    return _APPENDED.sub("", _EXTENSION.sub("", name))
 
 
 def is_named(file_name: str | None, wanted: str) -> bool:

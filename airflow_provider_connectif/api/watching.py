@@ -56,7 +56,7 @@ def survey(
             if export.id in missing:
                 found[export.id] = export
             for match, best in newest.items():
-                if match.fits(export) and (best is None or _age_key(export) > _age_key(best)):
+                if match.fits(export) and (best is None or age_key(export) > age_key(best)):
                     newest[match] = export
     elif len(wanted) > 2:
         in_vain = 0
@@ -147,6 +147,7 @@ def moment_of(name: str, value: object) -> datetime | None:
     return value
 
 
-def _age_key(export: Export) -> tuple[bool, float, str]:
+def age_key(export: Export) -> tuple[bool, float, str]:
+    """Order exports by their creation, oldest first."""
     created = export.created_at
     return created is not None, created.timestamp() if created else 0.0, export.id

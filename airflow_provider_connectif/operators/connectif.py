@@ -1,21 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator that asks Connectif for an export."""
+"""The operators that ask Connectif: for an export, and for the list of exports."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request
+from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, show_report
 from airflow_provider_connectif.tasks.arguments import (
     CREATING_ARGUMENTS,
+    MATCH_ARGUMENTS,
     check,
+    check_match,
     creating_arguments,
     is_unknown,
+    one_of,
 )
 
 if TYPE_CHECKING:
@@ -90,3 +93,82 @@ class ConnectifCreateExportOperator(BaseOperator):
             mark_done(record, generation)
         show_report(self, self.report_id)
         return export_id
+
+
+class ConnectifListExportsOperator(BaseOperator):
+    """Gives the ids of the account's exports that fit, whoever made them: what ``.expand(export_id=…)`` takes.
+
+    All pages of the list are read, one after the other. Where nothing fits, the list is empty, and Airflow skips what
+    is mapped over it. A moment is an ISO 8601 date-time with a zone, such as
+    ``"{{ data_interval_start.isoformat() }}"``, or an aware datetime. Every argument is templated.
+
+    :param export_type: only this type, such as ``data-explorer``.
+    :param status: only this status; None for any.
+    :param origin: ``app`` for exports made in the application, ``api`` for those made through the API.
+    :param report_id: only exports of this Data Explorer report.
+    :param segment_id: only exports of this segment.
+    :param created_after: only exports made after this moment.
+    :param finished_after: only exports that finished after this moment.
+    :param latest_per: of the exports that fit, only the newest of each ``report_id``, ``export_type`` or
+        ``file_name``: the whole name of the file, without the extension, dates and identifier that Connectif appends.
+        An export that has none is kept. None for every export.
+    :param connectif_conn_id: the id of the Airflow connection.
+    :return: the ids, in the order in which the exports were made.
+    """
+
+    template_fields: Sequence[str] = (*MATCH_ARGUMENTS, "status", "finished_after", "latest_per", "connectif_conn_id")
+    ui_color = "#e4f0fb"
+
+    def __init__(
+        self,
+        *,
+        export_type: str | None = None,
+        status: str | None = "finished",
+        origin: str | None = None,
+        report_id: str | None = None,
+        segment_id: str | None = None,
+        created_after: str | datetime | None = None,
+        finished_after: str | datetime | None = None,
+        latest_per: str | None = None,
+        connectif_conn_id: str = "connectif_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.export_type = export_type
+        self.status = status
+        self.origin = origin
+        self.report_id = report_id
+        self.segment_id = segment_id
+        self.created_after = created_after
+        self.finished_after = finished_after
+        self.latest_per = latest_per
+        self.connectif_conn_id = connectif_conn_id
+        check(self._check_arguments, is_unknown)
+
+    def execute(self, context: Context) -> list[str]:
+        """Read the list, and choose."""
+        from airflow_provider_connectif.api.selecting import Selection
+        from airflow_provider_connectif.hooks.connectif import ConnectifHook
+        from airflow_provider_connectif.tasks.errors import airflow_errors
+
+        with airflow_errors():
+            self._check_arguments(nothing_is_unknown)
+            wanted = Selection.of(
+                {name: getattr(self, name) for name in MATCH_ARGUMENTS},
+                status=self.status,
+                finished_after=self.finished_after,
+                latest_per=self.latest_per,
+            )
+            hook = ConnectifHook(self.connectif_conn_id)
+            with hook.get_conn():
+                chosen = wanted.choose(hook.list_exports())
+        self.log.info("Chose %d export(s) from the list.", len(chosen))
+        return [export.id for export in chosen]
+
+    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
+        from airflow_provider_connectif.api.selecting import LATEST_PER
+
+        matching = (*MATCH_ARGUMENTS, "status", "finished_after")
+        check_match({name: getattr(self, name) for name in matching}, unknown)
+        if self.latest_per is not None:
+            one_of("latest_per", self.latest_per, LATEST_PER, unknown)

@@ -18,7 +18,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import nothing_is_unknown
-from airflow_provider_connectif.tasks.arguments import check, exactly_one, is_unknown
+from airflow_provider_connectif.tasks.arguments import MATCH_ARGUMENTS, check, check_match, exactly_one, is_unknown
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_connectif.api.watch import Watch
-
-MATCH_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segment_id")
 
 
 class ConnectifExportSensor(BaseSensorOperator):
@@ -191,15 +189,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         exactly_one({"export_id": self.export_id, "a match": given or None})
         if self.export_id is not None and not unknown(self.export_id):
             self._check_ids(unknown)
-        for name, value in match.items():
-            if value is None or unknown(value):
-                continue
-            if name == "created_after":
-                from airflow_provider_connectif.api.watching import moment_of
-
-                moment_of(name, value)
-            elif not isinstance(value, str) or not value.strip():
-                raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
+        check_match(match, unknown)
 
     def _check_ids(self, unknown: Callable[[object], bool]) -> None:
         right = "write the id of an export, or a list of ids."

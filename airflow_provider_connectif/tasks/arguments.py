@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
@@ -25,6 +25,9 @@ CREATING_ARGUMENTS = (
     "version",
 )
 """The arguments that an export is created with, by the names that every operator gives them."""
+
+MATCH_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segment_id")
+"""The arguments that describe exports that somebody made."""
 
 
 class ConnectifArgumentError(AirflowFailException, ValueError):
@@ -69,6 +72,34 @@ def exactly_one(given: Mapping[str, object]) -> None:
         every = " or ".join(given)
         what = f"{' and '.join(names)} exclude each other" if names else "is missing"
         raise InvalidArgument(names[0] if names else next(iter(given)), f"{what}: give either {every}.")
+
+
+def one_of(name: str, value: object, allowed: Sequence[str], unknown: Callable[[object], bool]) -> None:
+    """Refuse what is none of the words that an argument takes.
+
+    :param unknown: tells of a value that it is not known yet.
+    :raises InvalidArgument: naming them.
+    """
+    if not unknown(value) and value not in allowed:
+        raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
+
+
+def check_match(given: Mapping[str, object], unknown: Callable[[object], bool]) -> None:
+    """Refuse what describes no export.
+
+    :param given: by argument name: texts, and moments where the name ends in ``_after``; None means any.
+    :param unknown: tells of a value that it is not known yet.
+    :raises InvalidArgument: naming the argument.
+    """
+    from airflow_provider_connectif.api.watching import moment_of
+
+    for name, value in given.items():
+        if value is None or unknown(value):
+            continue
+        if name.endswith("_after"):
+            moment_of(name, value)
+        elif not isinstance(value, str) or not value.strip():
+            raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
 
 
 def check_texts(**values: object) -> None:

@@ -20,6 +20,7 @@ from airflow_provider_connectif.tasks.arguments import (
     creating_arguments,
     exactly_one,
     is_unknown,
+    one_of,
 )
 from airflow_provider_connectif.tasks.storage import check_folder
 from airflow_provider_connectif.tasks.telling import lineage_of, tell_outlets
@@ -309,8 +310,8 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         check_folder(self.destination)
         exactly_one({"export_id": self.export_id, "export_type": self.export_type})
-        _one_of("file_format", self.file_format, FILE_FORMATS, unknown)
-        _one_of("if_exists", self.if_exists, IF_EXISTS, unknown)
+        one_of("file_format", self.file_format, FILE_FORMATS, unknown)
+        one_of("if_exists", self.if_exists, IF_EXISTS, unknown)
         bound = self.max_uncompressed_bytes
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound <= 0):
             raise InvalidArgument("max_uncompressed_bytes", f"{bound!r} is no number of bytes; write one, or None.")
@@ -331,8 +332,3 @@ def _seconds(name: str, value: float | timedelta) -> float:
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < float("inf"):
         raise InvalidArgument(name, f"{value!r} is no number of seconds, nor a timedelta; none may be negative.")
     return float(seconds)
-
-
-def _one_of(name: str, value: object, allowed: tuple[str, ...], unknown: Callable[[object], bool]) -> None:
-    if not unknown(value) and value not in allowed:
-        raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")

@@ -21,10 +21,17 @@ UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
         ("purchases-20230326-20230425", "purchases"),
         ("purchases-2023.zip", "purchases-2023"),
         ("plain", "plain"),
+        (f"order-12345678-{UUID}.zip", "order-12345678"),
+        (f"Ventas-20261101-20261102-20261103-{UUID}.zip", "ventas-20261101"),
     ],
 )
 def test_the_title_is_what_comes_before_dates_and_identifier(name, title):
     assert title_of(name) == title
+
+
+def test_the_title_has_no_extension_that_the_api_tells_beside_the_name():
+    assert title_of(f"Purchases-20230326-{UUID}.xlsx", "XLSX") == "purchases"
+    assert title_of("purchases", "zip") == "purchases"
 
 
 @pytest.mark.parametrize("wanted", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])

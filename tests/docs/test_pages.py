@@ -99,7 +99,7 @@ def test_the_sandboxes_control_calls_are_all_told():
     ] == []
 
 
-OPERATORS = ("create", "wait", "store")
+OPERATORS = ("create", "list", "wait", "store")
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +109,7 @@ def told():
     told = {operator: set() for operator in OPERATORS}
     for row in table.strip().splitlines()[2:]:
         cells = [cell.strip() for cell in row.split("|")]
-        for operator, mark in zip(OPERATORS, cells[2:5], strict=True):
+        for operator, mark in zip(OPERATORS, cells[2:6], strict=True):
             if mark:
                 told[operator] |= set(re.findall(r"`(\w+)`", cells[1]))
     return told
@@ -117,13 +117,21 @@ def told():
 
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_the_readmes_table_has_each_operators_arguments_and_no_others(told, operator):
-    from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
+    from airflow_provider_connectif.operators.connectif import (
+        ConnectifCreateExportOperator,
+        ConnectifListExportsOperator,
+    )
     from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
     from airflow_provider_connectif.transfers.connectif_to_object_storage import (
         ConnectifExportToObjectStorageOperator,
     )
 
-    classes = (ConnectifCreateExportOperator, ConnectifExportSensor, ConnectifExportToObjectStorageOperator)
+    classes = (
+        ConnectifCreateExportOperator,
+        ConnectifListExportsOperator,
+        ConnectifExportSensor,
+        ConnectifExportToObjectStorageOperator,
+    )
     signature = inspect.signature(inspect.unwrap(classes[OPERATORS.index(operator)].__init__))
     inherited = {"poke_interval", "timeout"} if operator == "wait" else set()
     assert told[operator] == set(signature.parameters) - {"self", "kwargs"} | inherited

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The listing operator: the ids of the exports that fit, for ``.expand(export_id=…)``."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from airflow_provider_connectif.operators.connectif import ConnectifListExportsOperator
+from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
+from tests.lists import PAGES, fill_the_list
+from tests.rooms import Task
+
+
+def listing(**arguments: Any) -> ConnectifListExportsOperator:
+    return ConnectifListExportsOperator(task_id="list", **arguments)
+
+
+class TestTheChoice:
+    @pytest.fixture
+    def made(self, sandbox) -> list[str]:
+        """Five exports, an hour after each other, in a list that shows them in another order."""
+        sandbox.set(order="shuffled")
+        bodies: list[dict[str, Any]] = [
+            {"exportType": "contacts", "filters": {"segmentId": "seg-1"}},
+            {"exportType": "data-explorer", "filters": {"reportId": "rep-1"}, "title": "Sales"},
+            {"exportType": "data-explorer", "filters": {"reportId": "rep-1"}, "title": "Sales", "origin": "api"},
+            {"exportType": "contacts", "fail": True},
+            {"exportType": "banner-stats"},
+        ]
+        for hour, body in enumerate(bodies):
+            body |= {"createdAt": f"2026-11-25T{hour:02}:00:00Z", "finishedAt": f"2026-11-25T{hour:02}:30:00Z"}
+        return [sandbox.create_in_app(body) for body in bodies]
+
+    @pytest.mark.parametrize(
+        ("arguments", "chosen"),
+        [
+            ({}, [0, 1, 2, 4]),
+            ({"export_type": "contacts"}, [0]),
+            ({"status": "error"}, [3]),
+            ({"status": None}, [0, 1, 2, 3, 4]),
+            ({"origin": "api"}, [2]),
+            ({"report_id": "rep-1"}, [1, 2]),
+            ({"segment_id": "seg-1"}, [0]),
+            ({"created_after": "2026-11-25T02:00:00Z"}, [4]),
+            ({"finished_after": "2026-11-25T02:00:00Z"}, [2, 4]),
+            ({"finished_after": "2026-11-25 03:00:00+01:00"}, [2, 4]),
+            ({"finished_after": datetime(2026, 11, 25, 2, tzinfo=timezone.utc)}, [2, 4]),
+            ({"latest_per": "report_id", "export_type": "data-explorer"}, [2]),
+            ({"latest_per": "export_type", "status": None}, [2, 3, 4]),
+            ({"latest_per": "file_name"}, [0, 2, 4]),
+            ({"export_type": "form-stats"}, []),
+        ],
+    )
+    def test_is_by_every_filter_oldest_first(self, sandbox, task, made, arguments, chosen):
+        assert task.run(listing(**arguments)) == [made[index] for index in chosen]
+
+    def test_takes_one_request_a_page_and_no_file(self, sandbox, task):
+        for _ in range(101):
+            sandbox.create_in_app()
+        assert len(task.run(listing())) == 101
+        assert sandbox.stats.by_route == {"GET /exports": 3}
+
+    def test_is_told_in_the_log(self, sandbox, task, made, said, caplog):
+        task.run(listing(export_type="contacts"))
+        assert "Chose 1 export(s) from the list." in said() + caplog.text
+
+    def test_can_be_pushed_as_json_and_holds_no_address(self, sandbox, task, made):
+        result = task.run(listing())
+        assert json.loads(json.dumps(result)) == result
+        assert all(isinstance(each, str) for each in result)
+
+    def test_of_2000_exports_on_40_pages_gives_the_right_17(self, sandbox, task):
+        """Names that contain one another; one report's newest export failed, one's is running."""
+        sandbox.set(order="shuffled")
+        wanted = fill_the_list(sandbox)
+        sandbox_requests = sandbox.stats.requests
+        assert task.run(listing(export_type="data-explorer", latest_per="file_name")) == wanted
+        assert len(wanted) == 17
+        assert sandbox.stats.requests - sandbox_requests == PAGES
+
+    def test_bears_pages_that_shift_while_they_are_read(self, sandbox, task):
+        made = [sandbox.create_in_app() for _ in range(120)]
+        sandbox.set(shifting_pages=True)
+        assert set(made) <= set(task.run(listing()))
+
+
+class TestRefusals:
+    def test_a_key_that_is_refused_is_final(self, sandbox, task, monkeypatch):
+        connection = {"conn_type": "connectif", "host": sandbox.url, "password": "some:thing"}
+        monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(connection))
+        with pytest.raises(AirflowFailException, match="refused the API key"):
+            task.run(listing())
+
+    def test_an_api_that_is_down_may_be_tried_again(self, sandbox, task, monkeypatch):
+        from airflow_provider_connectif.api import client
+
+        monkeypatch.setattr(client.Patience.__init__, "__defaults__", (2, 1.0, 0.05))
+        sandbox.fault("list", "503", times=99)
+        with pytest.raises(AirflowException, match="503") as caught:
+            task.run(listing())
+        assert not isinstance(caught.value, AirflowFailException)
+
+
+WRONG = [
+    ({"export_type": ""}, "export_type: '' is no text to match; leave it out to match any"),
+    ({"status": " "}, "status: ' ' is no text to match"),
+    ({"origin": 5}, "origin: 5 is no text to match"),
+    ({"report_id": ["a"]}, "report_id: .* is no text to match"),
+    ({"segment_id": ""}, "segment_id: '' is no text to match"),
+    ({"created_after": "2026-11-25"}, "created_after: '2026-11-25T00:00:00' names no time zone; write a date-time"),
+    ({"finished_after": "2026-11-25T10:00:00"}, "finished_after: .* names no time zone; write a date-time with a zone"),
+    ({"finished_after": datetime(2026, 11, 25)}, "finished_after: .* names no time zone"),  # noqa: DTZ001
+    ({"finished_after": "yesterday"}, "finished_after: 'yesterday' is no ISO 8601 date-time; write a date-time"),
+    ({"created_after": 5}, "created_after: 5 is no moment; write a date-time with a zone"),
+    ({"latest_per": "title"}, "latest_per: 'title' is not one of 'report_id', 'export_type', 'file_name'"),
+    ({"latest_per": ["report_id"]}, "latest_per: .* is not one of 'report_id'"),
+]
+
+
+class TestArguments:
+    @pytest.mark.parametrize(("arguments", "words"), WRONG)
+    def test_wrong_ones_fail_when_the_dag_is_parsed(self, arguments, words):
+        with pytest.raises(ConnectifArgumentError, match=words):
+            listing(**arguments)
+
+    @pytest.mark.parametrize(("arguments", "words"), WRONG)
+    def test_and_when_they_are_rendered_before_anything_is_asked(self, sandbox, task, arguments, words):
+        operator = listing()
+        for name, value in arguments.items():
+            setattr(operator, name, value)  # what Airflow's rendering does
+        with pytest.raises(ConnectifArgumentError, match=words):
+            operator.execute(task.context())
+        assert sandbox.stats.requests == 0
+
+    def test_what_is_not_known_yet_is_not_judged(self):
+        with DAG("lake"):
+            other = listing()
+            for number, unknown in enumerate(("{{ x }}", "{% if x %}y{% endif %}", other.output)):
+                arguments = dict.fromkeys(ConnectifListExportsOperator.template_fields, unknown)
+                ConnectifListExportsOperator(task_id=f"a{number}", **arguments)
+
+    def test_but_what_is_known_beside_it_is(self):
+        with pytest.raises(ConnectifArgumentError, match=r"created_after: .* names no time zone"):
+            listing(finished_after="{{ x }}", created_after="2026-11-25")
+
+    def test_are_all_templated(self):
+        named = set(inspect.signature(ConnectifListExportsOperator.__init__).parameters) - {"self", "kwargs"}
+        assert named == set(ConnectifListExportsOperator.template_fields)
+
+    def test_of_a_mapped_operator_fail_when_it_is_made_with_an_error_that_is_not_retried(self):
+        with DAG("lake", schedule=None):
+            mapped = ConnectifListExportsOperator.partial(task_id="list").expand(finished_after=["2026-11-25"])
+        with pytest.raises(ConnectifArgumentError, match="names no time zone") as caught:
+            mapped.unmap({"finished_after": "2026-11-25"})
+        assert isinstance(caught.value, AirflowFailException)
+
+    def test_the_connection_is_the_one_that_is_named(self, sandbox, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_OTHER", sandbox.connection_json)
+        monkeypatch.delenv("AIRFLOW_CONN_CONNECTIF_DEFAULT")
+        export_id = sandbox.create_in_app()
+        assert Task().run(listing(connectif_conn_id="other")) == [export_id]
