@@ -12,8 +12,10 @@ import asyncio
 import logging
 import math
 import random as random_module
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError
@@ -138,7 +140,10 @@ class Poller:
             raise
         except Exception as problem:
             # Whatever it is, it must not leave everybody waiting for a poller that is gone.
-            log.warning("A round of the Connectif poller failed with %s.", type(problem).__name__)
+            # Where it was raised, not its words: those may hold anything.
+            raised = traceback.extract_tb(problem.__traceback__)[-1]
+            where = f"{PurePath(raised.filename).name}, line {raised.lineno}"
+            log.warning("A round of the Connectif poller failed with %s (%s).", type(problem).__name__, where)
             return ConnectifError(f"The poll failed with {type(problem).__name__}."), client
 
     async def _pause(self) -> None:

@@ -66,16 +66,17 @@ class ConnectifHook(BaseHook):
         :param patience: how long its requests are tried again.
         :raises InvalidConnection: where the connection's fields cannot be used.
         """
-        from airflow.providers.common.compat import connection as compat
+        from airflow.providers.common.compat.sdk import Connection
 
-        connection = await compat.get_async_connection(self.connectif_conn_id, hook=self)
-        if hasattr(compat, "get_async_extra_dejson"):
-            extra = await compat.get_async_extra_dejson(connection)
-        else:
-            from asgiref.sync import sync_to_async
+        if hasattr(Connection, "aextra_dejson"):
+            connection = await self.aget_connection(self.connectif_conn_id)
+            return _client_of(connection, await connection.aextra_dejson(), patience)
 
-            extra = await sync_to_async(lambda: connection.extra_dejson)()
-        return _client_of(connection, extra, patience)
+        # Airflow 3.0 has no `aget_connection`, and until 3.3.2 it hides secrets by a call that blocks the event loop,
+        # or fails while another is under way. In asgiref's own thread, Airflow's blocking calls find their loop.
+        from asgiref.sync import sync_to_async
+
+        return await sync_to_async(self.open_client)(patience=patience)
 
     def list_exports(
         self,

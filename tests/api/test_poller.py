@@ -123,10 +123,12 @@ def test_a_failing_round_fails_nobody(api, how_many):
     run(api, play)
 
 
-def test_a_bug_in_a_round_fails_nobody(api):
+def test_a_bug_in_a_round_fails_nobody_and_is_told_by_its_place_without_its_words(api, caplog):
     api.exports["a"] = "finished"
     api.problems = [ZeroDivisionError("surprise")]
     run(api, lambda poller: poller.wait(Watch(["a"], begun=True), 0.2))
+    assert "failed with ZeroDivisionError (test_poller.py, line " in caplog.text
+    assert "surprise" not in caplog.text
 
 
 def test_a_connection_that_is_gone_when_the_key_is_refused_fails_nobody(api):

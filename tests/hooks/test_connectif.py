@@ -6,11 +6,13 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import threading
 import zipfile
 from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook, Connection
 
 from airflow_provider_connectif.api.errors import (
     InvalidArgument,
@@ -73,8 +75,29 @@ class TestTheConnection:
         client.get_export(sandbox.create_in_app())
         assert client._session.headers["User-Agent"] == f"airflow-provider-connectif/{__version__}"
 
-    def test_of_a_trigger_is_looked_up_in_the_event_loop(self, connect, sandbox):
+    def test_of_a_trigger_is_looked_up_without_blocking_its_event_loop(self, connect, sandbox, monkeypatch):
+        """Awaited where Airflow can (3.3.2 and later), in a thread where it cannot."""
         connect(extra={"request_timeout": 9})
+        blocked: list[str] = []
+        blocking = ConnectifHook.get_connection
+
+        def noting(conn_id: str) -> Any:
+            blocked.append(threading.current_thread().name)
+            return blocking(conn_id)
+
+        async def ask() -> Any:
+            return await ConnectifHook().open_client_async()
+
+        monkeypatch.setattr(ConnectifHook, "get_connection", staticmethod(noting))
+        client = asyncio.run(ask())
+        assert (client.base_url, client.timeout) == (sandbox.url, 9.0)
+        assert threading.main_thread().name not in blocked
+
+    @pytest.mark.skipif(not hasattr(Connection, "aextra_dejson"), reason="this Airflow is one of the older ones")
+    def test_of_a_trigger_is_looked_up_in_a_thread_by_older_airflows(self, connect, sandbox, monkeypatch):
+        connect(extra={"request_timeout": 9})
+        monkeypatch.delattr(Connection, "aextra_dejson")
+        monkeypatch.delattr(BaseHook, "aget_connection")
 
         async def ask() -> Any:
             return await ConnectifHook().open_client_async()
