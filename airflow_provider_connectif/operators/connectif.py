@@ -83,9 +83,9 @@ class ConnectifCreateExportOperator(BaseOperator):
         from airflow_provider_connectif.api.creation import create_once, mark_done
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.record import generation_of, record_of
+        from airflow_provider_connectif.tasks.record import generation_of, record_to_create_with
 
-        record, generation = record_of(context), generation_of(context)
+        record, generation = record_to_create_with(context), generation_of(context)
         with airflow_errors():
             request = ExportRequest.of(**creating_arguments(self))
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:

@@ -50,14 +50,23 @@ def record_of(context: Context, key: str = EXPORT_KEY) -> Record:
     :param key: which record.
     """
     store = context.get("task_state_store")
-    if store is not None:
-        return StoredRecord(store, key)
-    if key == EXPORT_KEY:
+    return MemoryRecord() if store is None else StoredRecord(store, key)
+
+
+def record_to_create_with(context: Context) -> Record:
+    """Give the record of the export that this try is about to ask for, and say what is missing without a store.
+
+    Called once in a try, so the line comes once.
+
+    :param context: the task's context.
+    """
+    record = record_of(context)
+    if isinstance(record, MemoryRecord):
         log.info(
             "This Airflow has no task state store (3.3 and later have one): an export created by a try that is killed "
             "is not found again by the next try."
         )
-    return MemoryRecord()
+    return record
 
 
 def generation_of(context: Context) -> int:

@@ -181,6 +181,8 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                 export_id = result_of(event, self.timeout)[0]
             except AirflowSensorTimeout as problem:
                 timeout = problem
+                # `airflow dags test` hands over the event alone.
+                export_id = export_id or (event or {})["export_ids"][0]
             except AirflowException as problem:
                 if event and event.get("kind") in _OWN_MAY_BE_MADE_ANEW and self.export_id is None:
                     self._forget(context)
@@ -215,12 +217,12 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
         """Give the id of the export: the author's, or that of the one that this task has created, or now creates."""
         from airflow_provider_connectif.api.creation import create_once
-        from airflow_provider_connectif.tasks.record import generation_of, record_of
+        from airflow_provider_connectif.tasks.record import generation_of, record_to_create_with
 
         if self.export_id is not None:
             return self.export_id
         request = ExportRequest.of(**creating_arguments(self))
-        return create_once(client, request, record_of(context), generation=generation_of(context))
+        return create_once(client, request, record_to_create_with(context), generation=generation_of(context))
 
     def _wait(self, context: Context, export: Export) -> None:
         """Wait here until it is finished; or else defer, which ends this process's part."""

@@ -34,7 +34,8 @@ class ConnectifExportTrigger(BaseTrigger):
     """Waits until exports are finished. What the deferrable sensor and the deferrable transfer use.
 
     All triggers of one connection in one triggerer share one poller. The event is a mapping with ``status``:
-    ``finished`` (with ``export_ids``), ``timeout`` or ``error`` (with ``message``, and whether it is ``final``).
+    ``finished`` or ``timeout`` (with ``export_ids``, of a wait by ids), or ``error`` (with ``message``, and whether it
+    is ``final``); ``timeout`` has a ``message`` too.
 
     :param connectif_conn_id: the id of the Airflow connection.
     :param export_ids: the exports to wait for; or else
@@ -87,7 +88,7 @@ class ConnectifExportTrigger(BaseTrigger):
         try:
             await asyncio.wait_for(_poller(self.connectif_conn_id).wait(watch, self.poke_interval), left)
         except asyncio.TimeoutError:
-            return {"status": "timeout", "message": watch.describe()}
+            return {"status": "timeout", "message": watch.describe(), "export_ids": self.export_ids}
         except ConnectifError as problem:
             return {
                 "status": "error",

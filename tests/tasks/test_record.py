@@ -7,7 +7,14 @@ import pytest
 
 from airflow_provider_connectif.api.creation import MemoryRecord
 from airflow_provider_connectif.tasks import record
-from airflow_provider_connectif.tasks.record import EXPORT_KEY, WAIT_KEY, deadline_of, generation_of, record_of
+from airflow_provider_connectif.tasks.record import (
+    EXPORT_KEY,
+    WAIT_KEY,
+    deadline_of,
+    generation_of,
+    record_of,
+    record_to_create_with,
+)
 from tests.rooms import Task
 
 
@@ -40,6 +47,16 @@ def test_something_else_in_its_place_is_nothing(task):
 def test_without_airflows_store_lives_in_memory():
     context = Task(store=None).context()
     assert isinstance(record_of(context), MemoryRecord)
+    assert isinstance(record_to_create_with(context), MemoryRecord)
+
+
+def test_a_try_that_may_create_says_what_is_missing_without_the_store(task, caplog):
+    caplog.set_level("INFO")
+    record_to_create_with(task.context())
+    record_of(Task(store=None).context())
+    assert "no task state store" not in caplog.text
+    record_to_create_with(Task(store=None).context())
+    assert caplog.text.count("no task state store") == 1
 
 
 def test_the_generation_is_what_clearing_raises(task):
