@@ -105,11 +105,13 @@ class TestATask:
 def test_airflows_servers_make_the_link_of_an_xcom_and_never_read_the_connection():
     """A serialized task holds the link's name and the XCom that it is kept in, and no class of this package."""
     from airflow.sdk import DAG
-    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.serialization import serialized_objects
+
+    serialization = getattr(serialized_objects, "DagSerialization", serialized_objects.SerializedDAG)  # Airflow 3.0
 
     with DAG("d", schedule=None) as dag:
         ConnectifCreateExportOperator(task_id="create", export_type="contacts")
-    again = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dag))))
+    again = serialization.from_dict(json.loads(json.dumps(serialization.to_dict(dag))))
     [link] = again.get_task("create").operator_extra_links
     assert (type(link).__name__, link.name, link.xcom_key) == (
         "XComOperatorLink",

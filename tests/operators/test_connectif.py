@@ -8,8 +8,8 @@ from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError

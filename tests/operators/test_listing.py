@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_connectif.operators.connectif import ConnectifListExportsOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError

@@ -6,9 +6,8 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperator
 from airflow.sdk import DAG
-from airflow.sdk.bases.operator import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError, check, exactly_one, is_unknown

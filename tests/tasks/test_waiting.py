@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import pytest
-from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSensorTimeout
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, ServerError
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, RemoteFileUnavailable
