@@ -63,6 +63,8 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{PACKAGE}.transfers.connectif_to_object_storage",
             }
         ],
+        # Airflow 3.0 and 3.1 know no such entry, and pass it over.
+        "cli": [f"{PACKAGE}.cli.definition.get_connectif_cli_commands"],
         "extra-links": [f"{PACKAGE}.links.connectif.ConnectifReportLink"],
         "connection-types": [
             {

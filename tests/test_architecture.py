@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_provider_connectif"
 NAME = PACKAGE.name
 
+_ABOVE = ("cli", "hooks", "operators", "sandbox", "sensors", "tasks", "transfers", "triggers")
 # What each room may not import, anywhere in its files, functions and type checking included.
 FORBIDDEN = {
-    "api": ("airflow", *(f"{NAME}.{room}" for room in ("files", "hooks", "operators", "sandbox", "sensors", "tasks"))),
-    "files": ("airflow", *(f"{NAME}.{room}" for room in ("api", "hooks", "operators", "sandbox", "sensors", "tasks"))),
+    "api": ("airflow", *(f"{NAME}.{room}" for room in ("files", *_ABOVE))),
+    "files": ("airflow", *(f"{NAME}.{room}" for room in ("api", *_ABOVE))),
 }
 # What a file that DAG files import may not import at its top: it would be paid for at each parse.
 EXPENSIVE = ("requests", "tenacity", "fsspec", "pydantic", "isal")

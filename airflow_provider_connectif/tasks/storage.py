@@ -19,8 +19,6 @@ from airflow_provider_connectif.files.destination import (
 from airflow_provider_connectif.tasks.arguments import is_unknown
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_connectif.api.models import Export
     from airflow_provider_connectif.files.publish import Folder
 
@@ -51,13 +49,13 @@ def check_folder(destination: object) -> list[str]:
         raise InvalidArgument("destination", str(problem)) from None
 
 
-def name_folder(destination: str, export: Export, context: Context) -> str:
-    """Fill the export's fields into a rendered destination, in the DAG's time zone.
+def name_folder(destination: str, export: Export, zone: Any = timezone.utc) -> str:
+    """Fill the export's fields into a rendered destination.
 
+    :param zone: the time zone that its dates are shown in.
     :raises InvalidArgument: where it cannot be used, or names a field that this export lacks.
     """
     check_folder(destination)
-    zone = getattr(context.get("dag"), "timezone", None) or timezone.utc
     try:
         return tidy_uri(fill_destination(destination, fields_of(export, zone), zone))
     except DestinationInvalid as problem:

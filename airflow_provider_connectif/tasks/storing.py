@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.addresses import fresh_address
@@ -85,11 +87,53 @@ def store(
     :raises InvalidArgument: where the destination does not fit this export.
     :raises FileError: by kind.
     """
+    zone = getattr(context.get("dag"), "timezone", None) or timezone.utc
+    return bring(
+        client,
+        export,
+        uri=name_folder(destination, export, zone),
+        storage_conn_id=storage_conn_id,
+        file_format=file_format,
+        if_exists=if_exists,
+        max_uncompressed_bytes=max_uncompressed_bytes,
+        writer=_writer(context),
+        on_progress=Progress(lambda line: log.info("%s", line)),
+        log=log,
+    )
+
+
+def bring(
+    client: ConnectifClient,
+    export: Export,
+    *,
+    uri: str,
+    storage_conn_id: str | None,
+    file_format: str,
+    if_exists: str,
+    max_uncompressed_bytes: int | None,
+    writer: Mapping[str, Any],
+    on_progress: Callable[[str, int, int | None], None],
+    log: Any,
+) -> dict[str, Any]:
+    """Bring a finished export's files into a folder, on behalf of whoever asks.
+
+    :param client: the API, for fresh addresses.
+    :param export: the export; its own address is used first.
+    :param uri: the folder's, its fields filled in.
+    :param storage_conn_id: the id of the store's Airflow connection.
+    :param file_format: ``csv``, ``csv.gz`` or ``archive``.
+    :param if_exists: ``replace``, ``skip`` or ``error``.
+    :param max_uncompressed_bytes: the most that the files may take.
+    :param writer: who asks, for the manifest.
+    :param on_progress: takes an object's name, the bytes written of it, and its final size if known.
+    :param log: takes a line at the end.
+    :return: what the task returns.
+    :raises FileError: by kind.
+    """
     from airflow_provider_connectif.files.archive import Archive, open_archive
     from airflow_provider_connectif.files.deliver import deliver
     from airflow_provider_connectif.files.remote import RemoteFile
 
-    uri = name_folder(destination, export, context)
     addresses = [export.file_url] if export.file_url else []
     began: list[str] = []
 
@@ -112,8 +156,8 @@ def store(
         export=export.describe(),
         file_format=file_format,
         if_exists=if_exists,  # type: ignore[arg-type]
-        writer=_writer(context),
-        on_progress=Progress(lambda line: log.info("%s", line)),
+        writer=writer,
+        on_progress=on_progress,
     )
     total = sum(file["bytes"] for file in result["files"])
     what = f"{len(result['files'])} file(s), {size(total)}, in {uri}"

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``airflow connectif …`` is made of.
+
+Airflow's command line loads this at each start, whatever the command is: it imports nothing that is not loaded by
+then. What the commands do is in :mod:`airflow_provider_connectif.cli.exports`, which is loaded when one of them runs.
+"""
+
+from __future__ import annotations
+
+from airflow.cli.cli_config import (
+    ARG_OUTPUT,
+    ARG_VERBOSE,
+    ActionCommand,
+    Arg,
+    CLICommand,
+    GroupCommand,
+    lazy_load_command,
+    positive_int,
+    string_list_type,
+)
+
+_COMMANDS = "airflow_provider_connectif.cli.exports"
+
+_CONNECTION = Arg(
+    ("--connectif-conn-id",),
+    default="connectif_default",
+    help="The id of the Airflow connection to Connectif (default: connectif_default)",
+)
+_EXPORT_ID = Arg(("export_id",), help="The export's id")
+_WAIT = Arg(("--wait",), action="store_true", help="Wait until the export is finished")
+
+_FILTERS = (
+    Arg(("--type",), help="Only exports of this type, such as activities"),
+    Arg(("--status",), help="Only exports with this status, such as finished"),
+    Arg(("--origin",), help="Only exports made through the API (api), or by a person in the application (app)"),
+    Arg(
+        ("--created-after",),
+        help="Only exports made after this moment, such as 2026-11-01 or 2026-11-01T06:30:00Z. "
+        "Without a zone it is in Airflow's default_timezone",
+    ),
+    Arg(("--limit",), type=positive_int(allow_zero=False), help="Only so many, the newest"),
+)
+
+_CREATING = (
+    Arg(("export_type",), choices=("contacts", "activities", "data-explorer"), help="What to export"),
+    Arg(("--segment-id",), help="Only contacts in this segment (contacts and activities)"),
+    Arg(
+        ("--from-date",),
+        help="Beginning. Activities: a date-time with a zone, such as 2026-11-01T00:00:00Z. Data Explorer: a date",
+    ),
+    Arg(
+        ("--to-date",),
+        help="End, like --from-date, at most 31 days later. For Data Explorer the day itself is included",
+    ),
+    Arg(
+        ("--activity-types",),
+        type=string_list_type,
+        help="Types of activities with commas between them, such as purchase,login (default: all)",
+    ),
+    Arg(("--report-id",), help="The Data Explorer report"),
+    Arg(("--delimiter",), default=",", choices=(",", ";"), help="Between fields (default: a comma)"),
+    Arg(
+        ("--date-format",),
+        default="ISO",
+        choices=("ISO", "L", "LL", "LLL"),
+        help="How dates are written (default: ISO; contacts and activities)",
+    ),
+    Arg(("--version",), help="The version of the columns, such as v5 (contacts and activities)"),
+)
+
+_STORING = (
+    Arg(
+        ("destination",),
+        help="A folder: a path, or a URI such as s3://lake/connectif/{export_id}. It may name fields of the export",
+    ),
+    Arg(("--storage-conn-id",), help="The id of the store's Airflow connection"),
+    Arg(
+        ("--file-format",),
+        default="csv",
+        choices=("csv", "csv.gz", "archive"),
+        help="csv (the default), csv.gz, or archive: Connectif's ZIP as it is",
+    ),
+    Arg(
+        ("--if-exists",),
+        default="replace",
+        choices=("replace", "skip", "error"),
+        help="What to do where the folder holds another export: replace it (the default), skip, or error",
+    ),
+)
+
+
+def get_connectif_cli_commands() -> list[CLICommand]:
+    """Give Airflow's command line the group ``connectif``."""
+    exports = (
+        ActionCommand(
+            name="list",
+            help="List the account's exports, the newest first",
+            func=lazy_load_command(f"{_COMMANDS}.exports_list"),
+            args=(*_FILTERS, _CONNECTION, ARG_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="show",
+            help="Show one export",
+            func=lazy_load_command(f"{_COMMANDS}.exports_show"),
+            args=(_EXPORT_ID, _CONNECTION, ARG_OUTPUT, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="create",
+            help="Ask for an export, and print its id",
+            func=lazy_load_command(f"{_COMMANDS}.exports_create"),
+            args=(*_CREATING, _WAIT, _CONNECTION, ARG_VERBOSE),
+        ),
+        ActionCommand(
+            name="download",
+            help="Store a finished export's files in a folder",
+            func=lazy_load_command(f"{_COMMANDS}.exports_download"),
+            args=(_EXPORT_ID, *_STORING, _WAIT, _CONNECTION, ARG_OUTPUT, ARG_VERBOSE),
+        ),
+    )
+    return [
+        GroupCommand(
+            name="connectif",
+            help="Work with Connectif's exports",
+            subcommands=(
+                GroupCommand(name="exports", help="List, show, create and download exports", subcommands=exports),
+            ),
+        )
+    ]

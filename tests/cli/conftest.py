@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.leaks import words_before_a_secret
+from tests.rooms import (  # noqa: F401  fixtures
+    everything_is_logged,
+    quick_grace,
+    running_sandbox,
+    sandbox,
+)
+
+
+@pytest.fixture
+def airflow(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
+    """Run ``airflow connectif exports …`` in this process: what it writes to the standard output and error.
+
+    Neither may hold a secret.
+    """
+    from airflow.cli.cli_parser import get_parser
+
+    def run(*words: str) -> tuple[str, str]:
+        capsys.readouterr()
+        args = get_parser().parse_args(["connectif", "exports", *words])
+        args.func(args)
+        written = capsys.readouterr()
+        assert words_before_a_secret(written.out + written.err) is None
+        return written.out, written.err
+
+    return run
+
+
+@pytest.fixture
+def refused(airflow: Callable[..., tuple[str, str]], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command that must fail: the one sentence that it fails with."""
+
+    def run(*words: str) -> str:
+        with pytest.raises(SystemExit) as caught:
+            airflow(*words)
+        sentence = caught.value.code
+        # Python writes such a code to the standard error, and exits with 1.
+        assert isinstance(sentence, str)
+        assert caught.value.__suppress_context__
+        assert words_before_a_secret(sentence + "".join(capsys.readouterr())) is None
+        return sentence
+
+    return run

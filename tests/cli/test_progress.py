@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far a download is, shown to a terminal and to anything else."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from airflow_provider_connectif.cli.progress import progress_on
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def a_terminal_that_moves_its_cursor(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def test_a_terminal_gets_a_bar_for_each_file():
+    stream = Terminal()
+    with progress_on(stream) as on_progress:
+        on_progress("one.csv", 500, 1000)
+        on_progress("one.csv", 1000, 1000)
+        on_progress("[two].csv", 1, None)
+    last = stream.getvalue().rpartition("one.csv")[2]
+    assert "1.0/1.0 kB" in last
+    assert "[two].csv" in last
+    assert "\x1b[" in stream.getvalue()
+
+
+def test_a_file_that_is_compressed_to_less_than_was_thought_is_full_at_its_end():
+    stream = Terminal()
+    with progress_on(stream) as on_progress:
+        on_progress("one.csv.gz", 400, 1000)
+        on_progress("two.csv.gz", 300, 1000)
+    last = stream.getvalue().rpartition("one.csv.gz")[2]
+    assert "400/400 bytes" in last
+    assert "300/300 bytes" in last
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["a file", "a terminal that cannot"])
+def test_anything_else_gets_no_bar(stream, monkeypatch):
+    if stream is Terminal:
+        monkeypatch.setenv("TERM", "dumb")
+    stream = stream()
+    with progress_on(stream) as on_progress:
+        on_progress("one.csv", 500, 1000)
+        on_progress("one.csv", 1000, 1000)
+    assert stream.getvalue() == ""
