@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build clean
+.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build release-check public-api clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -52,6 +52,12 @@ build: $(VENV)/.uv ## the wheel and the source archive, into dist/
 	$(UV) build --quiet --out-dir dist
 	@ls -l dist
 
+release-check: $(VENV)/.uv .tools/release/bin/twine ## build both archives, check them, install each into an empty environment
+	@$(BIN)/python -m scripts.release_check --twine .tools/release/bin/twine
+
+public-api: $(VENV)/.uv ## write down the public API anew, after a change of it that is meant
+	@$(BIN)/python -m scripts.public_api
+
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) .tools .demo .airflow .screenshots dist build
 
@@ -72,6 +78,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what tests and checks need into $(VENV)"
 	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure]'
 	@touch $@
+
+# By itself: what checks a release need not fit what the tests need.
+.tools/release/bin/twine: | $(VENV)/.uv
+	@$(UV) venv --quiet --clear .tools/release
+	@$(UV) pip install --quiet --python .tools/release/bin/python twine==7.0.0 'readme-renderer[md]==46.0'
 
 # By itself: its botocore is another one than that of s3fs.
 .tools/aws/bin/aws: | $(VENV)/.uv

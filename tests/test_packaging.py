@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is shipped: the wheel, and the pinned versions that development and the demo use."""
+"""What is shipped: both archives, and the pinned versions that development and the demo use."""
 
 from __future__ import annotations
 
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.parser import HeaderParser
 from pathlib import Path
@@ -19,17 +20,32 @@ PACKAGE = "airflow_provider_connectif"
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def dist(tmp_path_factory):
     folder = tmp_path_factory.mktemp("dist")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    (path,) = folder.glob("*.whl")
+    command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(dist):
+    (path,) = dist.glob("*.whl")
     with zipfile.ZipFile(path) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel):
+    (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
+    return HeaderParser().parsestr(wheel.read(name).decode())
+
+
+@pytest.fixture(scope="module")
+def in_source(dist):
+    """What the source archive holds, as paths from its own folder."""
+    (path,) = dist.glob("*.tar.gz")
+    with tarfile.open(path) as opened:
+        return {name.partition("/")[2] for name in opened.getnames()}
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
@@ -49,13 +65,47 @@ def test_the_wheel_is_typed_and_licensed(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_wheel_is_for_the_pythons_and_airflows_that_are_promised(wheel):
-    (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
-    metadata = HeaderParser().parsestr(wheel.read(name).decode())
+def test_the_wheel_is_for_the_pythons_and_airflows_that_are_promised(metadata):
     assert set(metadata["Requires-Python"].split(",")) == {">=3.10", "<3.14"}
     assert "apache-airflow>=3.0" in metadata.get_all("Requires-Dist")
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
     assert set(metadata.get_all("Provides-Extra")) == {"amazon", "google", "microsoft-azure"}
+
+
+def test_its_metadata_tells_what_a_package_index_shows(metadata):
+    assert metadata["Version"] == airflow_provider_connectif.__version__
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert metadata.get_payload() == (ROOT / "README.md").read_text()
+    assert metadata["Summary"]
+    assert metadata["Keywords"]
+    assert metadata.get_all("Project-URL")
+
+
+def test_the_version_is_written_in_one_place():
+    version = airflow_provider_connectif.__version__
+    others = [*(ROOT / PACKAGE).rglob("*.py"), ROOT / "pyproject.toml", ROOT / "Makefile"]
+    assert [
+        str(path.relative_to(ROOT)) for path in others if re.search(rf'"{version}"|={version}', path.read_text())
+    ] == [f"{PACKAGE}/__init__.py"]
+
+
+def not_ignored():
+    """The repository's files, those that are not committed yet included."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("there is no history here to compare with")
+    return {name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()}
+
+
+def test_the_source_archive_holds_what_is_needed_to_build_test_and_change_it(in_source):
+    missing = not_ignored() - in_source
+    assert {name for name in missing if not name.startswith((".git", ".pre-commit"))} == set()
+
+
+def test_the_source_archive_holds_no_stray_files(in_source):
+    assert in_source - not_ignored() == {"PKG-INFO"}
 
 
 def test_the_constraints_are_plain_versions():
