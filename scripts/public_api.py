@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``make public-api``: writes down what users of the package may rely on, so that a change of it is a choice.
+
+Read from the source, so that the list is the same with every Python and every Airflow.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_connectif"
+LISTING = ROOT / "tests" / "public_api.txt"
+
+# Whole rooms; the other rooms are the package's own, but for these modules, which the hook gives things of.
+ROOMS = ("hooks", "links", "operators", "sensors", "transfers", "triggers")
+MODULES = (
+    "__init__",
+    "api.client",
+    "api.errors",
+    "api.export_request",
+    "api.models",
+    "events",
+    "files.errors",
+    "files.remote",
+    "provider_info",
+    "sandbox.__init__",
+    "sandbox.options",
+    "sandbox.server",
+    "sandbox.stats",
+    "windows",
+)
+_HEADER = """\
+What users of the package may rely on: the modules, and their names with signatures.
+Anything that is not here may change at any time. `make public-api` writes this file.
+"""
+
+
+def public_modules() -> list[Path]:
+    """The files of the public modules."""
+    rooms = [path for room in ROOMS for path in (PACKAGE / room).glob("*.py") if not path.name.startswith("_")]
+    return sorted([*rooms, *(PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in MODULES)])
+
+
+def listing() -> str:
+    """The public API, a line for each name."""
+    lines = [_HEADER]
+    for path in public_modules():
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        lines += [name, *(f"    {line}" for line in names_of(path.read_text())), ""]
+    return "\n".join(lines)
+
+
+def names_of(source: str) -> list[str]:
+    """A module's public names: those without an underscore, and what ``__all__`` passes on."""
+    tree = ast.parse(source)
+    passed_on = {name for node in tree.body for name in _all_of(node)}
+    lines = [
+        f"{alias.asname or alias.name}: from {node.module}"
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if (alias.asname or alias.name) in passed_on
+    ]
+    return [*lines, *_names_in(tree.body)]
+
+
+def _names_in(body: list[ast.stmt]) -> list[str]:
+    return [line for node in body for line in _lines_of(node)]
+
+
+def _lines_of(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if _is_public(node.name) or node.name == "__init__":
+            yield from (f"@{ast.unparse(each)}" for each in node.decorator_list)
+            kind = "async def" if isinstance(node, ast.AsyncFunctionDef) else "def"
+            returns = f" -> {ast.unparse(node.returns)}" if node.returns else ""
+            yield f"{kind} {node.name}({ast.unparse(node.args)}){returns}"
+    elif isinstance(node, ast.ClassDef) and _is_public(node.name):
+        yield from (f"@{ast.unparse(each)}" for each in node.decorator_list)
+        yield f"class {node.name}({', '.join(map(ast.unparse, node.bases))})"
+        yield from (f"    {line}" for line in _names_in(node.body))
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and _is_public(node.target.id):
+        value = f" = {ast.unparse(node.value)}" if node.value else ""
+        yield f"{node.target.id}: {ast.unparse(node.annotation)}{value}"
+    elif isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name) and _is_public(target.id):
+                yield f"{target.id} = {ast.unparse(node.value)}"
+
+
+def _all_of(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["__all__"]:
+        return list(ast.literal_eval(node.value))
+    return []
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") and name != "log"
+
+
+if __name__ == "__main__":
+    LISTING.write_text(listing())
+    print(f"{LISTING.relative_to(ROOT)} is written. Tell a change of it in CHANGELOG.md.")
