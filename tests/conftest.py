@@ -82,6 +82,21 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Where several processes share the tests, a file's stay together, and all that use the one real Airflow.
+
+    Those take longest, and so come first.
+    """
+    system = Path(__file__).parent / "system"
+    for item in items:
+        group = "system" if system in item.path.parents else str(item.path.relative_to(system.parent))
+        item.add_marker(pytest.mark.xdist_group(group))
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items.sort(key=lambda item: system not in item.path.parents)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
     """Fail a test whose captured output or log shows a secret; the sandbox's own tests may."""
