@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build release-check public-api clean
+.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build coverage hooks release-check public-api clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -25,6 +25,9 @@ test: $(VENV)/.installed-dev ## all tests, those with real servers included
 
 test-quick: $(VENV)/.installed-dev ## the tests without the slow real-server ones
 	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+
+coverage: $(VENV)/.installed-dev ## test-quick, and which lines of the package it ran: at least 95 of 100
+	$(BIN)/python -m pytest -m "not system" --cov $(PYTEST_ARGS)
 
 test-scale: $(VENV)/.installed-dev ## 100 exports and a killed triggerer, 200 deferred tasks, bursts of 50: up to 20 minutes
 	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 $(BIN)/python -m pytest -s \
@@ -55,6 +58,9 @@ build: $(VENV)/.uv ## the wheel and the source archive, into dist/
 release-check: $(VENV)/.uv .tools/release/bin/twine ## build both archives, check them, install each into an empty environment
 	@$(BIN)/python -m scripts.release_check --twine .tools/release/bin/twine
 
+hooks: $(VENV)/.installed-dev .tools/hooks/bin/pre-commit ## have git check style, types and the public API before each commit
+	@.tools/hooks/bin/pre-commit install
+
 public-api: $(VENV)/.uv ## write down the public API anew, after a change of it that is meant
 	@$(BIN)/python -m scripts.public_api
 
@@ -78,6 +84,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what tests and checks need into $(VENV)"
 	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure]'
 	@touch $@
+
+.tools/hooks/bin/pre-commit: | $(VENV)/.uv
+	@$(UV) venv --quiet --clear .tools/hooks
+	@$(UV) pip install --quiet --python .tools/hooks/bin/python pre-commit==4.7.0
 
 # By itself: what checks a release need not fit what the tests need.
 .tools/release/bin/twine: | $(VENV)/.uv
