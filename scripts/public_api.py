@@ -7,6 +7,7 @@ Read from the source, so that the list is the same with every Python and every A
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -101,6 +102,17 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") and name != "log"
 
 
-if __name__ == "__main__":
+def main(words: list[str]) -> int:
+    """Write the list; with ``--check``, only say whether it is as it was: 0 if it is."""
+    if words == ["--check"]:
+        if LISTING.read_text() == listing():
+            return 0
+        print("The public API has changed. If this is meant: make public-api.")
+        return 1
     LISTING.write_text(listing())
     print(f"{LISTING.relative_to(ROOT)} is written. Tell a change of it in CHANGELOG.md.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
