@@ -33,6 +33,17 @@ def test_its_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
+def test_the_pictures_are_small_and_each_is_told_in_words_where_it_is_shown():
+    shown = {}
+    for page in PAGES:
+        for words, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", page.read_text()):
+            assert len(words.split()) > 4, f"{page.name}: {path}"
+            shown[(page.parent / path).resolve()] = words
+    pictures = set((ROOT / "docs/images").iterdir())
+    assert pictures == set(shown)
+    assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 150_000} == {}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
 def test_its_lines_are_not_longer_than_the_codes(page):
     assert [line for line in page.read_text().splitlines() if len(line) > 120] == []
@@ -55,7 +66,8 @@ def test_the_make_targets_that_it_names_are_there(page):
 
 def test_the_index_lists_every_page_of_the_folder():
     listed = set(LINK.findall((ROOT / "docs/index.md").read_text()))
-    assert {path.name for path in ROOT.glob("docs/*.md")} - {"index.md"} <= listed
+    pages = {str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md")}
+    assert pages - {"index.md"} <= {link.partition("#")[0] for link in listed}
 
 
 def test_the_readme_lists_every_example():
@@ -70,14 +82,15 @@ def test_json_is_json():
     assert examined
 
 
-def test_connections_in_shell_commands_are_json_that_airflow_reads():
+def test_connections_in_shell_commands_are_such_that_airflow_reads():
     from airflow.sdk import Connection
 
     found = [
         match for block in blocks("bash") for match in re.findall(r"AIRFLOW_CONN_\w+='(.*?)'", block.text, re.DOTALL)
     ]
     for text in found:
-        assert Connection.from_json(text, conn_id="example").conn_type
+        read = Connection.from_json if text.startswith("{") else Connection.from_uri
+        assert read(text, conn_id="example").conn_type
     assert len(found) >= 5
 
 

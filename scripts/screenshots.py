@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``make screenshots``: the pictures of docs/images, taken by Chromium of a real Airflow with the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support import expected_conditions as expected
+from selenium.webdriver.support.wait import WebDriverWait
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, LocalAirflowError, sandbox_connection
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+DAG = "connectif_activities"
+DIALOG = "//*[@role='dialog']"
+MOST_BYTES = 150_000
+
+# Slow enough that the log has some lines of progress, which come every 10 seconds.
+OPTIONS = SandboxOptions(queue_seconds=1, seconds_per_export=5, file_bytes=40_000_000, bytes_per_second=300_000)
+
+
+class Page:
+    """What a person looks at.
+
+    :param browser: Chromium.
+    :param into: the folder for the pictures.
+    """
+
+    def __init__(self, browser: webdriver.Chrome, into: Path) -> None:
+        self.browser = browser
+        self.into = into
+
+    def shown(self, xpath: str) -> webdriver.remote.webelement.WebElement:
+        wait = WebDriverWait(self.browser, 60, poll_frequency=0.2)
+        return wait.until(expected.visibility_of_element_located((By.XPATH, xpath)), f"{xpath} is shown")
+
+    def click(self, xpath: str) -> None:
+        wait = WebDriverWait(self.browser, 60, poll_frequency=0.2)
+        wait.until(expected.element_to_be_clickable((By.XPATH, xpath)), f"{xpath} can be clicked").click()
+
+    def fill(self, name: str, value: str) -> None:
+        self.shown(f"//*[@name='{name}']").send_keys(value)
+
+    def resize(self, width: int, height: int) -> None:
+        self.browser.set_window_size(width, height)
+
+    def take(self, name: str, xpath: str = "//body", *, settle: float = 1.5) -> None:
+        """Take a picture of an element, as WebP.
+
+        :param name: the picture's, without an extension.
+        :param xpath: the element.
+        :param settle: seconds for movements to end.
+        """
+        time.sleep(settle)
+        box = self.shown(xpath).rect
+        clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"], "scale": 1}
+        arguments = {"format": "webp", "quality": 82, "clip": clip, "captureBeyondViewport": True}
+        data = base64.b64decode(self.browser.execute_cdp_cmd("Page.captureScreenshot", arguments)["data"])
+        if len(data) > MOST_BYTES:
+            raise LocalAirflowError(f"{name} has {len(data)} bytes, more than {MOST_BYTES}")
+        (self.into / f"{name}.webp").write_bytes(data)
+        print(f"{name}.webp: {len(data)} bytes", flush=True)
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[webdriver.Chrome]:
+    found, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not (found and driver):
+        raise LocalAirflowError("Chromium and its driver are missing: scripts/install-tools.sh installs them")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
+        options.add_argument(argument)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+def form(page: Page, url: str) -> None:
+    """The form of a new connection, filled in as for the real API."""
+    page.resize(1100, 1150)
+    page.browser.get(f"{url}/connections")
+    page.click("//button[contains(., 'Add Connection')]")
+    page.fill("connection_id", "connectif_default")
+    choice = page.shown(f"{DIALOG}//input[@role='combobox']")
+    choice.send_keys("Connectif")
+    page.shown("//*[@role='option' and .='Connectif']")
+    choice.send_keys(Keys.ENTER)
+    page.fill("password", "keyId:keySecret")
+    page.fill("description", "The web shop")
+    page.take("connection-form", DIALOG)
+    page.click(f"{DIALOG}//button[contains(., 'Standard Fields')]")
+    page.click(f"{DIALOG}//button[contains(., 'Extra Fields') and not(contains(., 'JSON'))]")
+    page.fill("element_app_url", "https://eu1.connectif.cloud")
+    page.fill("element_store_id", "5f0c1e0a9d3b2c4e6f8a0b1c")
+    page.take("connection-extra", DIALOG)
+
+
+def run_of(airflow: LocalAirflow) -> str:
+    """Run the first example, and return the run's id."""
+    run = airflow.scheduled_run(DAG)
+    state = airflow.wait_for_run(DAG, run)
+    if state != "success":
+        raise LocalAirflowError(f"The run ended as {state}: {airflow.tasks(DAG, run)}")
+    return run
+
+
+def graph(page: Page, url: str, run: str) -> None:
+    page.resize(1300, 700)
+    page.browser.get(f"{url}/dags/{DAG}/runs/{quote(run)}")
+    page.click("//button[starts-with(@aria-label, 'Show Graph')]")
+    page.shown("//*[contains(@class, 'react-flow__node') and contains(., 'store')]")
+    page.take("graph", settle=3)
+
+
+def log(page: Page, url: str, run: str) -> None:
+    page.resize(1700, 660)
+    page.browser.get(f"{url}/dags/{DAG}/runs/{quote(run)}/tasks/store")
+    page.click("//button[starts-with(@aria-label, 'Show Grid')]")
+    page.shown("//*[contains(text(), 'Stored export')]")
+    page.take("task-log")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--into", type=Path, default=IMAGES)
+    into = parser.parse_args().into
+    into.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="connectif-") as scratch,
+        Sandbox(OPTIONS).serve(port=0) as sandbox,
+        LocalAirflow(
+            Path(scratch) / "airflow",
+            dags=ROOT / "example_dags",
+            connections={"connectif_default": sandbox_connection(sandbox.url, sandbox.key)},
+            environment={"CONNECTIF_LAKE": (Path(scratch) / "lake").as_uri()},
+        ) as airflow,
+        chromium() as browser,
+    ):
+        page = Page(browser, into)
+        form(page, airflow.url)
+        run = run_of(airflow)
+        graph(page, airflow.url, run)
+        log(page, airflow.url, run)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except LocalAirflowError as error:
+        sys.exit(str(error))
