@@ -8,7 +8,7 @@ UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build coverage hooks release-check public-api clean
+.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -37,6 +37,12 @@ lint: $(VENV)/.installed-dev ## style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.installed-dev ## the documentation as a site, into build/docs; each warning is an error
+	@$(BIN)/python -m scripts.docs
+
+screenshots: $(VENV)/.installed-dev ## the pictures of the documentation, made anew
+	@$(BIN)/python -m scripts.screenshots
 
 chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random moments, and count the exports
 	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
