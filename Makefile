@@ -7,8 +7,14 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constraints.txt
 
+# What an Airflow of May 2025 ran with, and of what this package names itself the lowest versions that it admits.
+LOWEST = $(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
+	--exclude-newer 2025-06-15 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-15 \
+	--exclude-newer-package isal=2026-11-15 \
+	--extra amazon --extra microsoft-azure
+
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean
+.PHONY: help demo airflow test test-quick test-scale matrix celery chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -44,6 +50,14 @@ docs: $(VENV)/.installed-dev ## the documentation as a site, into build/docs; ea
 screenshots: $(VENV)/.installed-dev ## the pictures of the documentation, made anew
 	@$(BIN)/python -m scripts.screenshots
 
+matrix: $(VENV)/.installed-dev ## the tests on Python 3.10 to 3.13, and on the lowest Airflow with the lowest dependencies
+	@scripts/install-tools.sh
+	@$(BIN)/python -m scripts.matrix $(ROWS) $(MATRIX_ARGS)
+
+celery: .tools/celery/.installed ## the examples with the CeleryExecutor, Redis and two workers
+	@scripts/install-tools.sh redis-server
+	@.tools/celery/bin/python -m scripts.celery
+
 chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random moments, and count the exports
 	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
 
@@ -55,7 +69,9 @@ bench-poller: $(VENV)/.installed-dev ## what 10 to 5,000 waiting exports cost a 
 
 constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \
-		--extra amazon --extra microsoft-azure --group dev pyproject.toml --output-file constraints.txt
+		--extra amazon --extra microsoft-azure --group dev --group celery pyproject.toml --output-file constraints.txt
+	$(LOWEST) --resolution lowest-direct pyproject.toml --output-file constraints-lowest.txt
+	$(LOWEST) --group test pyproject.toml --constraint constraints-lowest.txt --output-file constraints-lowest.txt
 
 build: $(VENV)/.uv ## the wheel and the source archive, into dist/
 	$(UV) build --quiet --out-dir dist
@@ -71,7 +87,7 @@ public-api: $(VENV)/.uv ## write down the public API anew, after a change of it 
 	@$(BIN)/python -m scripts.public_api
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) .tools .demo .airflow .screenshots dist build
+	rm -rf $(VENV) .tools .demo .airflow .celery .screenshots dist build
 
 # Stamps: installed once, and again when what they depend on changes.
 $(VENV)/.uv:
@@ -99,6 +115,13 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 .tools/release/bin/twine: | $(VENV)/.uv
 	@$(UV) venv --quiet --clear .tools/release
 	@$(UV) pip install --quiet --python .tools/release/bin/python twine==7.0.0 'readme-renderer[md]==46.0'
+
+# By itself: with Celery's provider, Airflow is another one than that of the tests.
+.tools/celery/.installed: pyproject.toml constraints.txt | $(VENV)/.uv
+	@echo "Installing Airflow with Celery into .tools/celery"
+	@$(UV) venv --quiet --clear .tools/celery
+	@$(UV) pip install --quiet --python .tools/celery/bin/python --constraint constraints.txt --group celery --editable .
+	@touch $@
 
 # By itself: its botocore is another one than that of s3fs.
 .tools/aws/bin/aws: | $(VENV)/.uv

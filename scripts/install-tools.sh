@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the tests need besides Python packages, where it is missing: a browser and its driver,
-# node with Azurite (Azure's own stand-in for its storage), curl and unzip.
+# node with Azurite (Azure's own stand-in for its storage), curl and unzip; and the packages that are named, each of
+# which must bring a command of its name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,6 +18,9 @@ need curl curl
 need node nodejs
 need npm npm
 need unzip unzip
+for package in "$@"; do
+    need "$package" "$package"
+done
 
 if ((${#missing[@]})); then
     if ! command -v apt-get >/dev/null; then

@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,6 +71,8 @@ class LocalAirflow:
     :param port: the API server's port; a free one when not given.
     """
 
+    command: Sequence[str] = ("airflow", "standalone")
+
     def __init__(
         self,
         home: Path,
@@ -97,6 +99,7 @@ class LocalAirflow:
             "api.workers": 1,
             "core.auth_manager": ("airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"),
             "core.dags_folder": self.dags,
+            "core.execution_api_server_url": f"{self.url}/execution/",  # Airflow 3.0 does not take it from the base URL
             "core.executor": "LocalExecutor",
             "core.load_examples": False,
             "core.parallelism": 4,
@@ -146,7 +149,7 @@ class LocalAirflow:
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
-                ["airflow", "standalone"],
+                list(self.command),
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -12,6 +12,8 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import airflow_provider_connectif
 
@@ -108,14 +110,28 @@ def test_the_source_archive_holds_no_stray_files(in_source):
     assert in_source - not_ignored() == {"PKG-INFO"}
 
 
-def test_the_constraints_are_plain_versions():
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
+@pytest.mark.parametrize("name", ["constraints.txt", "constraints-lowest.txt"])
+def test_the_constraints_are_plain_versions(name):
+    lines = (ROOT / name).read_text().splitlines()
     plain = re.compile(r"[a-z0-9-]+==[\w.!+]+( ; .+)?")
     assert [line for line in lines if not plain.fullmatch(line)] == []
     assert any(line.startswith("apache-airflow==") for line in lines)
 
 
-@pytest.mark.parametrize("path", ["Makefile", "pyproject.toml", ".ci/run", "scripts", "constraints.txt"])
+def test_the_lowest_constraints_are_the_lowest_versions_that_the_package_admits(metadata):
+    required = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
+    pins = dict(line.split(" ;")[0].split("==") for line in (ROOT / "constraints-lowest.txt").read_text().splitlines())
+    bounds = {
+        each.name: next(Version(one.version) for one in each.specifier if one.operator == ">=")
+        for each in required
+        if "google" not in str(each.marker)  # its own package is tried by nobody; gcsfs is, as the tests need it
+    }
+    assert {name: Version(pins[name]) for name in bounds} == bounds
+
+
+@pytest.mark.parametrize(
+    "path", ["Makefile", "pyproject.toml", ".ci/run", "scripts", "constraints.txt", "constraints-lowest.txt"]
+)
 def test_nothing_of_the_set_up_names_a_registry(path):
     found = ROOT / path
     files = [found] if found.is_file() else list(found.glob("*.*"))

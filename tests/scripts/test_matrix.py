@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts import matrix
+from scripts.matrix import Outcome, Row, find_python, play, read_report, table
+
+HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def report(folder, **counts):
+    path = folder / "report.xml"
+    counted = " ".join(f'{name}="{number}"' for name, number in counts.items())
+    path.write_text(f"<testsuites><testsuite {counted}/></testsuites>")
+    return path
+
+
+def test_the_first_python_that_there_is_is_taken():
+    found = find_python(["2.6", HERE])
+    assert found is not None
+    assert found.exists()
+
+
+def test_a_python_of_another_version_is_none(tmp_path):
+    assert find_python(["2.6"], lambda _: [Path(sys.executable)]) is None
+
+
+def test_one_that_does_not_run_is_none(tmp_path):
+    shim = tmp_path / "python"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    assert find_python([HERE], lambda _: [shim]) is None
+
+
+def test_a_row_without_its_python_fails():
+    outcome = play("old", Row(("2.6",), "constraints.txt", (), ()), quick=False)
+    assert (outcome.result, outcome.passed) == ("not on this machine", False)
+
+
+@pytest.mark.parametrize(
+    ("counts", "words", "passed"),
+    [
+        ({"tests": 9, "failures": 0, "errors": 0, "skipped": 2}, "7 passed, 2 skipped", True),
+        ({"tests": 9, "failures": 1, "errors": 1, "skipped": 0}, "7 passed, 2 failed", False),
+        ({"tests": 2, "failures": 0, "errors": 0, "skipped": 2}, "0 passed, 2 skipped", False),
+    ],
+    ids=["all pass", "some fail", "none runs"],
+)
+def test_a_report_is_counted(tmp_path, counts, words, passed):
+    assert read_report(report(tmp_path, **counts)) == (words, passed)
+
+
+def test_a_run_without_a_report_has_failed(tmp_path):
+    assert read_report(tmp_path / "none.xml") == ("no test ran", False)
+
+
+def test_the_table_has_a_line_for_each_row():
+    lines = table([Outcome("lowest", "3.10.1", "3.0.0", "7 passed", 90, True)]).splitlines()
+    assert len(lines) == 3
+    assert lines[-1] == "| 3.10.1 | 3.0.0 | lowest | 7 passed | 1.5 |"
+
+
+def test_one_row_that_fails_fails_the_whole(monkeypatch, capsys):
+    monkeypatch.setattr(
+        matrix, "play", lambda name, row, quick: Outcome(name, "3", "3", "", 1, passed=name != "lowest")
+    )
+    assert matrix.main(["3.12"]) == 0
+    assert matrix.main(["3.12", "lowest"]) == 1
+    assert capsys.readouterr().out.count("| current |") == 2
+
+
+def test_an_unknown_row_is_refused(capsys):
+    with pytest.raises(SystemExit):
+        matrix.main(["3.9"])
+    assert "no such row: 3.9" in capsys.readouterr().err
+
+
+def test_every_python_that_the_package_is_for_has_a_row():
+    text = (matrix.ROOT / "pyproject.toml").read_text()
+    assert [version for version in matrix.CURRENT if f'Python :: {version}"' not in text] == []
+    assert text.count("Programming Language :: Python :: 3.") == len(matrix.CURRENT)

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An Airflow before 3.3, which has no task state store: all works, one line tells what is missing, and what is.
+
+`make matrix ROWS=lowest` runs this, in an environment with the lowest versions that the package admits.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from airflow import __version__ as airflow_version
+from packaging.version import Version
+
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
+from tests.leaks import words_before_a_secret
+
+try:
+    from airflow.sdk.execution_time.context import TaskStateStoreAccessor  # noqa: F401
+except ImportError:
+    HAS_STORE = False
+else:
+    HAS_STORE = True
+
+pytestmark = pytest.mark.skipif(HAS_STORE, reason="this Airflow has a task state store: make matrix runs an older one")
+
+LINE = "This Airflow has no task state store"
+ONE_TASK = ("crashing_sync", "crashing_deferrable")
+CHAINS = ("chain_poke", "chain_reschedule", "chain_deferrable")
+DAYS = {dag: f"2026-09-0{number}" for number, dag in enumerate(ONE_TASK, 1)}
+DAY_OF_THE_KILLED = "2026-09-09"
+WATCHER = "connectif_on_export_finished"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("older")
+
+
+@pytest.fixture(scope="module")
+def vendor():
+    with Sandbox(SandboxOptions(queue_seconds=0.5, seconds_per_export=4, rows=200)).serve(port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def local(folder, vendor):
+    dags = folder / "dags"
+    dags.mkdir()
+    root = Path(__file__).parents[2]
+    for path in ("tests/system/dags/crashing.py", "tests/system/dags/chain.py", f"example_dags/{WATCHER}.py"):
+        (dags / Path(path).name).write_text((root / path).read_text())
+    airflow = LocalAirflow(
+        folder / "airflow",
+        dags=dags,
+        connections={"connectif_default": sandbox_connection(vendor.url, vendor.key)},
+        environment={
+            "CONNECTIF_LAKE": f"file://{folder / 'lake'}",
+            "CRASH_MARKERS": str(folder / "markers"),
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+        },
+    )
+    with airflow:
+        yield airflow
+
+
+def start(local, dag, **conf):
+    body = {"logical_date": None, "conf": conf}
+    return local.api("POST", f"/api/v2/dags/{dag}/dagRuns", json=body)["dag_run_id"]
+
+
+@pytest.fixture(scope="module")
+def runs(local, folder):
+    """Every run, started together; by DAG, and that of the killed task as `killed`."""
+    dags = (*ONE_TASK, *CHAINS)
+    # Still paused: asking for runs while others run makes SQLite's writers wait for each other.
+    for dag in dags:
+        local.unpause(dag)
+        local.api("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": True})
+    started = {dag: (dag, start(local, dag, die="", day=DAYS[dag])) for dag in ONE_TASK}
+    started.update({dag: (dag, start(local, dag)) for dag in CHAINS})
+    conf = {"die": "the answer to POST is lost", "day": DAY_OF_THE_KILLED}
+    started["killed"] = ("crashing_deferrable", start(local, "crashing_deferrable", **conf))
+    for dag in dags:
+        local.unpause(dag)
+    for dag, run_id in started.values():
+        local.wait_for_run(dag, run_id, timeout=400)
+    return started
+
+
+@pytest.fixture(scope="module")
+def killed(runs, local):
+    """The task that died while it asked for an export, at its end; and whether Airflow itself tried it again."""
+    dag, run_id = runs["killed"]
+    path = f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances/job"
+    retried = local.api("GET", path)["state"] != "failed"
+    if not retried:
+        body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
+        local.api("POST", f"/api/v2/dags/{dag}/clearTaskInstances", json=body)
+        wait_for("the cleared task runs", lambda: local.api("GET", path)["try_number"] == 2 or None, 60)
+        local.wait_for_run(dag, run_id, timeout=400)
+    return local.api("GET", path), retried
+
+
+def whole(place):
+    """The manifest of a folder that holds what it lists and nothing else."""
+    manifest = json.loads((place / "_connectif_manifest.json").read_text())
+    assert manifest["files"]
+    for file in manifest["files"]:
+        assert (place / file["path"]).stat().st_size == file["bytes"]
+    listed = {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
+    assert {path.name for path in place.iterdir()} == listed
+    return manifest
+
+
+def created_for(vendor, day):
+    return [made["id"] for made in vendor.stats.created if made["body"]["filters"].get("fromDate", "").startswith(day)]
+
+
+@pytest.mark.parametrize("dag", ONE_TASK)
+def test_the_whole_job_as_one_task_ends_well_with_one_export(dag, runs, local, vendor, folder):
+    _, run_id = runs[dag]
+    assert local.tasks(dag, run_id) == {"job": "success"}, local.task_log(dag, run_id, "job")[-3000:]
+    manifest = whole(folder / "lake" / dag / DAYS[dag])
+    assert created_for(vendor, DAYS[dag]) == [manifest["export"]["id"]]
+
+
+@pytest.mark.parametrize("dag", ONE_TASK)
+def test_its_log_says_in_one_line_that_the_store_is_missing(dag, runs, local):
+    _, run_id = runs[dag]
+    assert local.task_log(dag, run_id, "job").count(LINE) == 1
+
+
+def test_the_deferrable_one_waited_in_the_triggerer(runs, local):
+    dag, run_id = runs["crashing_deferrable"]
+    folder = local.home / "logs" / f"dag_id={dag}" / f"run_id={run_id}" / "task_id=job"
+    assert list(folder.glob("attempt=1.log.trigger.*"))
+
+
+@pytest.mark.parametrize("dag", CHAINS)
+def test_create_wait_and_store_end_well(dag, runs, local, folder):
+    _, run_id = runs[dag]
+    tasks = local.tasks(dag, run_id)
+    assert tasks == {"create": "success", "wait": "success", "store": "success"}, local.task_log(dag, run_id, "wait")
+    export_id = local.xcom(dag, run_id, "create")
+    assert local.xcom(dag, run_id, "wait") == export_id
+    assert whole(folder / "lake" / dag / export_id)["export"]["id"] == export_id
+
+
+def test_a_task_that_dies_is_tried_again_by_airflow_3_1_and_later_alone(killed):
+    """Airflow 3.0 fails it whatever its retries (apache/airflow#55753): somebody has to clear it."""
+    _, retried = killed
+    assert retried == (Version(airflow_version) >= Version("3.1"))
+
+
+def test_a_kill_during_the_request_costs_a_second_export_and_the_next_try_ends_well(killed, local, vendor, folder):
+    """What the documents say of an Airflow without the store: this is what the store is for."""
+    task, _ = killed
+    log = local.task_log(task["dag_id"], task["dag_run_id"], "job")
+    assert (task["state"], task["try_number"]) == ("success", 2), log[-3000:]
+    _, second = created_for(vendor, DAY_OF_THE_KILLED)
+    assert whole(folder / "lake" / task["dag_id"] / DAY_OF_THE_KILLED)["export"]["id"] == second
+
+
+def test_each_try_of_a_killed_task_says_the_line_once(killed, local):
+    task, _ = killed
+    folder = local.home / "logs" / f"dag_id={task['dag_id']}" / f"run_id={task['dag_run_id']}" / "task_id=job"
+    said = {path.name: path.read_text().count(LINE) for path in folder.glob("attempt=?.log")}
+    assert said == {"attempt=1.log": 1, "attempt=2.log": 1}
+
+
+def test_an_export_that_somebody_else_made_is_announced_and_stored(runs, local, vendor, folder):
+    local.unpause(WATCHER)
+    # The first look takes stock: what has finished before is not announced.
+    looks = vendor.stats.by_route.get("GET /exports", 0)
+    wait_for("the watcher looks", lambda: vendor.stats.by_route.get("GET /exports", 0) > looks or None, 60)
+    export_id = vendor.create_in_app({"exportType": "contacts"})
+    place = folder / "lake" / "connectif" / "on-export" / "contacts" / export_id
+    wait_for("the export is stored", lambda: (place / "_connectif_manifest.json").exists() or None, 120)
+    assert whole(place)["export"]["id"] == export_id
+
+
+def test_no_log_of_all_this_shows_the_key_or_an_address(runs, local):
+    for path, text in local.all_logs():
+        assert not words_before_a_secret(text), path
