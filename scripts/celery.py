@@ -130,7 +130,7 @@ def main() -> int:
         )
         with airflow:
             for worker in WORKERS:
-                wait_for(f"worker {worker} is ready", lambda w=worker: " ready." in airflow.worker_log(w) or None, 120)
+                wait_for(f"worker {worker} is ready", lambda w=worker: " ready." in airflow.worker_log(w) or None, 300)
             began = time.monotonic()
             states = {
                 name: airflow.wait_for_run(name, run_id, timeout=600)
