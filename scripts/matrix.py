@@ -44,7 +44,7 @@ class Row:
     group: str = "dev"
 
 
-QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_events.py", "tests/test_imports.py", "-m", "not system")
+QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_imports.py", "-m", "not system")
 CURRENT = {
     version: Row((version,), "constraints.txt", ("-m", "not system"), QUICK)
     for version in ("3.10", "3.11", "3.12", "3.13")
@@ -56,7 +56,6 @@ LOWEST = Row(
     "constraints-lowest.txt",
     (
         *(f"tests/{room}" for room in ("api", "files", *ROOMS)),
-        "tests/test_events.py",
         "tests/test_imports.py",
         "tests/test_windows.py",
         "tests/system/test_older_airflow.py",
