@@ -117,7 +117,10 @@ class Archive(Iterable[Member]):
     def _members(self) -> Generator[Member, None, None]:
         if self._format == "archive":
             extension = {"zip": ".zip", "gzip": ".csv.gz", "csv": ".csv"}[self._kind]
-            yield self._only(extension, self._remote.size, whole(self._remote, self._stream(), self._end_check()))
+            blocks = whole(self._remote, self._stream(), self._end_check())
+            # What is passed on as it is comes from a thread already; another one pays for checksums alone.
+            ahead = self._remote.ahead if self._remote.checksums else None
+            yield Member(safe_name(self._file_name, extension), self._file_name, self._remote.size, blocks, ahead)
             return
         extension, wrap = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":

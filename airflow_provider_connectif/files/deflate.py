@@ -36,7 +36,7 @@ GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _ERRORS: tuple[type[Exception], ...] = (zlib.error, _engine.error)
 
 
-def crc32(data: bytes, value: int = 0) -> int:
+def crc32(data: bytes | memoryview, value: int = 0) -> int:
     """Return the CRC-32 of ``data``, going on from ``value``."""
     return int(_engine.crc32(data, value))
 

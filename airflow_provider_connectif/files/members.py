@@ -22,7 +22,8 @@ class Member:
     :param source_name: what the archive called it.
     :param size: its bytes uncompressed; None when not known before it is read.
     :param blocks: what is to be written.
-    :param ahead: has a thread make blocks, so many at most before they are asked for.
+    :param ahead: has a thread make blocks, so many at most before they are asked for; None where they cost nothing
+        to make.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class Member:
         source_name: str,
         size: int | None,
         blocks: Iterator[bytes],
-        ahead: Callable[[Callable[[], bytes], int], ReadAhead],
+        ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
     ) -> None:
         self.name = name
         self.source_name = source_name
@@ -57,7 +58,7 @@ class Member:
         if self._state.begun:
             raise ValueError(f"The member {self.name!r} was read already, or closed.")
         self._state.begun = True
-        if self.size is not None and self.size < _THREAD_FROM:
+        if self._ahead is None or (self.size is not None and self.size < _THREAD_FROM):
             return _whole_only(self._blocks, self._state)
         # Unpacked and checked in a thread, while the caller digests and writes the blocks before.
         blocks = self._blocks

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MAX_REDIRECTS = 5
 #: A block is handed on after this many seconds even when it is not full.
 FULL_BLOCK_PATIENCE = 0.5
+#: Bytes per second from which on a block is read in one call. That is twice as fast, but loses the block in a break,
+#: so only as much as comes again in a moment.
+FAST = 20e6
 
 
 class Interrupted(Exception):
@@ -164,6 +167,7 @@ class Reply:
     def __init__(self, response: requests.Response) -> None:
         self._response = response
         self._broken: str | None = None
+        self._fast = False
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
         #: Bytes of the body, or None when it has to tell by itself where it ends.
@@ -177,9 +181,25 @@ class Reply:
         """
         if self._broken is not None:
             raise Interrupted(self._broken)
+        started = time.monotonic()
+        block = self._at_once(limit) if self._fast else self._piecewise(limit, started)
+        self._fast = len(block) == limit and limit > FAST * (time.monotonic() - started)
+        if self._broken is not None and not block:
+            raise Interrupted(self._broken)
+        return block
+
+    def _at_once(self, limit: int) -> bytes:
+        try:
+            with _hushed():
+                block: bytes = self._response.raw.read(limit, decode_content=False)
+        except Exception as error:
+            self._broken = _reason(error)
+            return b""
+        return block
+
+    def _piecewise(self, limit: int, started: float) -> bytes:
         pieces: list[bytes] = []
         got = 0
-        started = time.monotonic()
         while got < limit:
             # `read1`, as `read` would lose what came before a break
             try:
@@ -194,8 +214,6 @@ class Reply:
             got += len(piece)
             if time.monotonic() - started > FULL_BLOCK_PATIENCE:
                 break
-        if self._broken is not None and not pieces:
-            raise Interrupted(self._broken)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_up_to(self, length: int) -> bytes:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import hashlib
 import os
@@ -10,6 +11,8 @@ import random
 import threading
 import time
 import traceback
+import zlib
+from typing import Any
 
 import pytest
 
@@ -318,3 +321,43 @@ def test_an_error_of_the_store_does_not_quote_the_query_of_an_address(
     with pytest.raises(DestinationError, match=r"reading a\.csv: OSError: cannot reach") as caught:
         folder.read("a.csv")
     assert "abcdef" not in "".join(traceback.format_exception(caught.value))
+
+
+# Checksums of parts on S3
+
+
+def sent_parts(place: Place, monkeypatch: pytest.MonkeyPatch, data: bytes) -> list[tuple[bytes, str | None]]:
+    """Store ``data``, and return each part that was sent, with its checksum header."""
+    sent: list[tuple[bytes, str | None]] = []
+
+    def note(request: Any, **_: Any) -> None:
+        body = request.body
+        content = body.read() if hasattr(body, "read") else bytes(body)
+        if hasattr(body, "seek"):
+            body.seek(0)
+        sent.append((content, request.headers.get("x-amz-checksum-crc32")))
+
+    place.fs.connect()
+    place.fs.s3.meta.events.register("before-sign.s3.UploadPart", note)
+    try:
+        store(Folder(place.fs, place.path), "a.csv", data)
+    finally:
+        place.fs.s3.meta.events.unregister("before-sign.s3.UploadPart", note)
+    return sent
+
+
+def test_each_part_goes_to_s3_with_its_crc(s3_store: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = some_bytes(5 * MIB // 2)
+    sent = sent_parts(s3_store, monkeypatch, data)
+    assert len(sent) == 3
+    for content, told in sent:
+        assert told is not None
+        assert base64.b64decode(told) == zlib.crc32(content).to_bytes(4, "big")
+
+
+def test_no_crc_goes_to_a_store_whose_connection_is_told_to_send_none(
+    s3_store: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3_store.fs.connect()
+    monkeypatch.setattr(s3_store.fs.s3.meta.config, "request_checksum_calculation", "when_required", raising=False)
+    assert [told for _, told in sent_parts(s3_store, monkeypatch, some_bytes(MIB))] == [None]

@@ -21,7 +21,9 @@ from airflow_provider_connectif.files.errors import (
     RemoteFileRefused,
     RemoteFileUnavailable,
 )
+from airflow_provider_connectif.files.reading import BLOCK
 from airflow_provider_connectif.files.remote import RemoteFile, RetryPolicy
+from airflow_provider_connectif.files.source import HEAD
 from tests.files.reading import IMPATIENT, read_all, remote_file, threads_of_ours
 from tests.files.store import Faults, serving
 
@@ -96,6 +98,23 @@ def test_after_a_break_reading_goes_on_at_once() -> None:
     with remote_file(BYTES, Faults(cut_after=MB, cuts=3), sleep=waits.append) as (file, _):
         read_all(file)
     assert waits == [0.0] * 3
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_break_of_a_fast_answer_costs_a_block_at_most(reset: bool) -> None:
+    with remote_file(BYTES, Faults(cut_after=3 * MB + 700_001, cuts=1, reset=reset)) as (file, store):
+        assert read_all(file) == BYTES
+        starts = [int(request["Range"].removeprefix("bytes=").partition("-")[0]) for request in store.requests[1:]]
+    assert starts[-1] >= 3 * MB + 700_001 - BLOCK - (3 * MB if reset else 0)  # a reset drops what was on its way
+
+
+def test_what_comes_slowly_is_handed_on_before_a_block_is_full() -> None:
+    faults = Faults(block=50_000, pause=0.1)
+    with remote_file(BYTES, faults) as (file, _):
+        began = time.monotonic()
+        sizes = [len(block) for block, _ in zip(file.chunks(HEAD), range(2), strict=False)]
+        assert time.monotonic() - began < 3.0  # a block of 1 MiB would take 2 s, two of them 4
+    assert max(sizes) < BLOCK
 
 
 def test_every_request_asks_for_bytes_as_they_are_stored() -> None:

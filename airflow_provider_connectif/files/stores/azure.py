@@ -45,7 +45,7 @@ class AzureStaged(Staged):
             size_of=lambda part: BLOCK_SIZE if part < 40_000 else LARGE_BLOCK_SIZE,
         )
 
-    async def _send(self, number: int, body: io.BytesIO) -> str:
+    async def _send(self, number: int, body: io.BytesIO, checksum: str) -> str:
         # All ids of one blob must have one length, also those of a writer beside us: adlfs takes these too.
         block = uuid.uuid4().hex
         async with self._store.blob(self.name) as blob:

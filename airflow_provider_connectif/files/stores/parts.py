@@ -52,7 +52,8 @@ class Parts:
     any bytes, and ``aiohttp`` then copies them; and to get fresh memory for each part costs more than to fill it.
 
     :param loop: that event loop, which runs in a thread of its own
-    :param send: makes the coroutine that sends one part, by its number (from 1) and content
+    :param send: makes the coroutine that sends one part, by its number (from 1), content and checksum
+    :param checksum: computes it, in the thread that writes: the event loop has enough to do
     :param size_of: the size of a part by its number
     :param in_flight: the bytes that may be under way at once
     """
@@ -60,13 +61,15 @@ class Parts:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        send: Callable[[int, io.BytesIO], Coroutine[Any, Any, Any]],
+        send: Callable[[int, io.BytesIO, str], Coroutine[Any, Any, Any]],
         *,
+        checksum: Callable[[memoryview], str] = lambda _: "",
         size_of: Callable[[int], int] = growing_sizes,
         in_flight: int = IN_FLIGHT,
     ) -> None:
         self._loop = loop
         self._send = send
+        self._checksum = checksum
         self._size_of = size_of
         self._limit = in_flight
         self._body: io.BytesIO | None = None
@@ -122,7 +125,8 @@ class Parts:
             if future.done():
                 future.result()
         self._count += 1
-        future = asyncio.run_coroutine_threadsafe(self._run(self._count, body), self._loop)
+        checksum = self._checksum(body.getbuffer())
+        future = asyncio.run_coroutine_threadsafe(self._run(self._count, body, checksum), self._loop)
         self._sending.append((future, body, size))
         self._sending_bytes += size
 
@@ -133,12 +137,12 @@ class Parts:
         body.seek(0)
         self._free.append(body)
 
-    async def _run(self, number: int, body: io.BytesIO) -> Any:
+    async def _run(self, number: int, body: io.BytesIO, checksum: str) -> Any:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await self._send(number, body)
+        return await self._send(number, body, checksum)
 
     async def _stopped(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)

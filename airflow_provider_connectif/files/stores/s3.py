@@ -8,11 +8,13 @@ part fails, and with ``autocommit`` complete what they have when a ``with`` bloc
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 from typing import Any
 from urllib.parse import urlsplit
 
+from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.stores.base import Staged, Store, StoredObject
 from airflow_provider_connectif.files.stores.parts import SMALLEST_PART, Parts, even_size, growing_sizes
 
@@ -29,17 +31,26 @@ class S3Staged(Staged):
         self._upload: dict[str, Any] = {}
         self._done: list[dict[str, Any]] = []
         size = even_size(expected_bytes)
-        if expected_bytes is not None or getattr(store.fs, "fixed_upload_size", False):
-            # Some stores (Cloudflare R2) want parts of one size.
-            self._parts = Parts(store.fs.loop, self._send, size_of=lambda _: size)
-        else:
-            self._parts = Parts(store.fs.loop, self._send, size_of=growing_sizes)
+        # Some stores (Cloudflare R2) want parts of one size.
+        even = expected_bytes is not None or getattr(store.fs, "fixed_upload_size", False)
+        self._parts = Parts(
+            store.fs.loop, self._send, checksum=self._checksum, size_of=(lambda _: size) if even else growing_sizes
+        )
 
     def _begin(self) -> None:
         if not self._upload:
             self._upload = self._store.call("create_multipart_upload", self.name)
 
-    async def _send(self, number: int, body: io.BytesIO) -> dict[str, Any]:
+    def _checksum(self, part: memoryview) -> str:
+        """The CRC-32 that ``botocore`` would send, four times as fast; nothing where it would send none, or another."""
+        config = self._store.fs.s3.meta.config
+        if getattr(config, "request_checksum_calculation", None) != "when_supported":
+            return ""
+        if self._upload.get("ChecksumAlgorithm", "CRC32") != "CRC32":
+            return ""
+        return base64.b64encode(crc32(part).to_bytes(4, "big")).decode()
+
+    async def _send(self, number: int, body: io.BytesIO, checksum: str) -> dict[str, Any]:
         answer = await self._store.fs._call_s3(
             "upload_part",
             Bucket=self._store.bucket,
@@ -47,6 +58,7 @@ class S3Staged(Staged):
             UploadId=self._upload["UploadId"],
             PartNumber=number,
             Body=body,
+            **({"ChecksumCRC32": checksum} if checksum else {}),
         )
         part = {"PartNumber": number, "ETag": answer["ETag"]}
         algorithm = self._upload.get("ChecksumAlgorithm")
