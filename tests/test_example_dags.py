@@ -8,10 +8,7 @@ import gzip
 import io
 import itertools
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,61 +18,26 @@ import requests
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from tests.leaks import words_before_a_secret
+from tests.playing import ROOT, Played, play
 
-ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))
 # An asset starts this one's runs: tests/system/test_export_finished.py runs it.
 STARTED_BY_AN_ASSET = "connectif_on_export_finished"
-PLAYED = [name for name in NAMES if name != STARTED_BY_AN_ASSET]
-
-# All in one process, since starting Airflow is what takes the time. Between two runs, the output is told apart.
-PLAY = """
-import functools, json, sys
-from airflow.utils.db import initdb
-from airflow.dag_processing.dagbag import DagBag
-import pendulum
-from airflow_provider_connectif.api import creation
-
-initdb()
-
-# No second process of a task is alive here that a creation would have to look out for, a second each.
-creation.Grace = functools.partial(creation.Grace, settle=0.0)
-
-dagbag = DagBag(sys.argv[1])
-print("IMPORT ERRORS", json.dumps(dagbag.import_errors))
-for name in sys.argv[2:]:
-    print("BEGIN", name, flush=True)
-    # Shorter pauses than for people; the examples' own are for real exports.
-    for task in dagbag.dags[name].tasks:
-        kwargs = getattr(task, "partial_kwargs", None)
-        if kwargs is not None and "poke_interval" in kwargs:
-            kwargs["poke_interval"] = 0.2
-        elif hasattr(task, "poke_interval"):
-            task.poke_interval = 0.2
-    run = dagbag.dags[name].test(logical_date=pendulum.datetime(2026, 11, 23))
-    states = {f"{ti.task_id}[{ti.map_index}]": str(ti.state) for ti in run.get_task_instances()}
-    print("END", json.dumps({"name": name, "state": str(run.state), "tasks": states}), flush=True)
-"""
+# Several runs in a row are what these two are about: tests/test_example_lists.py.
+RUN_IN_A_ROW = ("connectif_mirror", "connectif_weekly_reports")
+PLAYED = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, *RUN_IN_A_ROW)]
 
 
-class Played:
-    """What came of running DAGs: states by name, all that was written, and the folder they stored in."""
+class Examples:
+    """What came of running the examples, and the folder they stored in."""
 
-    def __init__(self, lake: Path, output: str, sandbox: Any) -> None:
+    def __init__(self, played: Played, lake: Path, sandbox: Any) -> None:
         self.lake = lake
-        self.output = output
+        self.output = played.output
         self.stats = sandbox.stats
-        lines = output.splitlines()
-        self.import_errors = json.loads(
-            next(line for line in lines if line.startswith("IMPORT ERRORS")).removeprefix("IMPORT ERRORS")
-        )
-        ends = [json.loads(line.removeprefix("END")) for line in lines if line.startswith("END ")]
-        self.runs = {end["name"]: end for end in ends}
-
-    def of(self, name: str) -> str:
-        """The output of one run."""
-        return self.output.partition(f"BEGIN {name}\n")[2].partition("\nBEGIN ")[0]
+        self.import_errors = played.import_errors
+        self.runs = {run.name: run for run in played.runs}
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +57,7 @@ with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezon
 
 
 @pytest.fixture(scope="module")
-def examples(home: Path) -> Played:
+def examples(home: Path) -> Examples:
     """All examples, and a DAG with a mistake, run one after the other."""
     folder = home / "dags"
     shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
@@ -103,21 +65,15 @@ def examples(home: Path) -> Played:
     with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=20)).serve(port=0) as sandbox:
         a_person_made = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
         requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10).raise_for_status()
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__DAGS_FOLDER": str(folder),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-            "AIRFLOW_CONN_CONNECTIF_DEFAULT": sandbox.connection_json,
-            "CONNECTIF_LAKE": f"file://{home}/lake",
-            "PYTHONPATH": str(ROOT),
-            "PYTHONPYCACHEPREFIX": str(home / "pycache"),
-        }
-        command = [sys.executable, "-c", PLAY, str(folder), *PLAYED, "mapped"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-        return Played(home / "lake", done.stdout + done.stderr, sandbox)
+        played = play(
+            [{"dag": name, "at": "2026-11-23"} for name in [*PLAYED, "mapped"]],
+            home=home,
+            dags=folder,
+            sandbox=sandbox,
+            lake=home / "lake",
+            environment={"CONNECTIF_LAKE": f"file://{home}/lake"},
+        )
+        return Examples(played, home / "lake", sandbox)
 
 
 def manifests(folder: Path) -> list[Path]:
@@ -129,14 +85,16 @@ def rows_of(file: Path) -> int:
     return sum(1 for _ in csv.reader(io.StringIO(data.decode(), newline=""))) - 1
 
 
-def test_there_are_six():
+def test_there_are_eight():
     assert NAMES == [
         "connectif_activities",
         "connectif_activities_backfill",
         "connectif_data_explorer",
         "connectif_made_in_application",
+        "connectif_mirror",
         "connectif_on_export_finished",
         "connectif_segment_contacts",
+        "connectif_weekly_reports",
     ]
 
 
@@ -147,8 +105,8 @@ def test_all_are_imported_without_an_error(examples):
 @pytest.mark.parametrize("name", PLAYED)
 def test_each_ends_in_success(examples, name):
     run = examples.runs[name]
-    assert run["state"] == "success", examples.of(name)[-3000:]
-    assert set(run["tasks"].values()) == {"success"}
+    assert run.state == "success", run.output[-3000:]
+    assert set(run.tasks.values()) == {"success"}
 
 
 def test_every_stored_file_is_what_its_manifest_says(examples):
@@ -225,5 +183,5 @@ def test_nothing_secret_is_written_anywhere(examples, home):
 
 def test_a_wrong_argument_of_a_mapped_operator_fails_at_once(examples):
     run = examples.runs["mapped"]
-    assert run["tasks"] == {"create[0]": "success", "create[1]": "failed"}  # and not up_for_retry
-    assert "version: 'five' is no version; write v and a number, such as 'v5'." in examples.of("mapped")
+    assert run.tasks == {"create[0]": "success", "create[1]": "failed"}  # and not up_for_retry
+    assert "version: 'five' is no version; write v and a number, such as 'v5'." in run.output
