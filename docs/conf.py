@@ -50,6 +50,7 @@ NAVIGATION: dict[str, list[str]] = {
         "loading",
         "schedules",
         "events",
+        "lists",
         "migrating",
     ],
     "In production": [

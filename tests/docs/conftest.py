@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.docs.pages import ROOT, blocks
+from tests.docs.pages import blocks
 from tests.docs.playing import Play, Run, dag_blocks, dag_id, play
 
 
@@ -42,11 +42,11 @@ class Played:
 # Events start these: test_dag_runs.py tries the trigger, tests/system/test_export_finished.py all of it.
 STARTED_BY_AN_ASSET = {dag_id(block) for block in dag_blocks() if "AssetWatcher(" in block.text}
 LOST_ANSWER = "create:create-then-cut"
-# The README's own DAG is run by tests/docs/test_snippets.py.
+# test_snippets.py runs the README's own DAG, test_lists.py those of docs/lists.md.
 PLAYED = [
     dag_id(block)
     for block in dag_blocks()
-    if block.page != ROOT / "README.md" and dag_id(block) not in STARTED_BY_AN_ASSET
+    if block.page.stem not in ("README", "lists") and dag_id(block) not in STARTED_BY_AN_ASSET
 ]
 
 
