@@ -35,9 +35,10 @@ test-quick: $(VENV)/.installed-dev ## the tests without the slow real-server one
 coverage: $(VENV)/.installed-dev ## test-quick, and which lines of the package it ran: at least 95 of 100
 	$(BIN)/python -m pytest -m "not system" --cov $(PYTEST_ARGS)
 
-test-scale: $(VENV)/.installed-dev ## 100 exports and a killed triggerer, 200 deferred tasks, bursts of 50: up to 20 minutes
-	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 $(BIN)/python -m pytest -s \
-		tests/system/test_export_finished.py tests/system/test_many.py $(PYTEST_ARGS)
+test-scale: $(VENV)/.installed-dev ## many tasks at once in a real Airflow: 200 deferred, 500 mapped stores (STORES=100: fewer), …; 20 to 60 minutes
+	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 \
+	CONNECTIF_TEST_STORES=$(or $(STORES),500) $(BIN)/python -m pytest -s tests/system/test_export_finished.py \
+		tests/system/test_many.py tests/system/test_mapped_stores.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## style, format and types
 	$(BIN)/ruff check .
