@@ -314,6 +314,28 @@ class TestDestination:
         expected = f"file://{lake}/rep-1/2026/11/2026-11-01/data-explorer-{export_id}"
         assert result["destination"] == expected
 
+    @pytest.mark.parametrize(
+        "title",
+        [
+            "V! Carrito abandonado",
+            "Ventas por categoría",
+            "../../etc/passwd",
+            "..",
+            "a/b\\c",
+            "🛒 {export_id} 50%",
+            "ñ" * 300,
+        ],
+    )
+    def test_is_one_folder_whatever_a_reports_title_holds(self, sandbox, task, lake, title):
+        export_id = sandbox.create_in_app({"exportType": "data-explorer", "filters": REPORT, "title": title})
+        result = task.run(transfer(lake, "{file_name}", export_id=export_id))
+        [folder] = lake.iterdir()
+        assert result["destination"] == f"file://{lake}/{folder.name}"
+        assert names(lake) == sorted(f"{folder.name}/{path.name}" for path in folder.iterdir())
+        assert len(list(lake.parent.iterdir())) == 1
+        [file] = result["files"]
+        assert (folder / file["path"].rpartition("/")[2]).stat().st_size == file["bytes"]
+
     def test_shows_moments_in_the_dags_time_zone(self, sandbox, lake):
         task = Task(dag=FakeDag(ZoneInfo("Europe/Madrid")))
         filters = {"fromDate": "2026-10-31T23:00:00.000Z", "toDate": "2026-11-01T23:00:00.000Z"}
