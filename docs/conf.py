@@ -65,7 +65,6 @@ NAVIGATION: dict[str, list[str]] = {
         "Contributing </CONTRIBUTING>",
         "Code of conduct </CODE_OF_CONDUCT>",
         "Security </SECURITY>",
-        "Code of conduct </CODE_OF_CONDUCT>",
     ],
 }
 
