@@ -15,8 +15,9 @@ extensions = ["myst_parser"]
 root_doc = "docs/index"
 # As GitHub makes them, for links into a page.
 myst_heading_anchors = 4
-# `$` is a shell's and a price's here, `:::` nobody's.
-myst_enable_extensions: list[str] = []
+
+# The words stay as they are written, quotes and dashes too.
+smartquotes = False
 
 html_theme = "furo"
 html_title = "Connectif for Apache Airflow"
