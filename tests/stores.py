@@ -215,6 +215,7 @@ def azure_store(azurite: str) -> Place:
 @pytest.fixture
 def gcs_store() -> Iterator[Place]:
     """A folder in a bucket of a stand-in for Google Cloud Storage."""
+    pytest.importorskip("gcsfs", reason="gcsfs is younger than the lowest dependencies")
     with gcs_served() as server:
         options = {"endpoint_url": server.url, "token": "anon", "project": "tests"}
         yield Place("gcs", "gs://lake/exports/today", filesystem("gcs", options), "lake/exports/today", options, server)

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.sdk import DAG
 
 from airflow_provider_connectif.operators.connectif import ConnectifListExportsOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
