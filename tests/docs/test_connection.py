@@ -6,9 +6,10 @@ The form is tried by tests/system/test_connection_form.py.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -27,12 +28,15 @@ VARIABLES = [block for block in WAYS if "AIRFLOW_CONN_" in block.text]
 COMMANDS = [block for block in WAYS if "airflow connections add" in block.text]
 BACKENDS = [block for block in WAYS if "AIRFLOW__SECRETS__" in block.text]
 
+# As a task sees it.
 ASK = """
-import json
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
 hook = ConnectifHook("connectif_default")
-print("ANSWER", json.dumps([*hook.test_connection(), hook.get_connection("connectif_default").extra_dejson]))
+accepted, words = hook.test_connection()
+print(words, hook.get_connection("connectif_default").extra_dejson.get("request_timeout", ""))
 """
+# What Airflow's database holds, a task gets from the API server alone; this asks without one.
+ASK_AIRFLOW = "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections test connectif_default"
 
 
 def test_the_page_has_each_way():
@@ -59,18 +63,22 @@ def sandbox():
         yield running
 
 
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory):
-    """An Airflow of its own, with an empty database."""
-    environment = {
+@pytest.fixture
+def environment(tmp_path, airflow_db):
+    """An Airflow of its own, with a database that holds nothing yet."""
+    # Not a copy of the file: what was written last may still be in another one beside it.
+    with (
+        contextlib.closing(sqlite3.connect(airflow_db / "airflow.db")) as migrated,
+        contextlib.closing(sqlite3.connect(tmp_path / "airflow.db")) as own,
+    ):
+        migrated.backup(own)
+    return {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
-        "AIRFLOW_HOME": str(tmp_path_factory.mktemp("airflow")),
+        "AIRFLOW_HOME": str(tmp_path),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "PYTHONPATH": str(ROOT),
     }
-    subprocess.run(["airflow", "db", "migrate"], env=environment, check=True, capture_output=True)
-    return environment
 
 
 def to_sandbox(text, sandbox):
@@ -93,11 +101,9 @@ def test_the_api_accepts_what_it_defines(block, sandbox, environment, tmp_path):
         content = next(each for each in blocks("json") if each.page == PAGE).text
         (tmp_path / "connections.json").write_text(to_sandbox(content, sandbox))
         text = text.replace("/run/secrets", str(tmp_path))
-    forget = "airflow connections delete connectif_default || true\n" if block in COMMANDS else ""
-    command = f"{forget}set -e\n{text}\n\"{sys.executable}\" -c '{ASK}'\n{forget}"
-    done = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True)
+    ask = ASK_AIRFLOW if block in COMMANDS else f"{sys.executable} -c '{ASK}'"
+    done = subprocess.run(["bash", "-ec", f"{text}\n{ask}"], env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    accepted, words, extra = json.loads(re.search(r"^ANSWER (.*)$", done.stdout, re.MULTILINE)[1])
-    assert accepted, words
-    if "request_timeout" in block.text:
-        assert int(extra["request_timeout"]) == 60
+    accepted = "Connection success!" if block in COMMANDS else "accepts the API key"
+    assert accepted in done.stdout, done.stdout[-3000:]
+    assert "request_timeout" not in block.text or done.stdout.rstrip().endswith(" 60")
