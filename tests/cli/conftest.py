@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from airflow_provider_connectif.sandbox.server import RunningSandbox
 from tests.leaks import words_before_a_secret
 from tests.rooms import (  # noqa: F401  fixtures
     everything_is_logged,
     quick_grace,
-    running_sandbox,
     sandbox,
 )
+
+
+@pytest.fixture(scope="module")
+def running_sandbox() -> Iterator[RunningSandbox]:
+    """Ended with the module: other rooms' tests, which come later, look for threads that were left behind."""
+    with Sandbox(SandboxOptions(seconds_per_export=0.0, rows=5)).serve(port=0) as running:
+        yield running
 
 
 @pytest.fixture
