@@ -132,7 +132,10 @@ def play(name: str, row: Row, *, quick: bool) -> Outcome:
     python = find_python(row.pythons)
     if python is None:
         return Outcome(name, row.pythons[0], "", "not on this machine", 0.0, False)
-    interpreter = prepare(name, row, python)
+    try:
+        interpreter = prepare(name, row, python)
+    except subprocess.CalledProcessError:
+        return Outcome(name, row.pythons[0], "", "not installed: see above", time.monotonic() - began, False)
     report = PLACE / f"{name}.xml"
     report.unlink(missing_ok=True)
     command = [str(interpreter), "-m", "pytest", "-q", f"--junitxml={report}", *(row.quick if quick else row.tests)]

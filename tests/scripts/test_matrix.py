@@ -41,6 +41,15 @@ def test_a_row_without_its_python_fails():
     assert (outcome.result, outcome.passed) == ("not on this machine", False)
 
 
+def test_a_row_that_cannot_be_installed_fails_and_does_not_end_the_others(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr(matrix, "PLACE", tmp_path)
+    (tmp_path / "constraints.txt").write_text("pytest==0.0.0\n")
+    impossible = Row((HERE,), str(tmp_path / "constraints.txt"), (), ())
+    outcome = play("impossible", impossible, quick=False)
+    assert (outcome.result, outcome.passed) == ("not installed: see above", False)
+    assert "pytest" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("counts", "words", "passed"),
     [
