@@ -106,10 +106,11 @@ def test_many_mapped_stores_all_succeed_with_two_api_requests_and_one_for_the_fi
     took = time.monotonic() - began
     stats = vendor.stats
     counted = Counter(stats.by_route) - Counter(before.by_route)
+    tries = sum(each["try_number"] for each in instances)
     files, refused = stats.file_requests - before.file_requests, stats.rate_limited - before.rate_limited
     print(
         f"{STORES} mapped stores against {vendor.options.rate_limit} requests a second, in {took:.0f} s: "
-        f"{dict(counted)}, {files} of files; {refused} of them refused with 429"
+        f"{tries} tries, {dict(counted)}, {files} of files; {refused} of them refused with 429"
     )
     assert state == "success"
     assert Counter(each["state"] for each in instances) == {"success": STORES}
@@ -117,7 +118,8 @@ def test_many_mapped_stores_all_succeed_with_two_api_requests_and_one_for_the_fi
     assert {name.split("/")[1] for name in manifests} == made
     assert counted["GET /exports"] >= -(-len(made) // PAGE_SIZE)
     assert counted["GET /exports/{id}"] <= 2 * STORES
-    assert files <= STORES
+    # A busy machine's Airflow loses some tasks and tries them again; one that was killed may have read its file.
+    assert files <= tries
 
 
 def _all_objects(s3: S3, prefix: str) -> list[str]:
