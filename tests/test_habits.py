@@ -42,8 +42,10 @@ def test_a_push_runs_what_must_hold_before_a_change_lands():
     assert {command.removeprefix("make ") for command in commands if command.startswith("make ")} <= targets()
 
 
-def test_the_ci_checks_the_floor_of_coverage():
-    assert "make test PYTEST_ARGS=--cov" in (ROOT / ".ci" / "run").read_text()
+def test_a_push_checks_the_floor_of_coverage():
+    jobs = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())["jobs"]
+    assert {"run": "make coverage"} in jobs["coverage"]["steps"]
+    assert re.search(r"^coverage:.*\n\t.* --cov ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert re.search(r"^fail_under = 95$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 
 
