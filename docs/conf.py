@@ -56,6 +56,7 @@ NAVIGATION: dict[str, list[str]] = {
     ],
     "In production": [
         "scale",
+        "compatibility",
         "troubleshooting",
         "guarantees",
         "benchmarks",
