@@ -51,8 +51,10 @@ def local(tmp_path_factory: pytest.TempPathFactory, vendor: Any, s3: S3, folder:
             "CONNECTIF_STORAGE_CONN_ID": "aws_default",
             "CONNECTIF_FOLDER": f"file://{folder}",
             "AIRFLOW__CORE__PARALLELISM": "8",
-            # So many tasks at once slow the API server of two processors down, whose clients give up after 5 s.
+            # So many tasks at once slow two processors down: clients of the API server give up after 5 s, and a
+            # scheduler that is late by 30 s takes itself for dead and begins its queued tasks anew.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "600",
         },
     )
     with airflow:
