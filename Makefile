@@ -2,6 +2,9 @@
 # Needs make and Python 3.10 to 3.13; everything else is installed into .venv and .tools.
 
 PYTHON ?= python3
+# Processes that share the tests: one has the real Airflow's, which wait much, and the others the rest.
+WORKERS ?= 2
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -27,13 +30,13 @@ airflow: $(VENV)/.installed ## Airflow, the sandbox, the examples and a ready co
 
 test: $(VENV)/.installed-dev ## all tests, those with real servers included
 	@scripts/install-tools.sh
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 test-quick: $(VENV)/.installed-dev ## the tests without the slow real-server ones
-	$(BIN)/python -m pytest -m "not system" $(PYTEST_ARGS)
+	$(PYTEST) -m "not system" $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-dev ## test-quick, and which lines of the package it ran: at least 95 of 100
-	$(BIN)/python -m pytest -m "not system" --cov $(PYTEST_ARGS)
+	$(PYTEST) -m "not system" --cov $(PYTEST_ARGS)
 
 test-scale: $(VENV)/.installed-dev ## many tasks at once in a real Airflow: 200 deferred, 500 mapped stores (STORES=100: fewer), …; 20 to 60 minutes
 	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 \
