@@ -44,6 +44,8 @@ class Row:
     group: str = "dev"
 
 
+#: Two processes share the tests, as in `make test`.
+SHARED = ("--numprocesses", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
 QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_imports.py", "-m", "not system")
 CURRENT = {
     version: Row((version,), "constraints.txt", ("-m", "not system"), QUICK)
@@ -138,7 +140,8 @@ def play(name: str, row: Row, *, quick: bool) -> Outcome:
         return Outcome(name, row.pythons[0], "", "not installed: see above", time.monotonic() - began, False)
     report = PLACE / f"{name}.xml"
     report.unlink(missing_ok=True)
-    command = [str(interpreter), "-m", "pytest", "-q", f"--junitxml={report}", *(row.quick if quick else row.tests)]
+    command = [str(interpreter), "-m", "pytest", "-q", f"--junitxml={report}", *SHARED]
+    command += row.quick if quick else row.tests
     ended = subprocess.run(command, cwd=ROOT)
     versions = _ask(interpreter, "platform.python_version()"), _ask(interpreter, "metadata.version('apache-airflow')")
     result, passed = read_report(report)
