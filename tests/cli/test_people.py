@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import logging
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -72,3 +74,16 @@ def test_verbose_shows_the_log_and_no_secret(sandbox, airflow, everything_is_log
     finally:
         logging.getLogger().setLevel(level)
     assert len(everything_is_logged) > silent
+
+
+def test_a_reader_who_has_seen_enough_is_no_error():
+    code = (
+        "import sys; from airflow_provider_connectif.cli.people import errors_for_people\n"
+        "with errors_for_people():\n"
+        "    while True: print('row' * 1000)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.readline().startswith(b"rowrow")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
