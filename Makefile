@@ -13,7 +13,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constra
 # What an Airflow of May 2025 ran with, and of what this package names itself the lowest versions that it admits.
 LOWEST = $(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
 	--exclude-newer 2025-06-15 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-15 \
-	--exclude-newer-package isal=2026-11-15 \
+	--exclude-newer-package isal=2026-11-15 --exclude-newer-package pytest-xdist=2026-11-15 \
 	--extra amazon --extra microsoft-azure
 
 .DEFAULT_GOAL := help
