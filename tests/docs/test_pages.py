@@ -184,3 +184,8 @@ def test_the_message_in_troubleshooting_is_one_of_the_codes(said, heading):
     assert parts
     pattern = re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
     assert any(pattern.search(each) for each in said), heading
+
+
+def test_the_two_commands_are_on_the_readmes_first_screen():
+    first_screen = (ROOT / "README.md").read_text().splitlines()[:25]
+    assert {line.split("  ")[0] for line in first_screen} >= {"make demo", "make test"}
