@@ -4,7 +4,7 @@
 PYTHON ?= python3
 # Processes that share the tests: one has the real Airflow's, which wait much, and the others the rest.
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv

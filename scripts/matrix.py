@@ -45,7 +45,7 @@ class Row:
 
 
 #: Two processes share the tests, as in `make test`.
-SHARED = ("--numprocesses", "2", "--dist", "loadgroup", "--no-loadscope-reorder")
+SHARED = ("--numprocesses", "2", "--dist", "loadscope", "--no-loadscope-reorder")
 QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_imports.py", "-m", "not system")
 CURRENT = {
     version: Row((version,), "constraints.txt", ("-m", "not system"), QUICK)

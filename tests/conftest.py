@@ -9,6 +9,7 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,8 @@ os.environ.update(
     NO_GCE_CHECK="true",
 )
 
+
+_SYSTEM = "tests/system/"
 
 _AZURITE = Path(__file__).parents[1] / ".tools" / "node_modules" / ".bin" / "azurite"
 if _AZURITE.exists():  # put there by scripts/install-tools.sh
@@ -84,17 +87,21 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """
-    Where several processes share the tests, a file's stay together, and all that use the one real Airflow.
-
-    Those take longest, and so come first.
-    """
-    system = Path(__file__).parent / "system"
-    for item in items:
-        group = "system" if system in item.path.parents else str(item.path.relative_to(system.parent))
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Where several processes share the tests, those of the real Airflow, which take longest, come first."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: system not in item.path.parents)
+        items.sort(key=lambda item: not item.nodeid.startswith(_SYSTEM))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep a file's tests in one of the processes that share the tests, and all that use the one real Airflow."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _SYSTEM if nodeid.startswith(_SYSTEM) else nodeid.partition("::")[0]
+
+    return Scheduling(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -91,7 +91,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         process.wait(timeout=10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it is not left running beside the tests that come after
 def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> Iterator[LocalAirflow]:
     """A real Airflow with the example DAGs, a connection to the sandbox and one to the S3 server."""
     local = LocalAirflow(
