@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import re
@@ -95,7 +96,9 @@ def test_control_requests_from_another_machine_are_refused(host: str) -> None:
 def test_the_command_line_serves_prints_what_to_do_and_ends_well_when_interrupted() -> None:
     command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", "0", "--rows", "3"]
     command += ["--no-ranges", "--fail", "activities", "--faults", "list:503", "--report-titles", "r1=Ventas, 2023"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell has what it starts in the background ignore interrupts, these tests and so this program included.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.system)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def sandbox() -> Iterator[Any]:
     """A running sandbox whose exports take some seconds, so that waiting tasks do wait."""
     with Sandbox(SandboxOptions(queue_seconds=1, seconds_per_export=4, rows=500)).serve(port=0) as running:
