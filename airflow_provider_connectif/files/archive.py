@@ -119,8 +119,7 @@ class Archive(Iterable[Member]):
             extension = {"zip": ".zip", "gzip": ".csv.gz", "csv": ".csv"}[self._kind]
             blocks = whole(self._remote, self._stream(), self._end_check())
             # What is passed on as it is comes from a thread already; another one pays for checksums alone.
-            ahead = self._remote.ahead if self._remote.checksums else None
-            yield Member(safe_name(self._file_name, extension), self._file_name, self._remote.size, blocks, ahead)
+            yield self._only(extension, self._remote.size, blocks, in_thread=bool(self._remote.checksums))
             return
         extension, wrap = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":
@@ -134,8 +133,9 @@ class Archive(Iterable[Member]):
             text = self._text()
             yield self._only(extension, self._remote.size, deflate.gzipped(text) if wrap else text)
 
-    def _only(self, extension: str, size: int | None, blocks: Iterator[bytes]) -> Member:
-        return Member(safe_name(self._file_name, extension), self._file_name, size, blocks, self._remote.ahead)
+    def _only(self, extension: str, size: int | None, blocks: Iterator[bytes], *, in_thread: bool = True) -> Member:
+        ahead = self._remote.ahead if in_thread else None
+        return Member(safe_name(self._file_name, extension), self._file_name, size, blocks, ahead)
 
     def _stream(self) -> Iterator[bytes]:
         while block := self._cursor.some(_BLOCK):
