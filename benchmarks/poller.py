@@ -3,7 +3,8 @@
 
 Run ``python -m benchmarks.poller`` (``make bench-poller``). The sandbox is a process of its own, and so is each number
 of waiting triggers: real ``ConnectifExportTrigger`` in one event loop, with a connection looked up as in a triggerer.
-Beside it the naive way: each waiting export asks for itself, in a thread, at the same interval.
+Beside it the naive way: each waiting export asks for itself, in a thread, at the same interval. And, as what a
+triggerer costs that asks nobody: as many of Airflow's own ``DateTimeTrigger``, which look at the clock each second.
 
 A round is one look at all exports. "Stood still" is the longest time between two turns of the event loop, beyond what
 was asked for: by the wall clock, which other processes disturb; by the processor time of the loop's own thread; and by
@@ -17,6 +18,7 @@ import argparse
 import asyncio
 import gc
 import json
+import math
 import os
 import subprocess
 import sys
@@ -174,6 +176,29 @@ async def naive(url: str, ids: list[str], interval: float, how_many: int) -> dic
     }
 
 
+async def idle(_url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
+    """Wait with a trigger of Airflow's that asks nobody, for as long as so many rounds take."""
+    import pendulum
+    from airflow.providers.standard.triggers.temporal import DateTimeTrigger
+
+    # It ends on a whole second after its moment.
+    until = pendulum.now("UTC").add(seconds=math.ceil(interval * how_many) + len(ids) // 1000)
+
+    async def wait() -> None:
+        await anext(DateTimeTrigger(moment=until).run())
+
+    standstill = Standstill()
+    watching = asyncio.create_task(standstill.watch())
+    busy = time.process_time()
+    waiting = []
+    for _ in range(len(ids)):
+        waiting.append(asyncio.create_task(wait()))
+        await asyncio.sleep(0)
+    await asyncio.gather(*waiting)
+    watching.cancel()
+    return {"requests": 0, "cpu": (time.process_time() - busy) * 1000 / how_many, **standstill.result()}
+
+
 def measure(url: str, way: str, number: int, interval: float, rounds: int) -> dict[str, float]:
     """Measure one number of waiting exports in a new process."""
     control(url, "reset")
@@ -211,7 +236,7 @@ def main() -> int:
     if arguments.child:
         way, url, interval, rounds = arguments.child
         ids = json.load(sys.stdin)
-        play = {"shared": shared, "naive": naive}[way]
+        play = {"shared": shared, "naive": naive, "idle": idle}[way]
         print("MEASURED", json.dumps(asyncio.run(play(url, ids, float(interval), int(rounds)))))
         return 0
 
@@ -220,7 +245,7 @@ def main() -> int:
     kept = True
     with sandbox() as url:
         for number in arguments.numbers:
-            for way, rounds in (("shared", arguments.rounds), ("naive", 1)):
+            for way, rounds in (("shared", arguments.rounds), ("naive", 1), ("idle", arguments.rounds)):
                 found = measure(url, way, number, arguments.interval, rounds)
                 print(
                     f"{number:>10,} {way:7}{found['requests']:>10.1f}{found['cpu']:>12.0f}"

@@ -5,23 +5,24 @@ from __future__ import annotations
 
 import argparse
 import base64
-import contextlib
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.wait import WebDriverWait
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.browser import NoBrowser, chromium
 from scripts.local_airflow import LocalAirflow, LocalAirflowError, sandbox_connection
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
@@ -74,22 +75,6 @@ class Page:
             raise LocalAirflowError(f"{name} has {len(data)} bytes, more than {MOST_BYTES}")
         (self.into / f"{name}.webp").write_bytes(data)
         print(f"{name}.webp: {len(data)} bytes", flush=True)
-
-
-@contextlib.contextmanager
-def chromium() -> Iterator[webdriver.Chrome]:
-    found, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (found and driver):
-        raise LocalAirflowError("Chromium and its driver are missing: scripts/install-tools.sh installs them")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--hide-scrollbars"):
-        options.add_argument(argument)
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
-        yield browser
-    finally:
-        browser.quit()
 
 
 def form(page: Page, url: str) -> None:
@@ -151,7 +136,7 @@ def main() -> int:
             connections={"connectif_default": sandbox_connection(sandbox.url, sandbox.key)},
             environment={"CONNECTIF_LAKE": (Path(scratch) / "lake").as_uri()},
         ) as airflow,
-        chromium() as browser,
+        chromium("--hide-scrollbars") as browser,
     ):
         page = Page(browser, into)
         form(page, airflow.url)
@@ -164,5 +149,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except LocalAirflowError as error:
+    except (LocalAirflowError, NoBrowser) as error:
         sys.exit(str(error))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -18,29 +19,33 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-_SCRIPT = """
+_BEGINNING = """
 import functools, hashlib, json, pathlib, sys
 from airflow.utils.db import initdb
 from airflow.dag_processing.dagbag import DagBag
 import pendulum, requests
 from airflow_provider_connectif.api import creation
 
-dags, sandbox, lake, steps = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3]), json.loads(sys.argv[4])
+dags, sandbox = sys.argv[1:3]
 initdb()
 
 # No second process of a task is alive here that a creation would have to look out for, a second each.
 creation.Grace = functools.partial(creation.Grace, settle=0.0)
 
 dagbag = DagBag(dags)
-print("IMPORT ERRORS", json.dumps(dagbag.import_errors))
+print("IMPORT ERRORS", json.dumps(dagbag.import_errors), flush=True)
 for dag in dagbag.dags.values():
-    # Shorter pauses than for people; the examples' own are for real exports.
+    # Shorter pauses than for people; those of the DAGs are for real exports.
     for task in dag.tasks:
-        kwargs = getattr(task, "partial_kwargs", None)
-        if kwargs is not None and "poke_interval" in kwargs:
+        kwargs = getattr(task, "partial_kwargs", {})
+        if {"poke_interval", "destination"} & set(kwargs):
             kwargs["poke_interval"] = 0.2
-        elif hasattr(task, "poke_interval"):
+        elif getattr(task, "poke_interval", None) is not None:
             task.poke_interval = 0.2
+"""
+
+_SCRIPT = """
+lake, steps = pathlib.Path(sys.argv[3]), json.loads(sys.argv[4])
 for step in steps:
     if "export" in step:
         requests.post(f"{sandbox}/_sandbox/exports", json=step["export"], timeout=10).raise_for_status()
@@ -112,6 +117,35 @@ def play(
     :param lake: the folder that holds what is stored, whichever store leads there.
     :param environment: more variables, such as ``CONNECTIF_LAKE``.
     """
+    played = run_in_airflow(
+        _SCRIPT, str(lake), json.dumps(list(steps)), home=home, dags=dags, sandbox=sandbox, environment=environment
+    )
+    runs = [Run(**told, output=output) for told, output in played.parts]
+    return Played(played.import_errors, runs, played.output)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a script wrote.
+
+    :param import_errors: by DAG file.
+    :param parts: of each run, what the script told of it, and what was written while it ran.
+    """
+
+    import_errors: dict[str, str]
+    parts: list[tuple[dict[str, Any], str]]
+    output: str
+
+
+def run_in_airflow(
+    script: str, *arguments: str, home: Path, dags: Path, sandbox: Any, environment: Mapping[str, str] | None = None
+) -> Ran:
+    """Run a script in a process that has loaded the DAGs, as ``dagbag``, against the sandbox at ``sandbox``.
+
+    :param script: it prints a line with ``BEGIN``, and what else it likes, before each run, and after it a line with
+        ``END`` and a JSON object.
+    :param arguments: the script's, in ``sys.argv`` from 3 on.
+    """
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
         "AIRFLOW_HOME": str(home),
@@ -121,15 +155,15 @@ def play(
         "AIRFLOW_CONN_CONNECTIF_DEFAULT": sandbox.connection_json,
         "PYTHONPATH": str(ROOT),
         "PYTHONPYCACHEPREFIX": str(home / "pycache"),
-        **environment,
+        **(environment or {}),
     }
-    command = [sys.executable, "-c", _SCRIPT, str(dags), sandbox.url, str(lake), json.dumps(list(steps))]
+    command = [sys.executable, "-c", _BEGINNING + script, str(dags), sandbox.url, *arguments]
     done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    head, *parts = done.stdout.split("\nBEGIN ")
+    head, *parts = re.split(r"^BEGIN\b.*$", done.stdout, flags=re.MULTILINE)
     errors = next(line for line in head.splitlines() if line.startswith("IMPORT ERRORS"))
-    runs = []
+    told = []
     for part in parts:
         output, _, end = part.partition("\nEND ")
-        runs.append(Run(**json.loads(end.splitlines()[0]), output=output))
-    return Played(json.loads(errors.removeprefix("IMPORT ERRORS")), runs, done.stdout + done.stderr)
+        told.append((json.loads(end.splitlines()[0]), output))
+    return Ran(json.loads(errors.removeprefix("IMPORT ERRORS")), told, done.stdout + done.stderr)

@@ -20,7 +20,7 @@ FAILED_STATUSES = frozenset({"error", "failed", "cancelled", "canceled"})
 WAITING_STATUSES = frozenset({"queued", "inprogress"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Export:
     """One export (the vendor's Export resource).
 

@@ -5,46 +5,26 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.docs.pages import ROOT, Block, blocks
+from tests.docs.pages import Block, blocks
+from tests.playing import run_in_airflow
 
 SCRIPT = """
-import functools, json, sys
-import pendulum, requests
-from airflow.dag_processing.dagbag import DagBag
 from airflow.models.xcom import XComModel
-from airflow.utils.db import initdb
 from airflow.utils.session import create_session
-from airflow_provider_connectif.api import creation
 
-folder, control, plays = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
-initdb()
-# No second process of a task is alive here that a creation would have to look out for, a second each.
-creation.Grace = functools.partial(creation.Grace, settle=0.0)
-
-bag = DagBag(folder)
-assert not bag.import_errors, bag.import_errors
-for dag in bag.dags.values():
-    # Shorter pauses than for people.
-    for task in dag.tasks:
-        if "destination" in getattr(task, "partial_kwargs", {}):
-            task.partial_kwargs["poke_interval"] = 0.2
-        elif getattr(task, "poke_interval", None) is not None:
-            task.poke_interval = 0.2
-for number, play in enumerate(plays):
+control = sandbox + "/_sandbox"
+for play in json.loads(sys.argv[3]):
     if play["fault"]:
         fault = dict(zip(("on", "kind"), play["fault"].split(":")))
         requests.post(control + "/faults", json=fault, timeout=10).raise_for_status()
     created = requests.get(control + "/stats", timeout=10).json()["created_by_api"]
-    print("BEGIN", number, flush=True)
-    run = bag.dags[play["dag"]].test(logical_date=pendulum.parse(play["date"]))
+    print("BEGIN", play["dag"], flush=True)
+    run = dagbag.dags[play["dag"]].test(logical_date=pendulum.parse(play["date"]))
     tasks = [(ti.task_id, ti.map_index, str(ti.state)) for ti in run.get_task_instances()]
     with create_session() as session:
         found = session.scalars(XComModel.get_many(run_id=run.run_id, dag_ids=play["dag"], key="return_value"))
@@ -117,23 +97,8 @@ def play(texts: Mapping[str, str], folder: Path, sandbox: Any, plays: Sequence[P
         path.mkdir()
     for name, text in texts.items():
         (dags / name).write_text(moved(text, lake))
-    environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
-        "AIRFLOW_CONN_CONNECTIF_DEFAULT": sandbox.connection_json,
-        "PYTHONPATH": str(ROOT),
-        "PYTHONPYCACHEPREFIX": str(folder / "pycache"),
-    }
-    told = json.dumps([dataclasses.asdict(each) for each in plays])
-    command = [sys.executable, "-c", SCRIPT, str(dags), f"{sandbox.url}/_sandbox", told]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    parts = re.split(r"^BEGIN \d+$", done.stdout, flags=re.MULTILINE)[1:]
-    runs = {}
-    for each, part in zip(plays, parts, strict=True):
-        output, _, end = part.partition("\nEND ")
-        runs[each] = Run(**json.loads(end.splitlines()[0]), output=output)
-    return runs
+    played = run_in_airflow(
+        SCRIPT, json.dumps([dataclasses.asdict(each) for each in plays]), home=home, dags=dags, sandbox=sandbox
+    )
+    assert not played.import_errors, played.import_errors
+    return {each: Run(**told, output=output) for each, (told, output) in zip(plays, played.parts, strict=True)}

@@ -8,16 +8,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 import requests
 from botocore.config import Config
-from selenium import webdriver
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from scripts.browser import chromium
 from scripts.local_airflow import LocalAirflow, free_port, sandbox_connection, wait_for
+
+if TYPE_CHECKING:
+    from selenium import webdriver
 
 ROOT = Path(__file__).parents[2]
 BUCKET = "lake"
@@ -123,15 +126,5 @@ def screenshots() -> Path:
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
     """Chromium without a window."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not (chromium and driver):
-        pytest.fail("Chromium and its driver are missing: scripts/install-tools.sh installs them")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,1300"):
-        options.add_argument(argument)
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    try:
+    with chromium("--window-size=1200,1300") as opened:
         yield opened
-    finally:
-        opened.quit()
