@@ -49,8 +49,7 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
 
     :param megabytes: of the archive, where it is stored as it is; of the CSV, where that is unpacked.
     """
-    packed, csv = csv_bytes_of(megabytes), megabytes * 1_000_000
-    csv_bytes = packed if name in "ad" else csv
+    csv_bytes = csv_bytes_of(megabytes) if name in "adg" else megabytes * 1_000_000
     fetch = f"curl -sS --fail -o export.zip {sides.address(csv_bytes)}"
     ours: Callable[[], Took]
     theirs: Callable[[], Took]
@@ -64,6 +63,9 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
         what, beside = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip`"
         pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
+    elif name == "g":
+        what, beside = "`archive` to a folder", "`curl -o`, then `sha256sum`"
+        ours, theirs = lambda: sides.ours(csv_bytes, "archive"), lambda: sides.commands(fetch, "sha256sum export.zip")
     else:
         what, beside = "`archive` to S3", "`curl`, `aws s3 cp`"
         ours = lambda: sides.ours(csv_bytes, "archive", to_s3=True)  # noqa: E731
