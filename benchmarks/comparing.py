@@ -64,8 +64,11 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
         pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
     elif name == "g":
-        what, beside = "`archive` to a folder", "`curl -o`, then `sha256sum`"
-        ours, theirs = lambda: sides.ours(csv_bytes, "archive"), lambda: sides.commands(fetch, "sha256sum export.zip")
+        what, beside = "`archive` to a folder", "`curl -o`, `openssl sha256`"
+        ours, theirs = (
+            lambda: sides.ours(csv_bytes, "archive"),
+            lambda: sides.commands(fetch, "openssl dgst -sha256 export.zip"),
+        )
     else:
         what, beside = "`archive` to S3", "`curl`, `aws s3 cp`"
         ours = lambda: sides.ours(csv_bytes, "archive", to_s3=True)  # noqa: E731
