@@ -15,8 +15,8 @@ def measured(work: Callable[[], object]) -> dict[str, float]:
     :return: ``seconds``; ``cpu``, seconds of the processor; ``base`` and ``peak``, MB of memory (resident) before it
         and at most.
     """
-    # What the imports left is not to be walked through in the midst of the work: a full collection with all of Airflow's
-    # modules takes a quarter of a second, and comes once in a process, whatever it does.
+    # What the imports left is not to be walked through in the midst of the work: a full collection with all of
+    # Airflow's modules takes a quarter of a second, and comes once in a process, whatever that does.
     gc.collect()
     base = _mb("VmRSS")
     began, busy = time.perf_counter(), time.process_time()
