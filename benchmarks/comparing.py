@@ -64,7 +64,7 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
         pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
     elif name == "g":
-        what, beside = "`archive` to a folder", "`curl -o`, `openssl sha256`"
+        what, beside = "`archive` to a folder", "`curl -o`, `openssl`"
         ours, theirs = (
             lambda: sides.ours(csv_bytes, "archive"),
             lambda: sides.commands(fetch, "openssl dgst -sha256 export.zip"),
