@@ -35,10 +35,13 @@ class ReadAhead(Iterator[bytes]):
             _keep_freed_memory()
             # The thread knows what it shares with this object, not the object: so dropping that ends the
             # thread.
-            self._thread = threading.Thread(
+            thread = threading.Thread(
                 target=_work, args=(self._produce, self._shared), name="connectif-read-ahead", daemon=True
             )
-            self._thread.start()
+            with self._shared.changed:  # which closing needs too: it finds a thread that runs, or there will be none
+                if not self._shared.stopped:
+                    thread.start()
+                    self._thread = thread
         return self._shared.get()
 
     def close(self) -> None:
