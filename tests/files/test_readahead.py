@@ -24,8 +24,7 @@ def test_closing_waits_for_a_thread_that_is_just_being_started(monkeypatch: pyte
 
     def read() -> None:
         with pytest.raises(ValueError, match="closed before its end"):
-            while True:
-                next(blocks)
+            list(blocks)
 
     def close() -> None:
         starting.wait(10)
