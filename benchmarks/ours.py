@@ -14,10 +14,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import fsspec.implementations.local  # noqa: F401
+import upath.implementations.local  # noqa: F401
 from airflow.sdk.io.fs import has_fs
 
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.files import archive, deliver, destination, publish, remote  # noqa: F401
+from airflow_provider_connectif.files.stores import local  # noqa: F401
 from airflow_provider_connectif.tasks.storing import store
 from benchmarks.measured import measured
 

@@ -34,6 +34,7 @@ def export_file(csv_bytes: int) -> Blob:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a small answer is not to wait for the other side's delayed acknowledgement
 
     def log_message(self, format: str, *args: object) -> None:
         pass

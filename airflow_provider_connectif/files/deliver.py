@@ -185,6 +185,8 @@ class _Delivery:
                 raise ArchiveUnsupported(f"The export's file {name!r} cannot be stored under that name")
             # An object that is not published is discarded when the stack is left, whatever the reason.
             staged[name] = stack.enter_context(self.folder.stage(name, member.size))
+            if member.sha256 is not None:
+                staged[name].leave_sha256_to(member.sha256)
             for chunk in member.chunks():
                 staged[name].write(chunk)
                 self._tell(staged[name], member.size)

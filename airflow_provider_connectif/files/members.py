@@ -24,6 +24,8 @@ class Member:
     :param blocks: what is to be written.
     :param ahead: has a thread make blocks, so many at most before they are asked for; None where they cost nothing
         to make.
+    :param sha256: gives the SHA-256 of all that :meth:`chunks` yields, hexadecimal, after its end; None where nobody
+        takes it on the way.
     """
 
     def __init__(
@@ -33,10 +35,12 @@ class Member:
         size: int | None,
         blocks: Iterator[bytes],
         ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
+        sha256: Callable[[], str] | None = None,
     ) -> None:
         self.name = name
         self.source_name = source_name
         self.size = size
+        self.sha256 = sha256
         # Not this object itself: what the blocks hold on to would keep a reading alive that everybody has dropped.
         self._state = _State()
         self._blocks = _noting_the_end(blocks, self._state)

@@ -110,7 +110,9 @@ class RemoteFile(io.RawIOBase):
 
     # Reading in one pass
 
-    def chunks(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def chunks(
+        self, start: int = 0, stop: int | None = None, *, passing: Callable[[bytes], object] | None = None
+    ) -> Iterator[bytes]:
         """
         Yield the bytes from ``start`` up to, not including, ``stop``, in blocks of up to 1 MB, read ahead in
         a thread.
@@ -119,6 +121,7 @@ class RemoteFile(io.RawIOBase):
 
         :param start: the first byte.
         :param stop: the byte after the last one; None, or anything beyond the end, for the file's end.
+        :param passing: called with each block, by the thread that reads it, before it is yielded.
         """
         size = self.facts.size
         if start < 0:
@@ -128,17 +131,26 @@ class RemoteFile(io.RawIOBase):
             return
         head = self._source.head[start:end]
         if head:
+            if passing is not None:
+                passing(head)
             yield head
             start += len(head)
             if start == end:
                 return
         reading = Pass(self._source, start, end)
+
+        def produce() -> bytes:
+            block = reading.next_block()
+            if passing is not None:
+                passing(block)
+            return block
+
         blocks: Iterator[bytes]
         if end is not None and end - start <= BLOCK and self.supports_ranges:
             ahead = None
-            blocks = iter(reading.next_block, b"")
+            blocks = iter(produce, b"")
         else:
-            blocks = ahead = self.ahead(reading.next_block, self._read_ahead, reading.abort)
+            blocks = ahead = self.ahead(produce, self._read_ahead, reading.abort)
         try:
             yield from blocks
             self._check_open()  # a reading that is given up ends like one that is done

@@ -18,6 +18,8 @@ MIB = 1024 * 1024
 class Member:
     """One file of an export."""
 
+    sha256: Callable[[], str] | None = None
+
     def __init__(self, name: str, data: bytes, error: Exception | None = None) -> None:
         self.name = self.source_name = name
         self.size: int | None = len(data)

@@ -16,6 +16,7 @@ class Generated:
     """A file of so many MiB that is never held whole."""
 
     name = "generated.csv"
+    sha256 = None
 
     def __init__(self, mib: int) -> None:
         self.size = mib * MIB

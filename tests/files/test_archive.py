@@ -72,6 +72,24 @@ def test_every_member_comes_out_byte_for_byte(made: bytes, file_format: str, ran
 
 
 @WITH_AND_WITHOUT_RANGES
+@pytest.mark.parametrize("size", [1_000, 700_000, 5_000_000])
+def test_the_sha256_of_a_file_that_is_passed_on_is_taken_while_it_is_read(ranges: bool, size: int) -> None:
+    content = zipped({"a.csv": random.Random(size).randbytes(size)})
+    faults = Faults(ranges=ranges, cut_after=size // 2, cuts=3)
+    with remote_file(content, faults) as (file, _):
+        for member in open_archive(file, file_format="archive", file_name="x"):
+            assert b"".join(member.chunks()) == content
+            assert member.sha256 is not None
+            assert member.sha256() == hashlib.sha256(content).hexdigest()
+
+
+@FORMATS
+def test_the_sha256_of_what_is_unpacked_is_left_to_whoever_writes_it(file_format: str) -> None:
+    with remote_file(zipped(EXPORT)) as (file, _):
+        assert [member.sha256 for member in open_archive(file, file_format=file_format, file_name="x")] == [None] * 4
+
+
+@WITH_AND_WITHOUT_RANGES
 def test_a_deflated_member_becomes_a_gzip_file_without_being_compressed_anew(ranges: bool) -> None:
     made = zipped({"a.csv": ROWS})
     with remote_file(made, Faults(ranges=ranges)) as (file, _):

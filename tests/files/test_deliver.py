@@ -122,6 +122,14 @@ def test_another_format_of_the_same_export_replaces_it(memory_store: Place) -> N
     assert memory_store.names() == {"activities-1.zip", MANIFEST_NAME}
 
 
+def test_a_checksum_that_was_taken_by_the_reading_is_the_manifests(place: Place) -> None:
+    member = Member("activities-1.zip", b"PK" * MIB)
+    member.sha256 = lambda: "5" * 64
+    store(place, {"id": "1"}, Archive(member, Member("other.csv", b"a,b\n")), file_format="archive")
+    told = {each["path"]: each["sha256"] for each in manifest(place)["files"]}
+    assert told == {"activities-1.zip": "5" * 64, "other.csv": hashlib.sha256(b"a,b\n").hexdigest()}
+
+
 def test_a_new_export_replaces_what_the_old_manifest_lists_and_only_that(place: Place) -> None:
     place.write("theirs.csv", b"not ours")
     store(place, *export(1))

@@ -122,11 +122,16 @@ class Staged(ABC):
         self._state = "open"
         self._digest = hashlib.sha256()
         self._hashing = Beside()
+        self._told_sha256: Callable[[], str] | None = None
 
     @property
     def published(self) -> bool:
         """Whether the object is to be seen."""
         return self._state == "published"
+
+    def leave_sha256_to(self, told: Callable[[], str]) -> None:
+        """Compute no SHA-256: ``told`` gives it, hexadecimal, when all has been written."""
+        self._told_sha256 = told
 
     def write(self, data: bytes) -> None:
         """Add ``data``.
@@ -138,8 +143,9 @@ class Staged(ABC):
         if not data:
             return
         with self._or_discard(f"writing {self.name}"):
-            # hashlib lets go of the interpreter's lock, so this costs no time where there is a second core.
-            self._hashing.do(self._digest.update, data, size=len(data))
+            if self._told_sha256 is None:
+                # hashlib lets go of the interpreter's lock, so this costs no time where there is a second core.
+                self._hashing.do(self._digest.update, data, size=len(data))
             self._write(data)
             self.bytes += len(data)
 
@@ -150,7 +156,7 @@ class Staged(ABC):
             self._complete()
             self._hashing.wait()
             self._hashing.close()
-            self.sha256 = self._digest.hexdigest()
+            self.sha256 = (self._told_sha256 or self._digest.hexdigest)()
             self._state = "complete"
 
     def publish(self) -> None:
