@@ -2,9 +2,10 @@
 # Needs make and Python 3.10 to 3.13; everything else is installed into .venv and .tools.
 
 PYTHON ?= python3
-# Processes that share the tests: one has the real Airflow's, which wait much, and the others the rest.
+# Processes that share the tests: one has the real Airflow's, which wait much, and the others the rest. Where one
+# crashes the run is to fail: xdist, which would start another, then waits for ever.
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder
+PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv

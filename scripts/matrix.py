@@ -45,7 +45,7 @@ class Row:
 
 
 #: Two processes share the tests, as in `make test`.
-SHARED = ("--numprocesses", "2", "--dist", "loadscope", "--no-loadscope-reorder")
+SHARED = ("--numprocesses", "2", "--dist", "loadscope", "--no-loadscope-reorder", "--max-worker-restart", "0")
 QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_imports.py", "-m", "not system")
 CURRENT = {
     version: Row((version,), "constraints.txt", ("-m", "not system"), QUICK)
