@@ -37,9 +37,7 @@ def main() -> int:
     :return: 0 where every goal is reached.
     """
     options = _options()
-    if missing := [
-        name for name in ("bash", "curl", "unzip", "funzip", "gzip", "openssl") if shutil.which(name) is None
-    ]:
+    if missing := [name for name in _PROGRAMS if shutil.which(name) is None]:
         raise SystemExit(f"The other side needs {', '.join(missing)} (funzip is in Debian's package unzip).")
     memory_sizes = [64, 1000, 8000] if options.full else [64, 256]
     megabytes = options.mb or (1000 if options.full else 250)

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -160,20 +160,9 @@ async def naive(url: str, ids: list[str], interval: float, how_many: int) -> dic
             left[export_id] -= 1
 
     await asyncio.to_thread(ask, ids[0])
-    standstill = Standstill()
-    watching = asyncio.create_task(standstill.watch())
-    asked, busy = requests_so_far(url), time.process_time()
-    waiting = []
-    for export_id in ids:
-        waiting.append(asyncio.create_task(wait(export_id)))
-        await asyncio.sleep(0)
-    await asyncio.gather(*waiting)
-    watching.cancel()
-    return {
-        "requests": (requests_so_far(url) - asked) / how_many,
-        "cpu": (time.process_time() - busy) * 1000 / how_many,
-        **standstill.result(),
-    }
+    asked = requests_so_far(url)
+    busy, _, standstill = await together(wait(export_id) for export_id in ids)
+    return {"requests": (requests_so_far(url) - asked) / how_many, "cpu": busy * 1000 / how_many, **standstill}
 
 
 async def idle(_url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
@@ -187,16 +176,25 @@ async def idle(_url: str, ids: list[str], interval: float, how_many: int) -> dic
     async def wait() -> None:
         await anext(DateTimeTrigger(moment=until).run())
 
+    busy, seconds, standstill = await together(wait() for _ in ids)
+    return {"requests": 0, "cpu": busy * 1000 * interval / seconds, **standstill}
+
+
+async def together(waits: Iterable[Coroutine[Any, Any, None]]) -> tuple[float, float, dict[str, float]]:
+    """Start all as the triggerer does, and wait for them.
+
+    :return: seconds of the processor, seconds, and how long the event loop stood still.
+    """
     standstill = Standstill()
     watching = asyncio.create_task(standstill.watch())
-    busy = time.process_time()
+    busy, began = time.process_time(), time.perf_counter()
     waiting = []
-    for _ in range(len(ids)):
-        waiting.append(asyncio.create_task(wait()))
+    for each in waits:
+        waiting.append(asyncio.create_task(each))
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
     watching.cancel()
-    return {"requests": 0, "cpu": (time.process_time() - busy) * 1000 / how_many, **standstill.result()}
+    return time.process_time() - busy, time.perf_counter() - began, standstill.result()
 
 
 def measure(url: str, way: str, number: int, interval: float, rounds: int) -> dict[str, float]:

@@ -141,7 +141,7 @@ class RemoteFile(io.RawIOBase):
 
         def produce() -> bytes:
             block = reading.next_block()
-            if passing is not None:
+            if passing is not None and block:
                 passing(block)
             return block
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import threading
@@ -163,6 +164,33 @@ class TestManyAtOnce:
         events = asyncio.run(wait_for_all())
         assert [event["export_ids"] for event in events] == [[each] for each in ids]
         assert 4 <= sandbox.stats.requests <= 6 * 4
+
+    def test_do_not_block_the_event_loop(self, sandbox):
+        sandbox.set(seconds_per_export=0.5)
+        ids = [sandbox.create_in_app() for _ in range(100)]
+        lags: list[float] = []
+
+        async def watch_the_loop() -> None:
+            while True:
+                began = time.thread_time()
+                await asyncio.sleep(0.01)
+                lags.append(time.thread_time() - began)
+
+        async def wait_for_all() -> None:
+            watching = asyncio.create_task(watch_the_loop())
+            await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
+            watching.cancel()
+
+        asyncio.run(first_event(trigger_for(ids[0])))  # what is imported once, is
+        # A full collection walks through all that the tests before this one have loaded: no work of the triggers.
+        gc.disable()
+        try:
+            asyncio.run(wait_for_all())
+        finally:
+            gc.enable()
+        # The time that this thread itself was busy between two turns: a blocking request in it is no such time,
+        # hence the next test.
+        assert max(lags) < 0.1
 
     def test_make_no_request_in_the_loops_own_thread(self, sandbox, monkeypatch):
         from airflow_provider_connectif.api.client import ConnectifClient
