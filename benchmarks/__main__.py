@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.comparing import Comparison, Memory, compare, compare_memory
 from benchmarks.report import markdown, plain
-from benchmarks.sides import running
+from benchmarks.sides import running, sha256_speed
 
 _PROGRAMS = ("bash", "curl", "unzip", "funzip", "gzip", "openssl")
 
@@ -57,6 +57,7 @@ def main() -> int:
     about = {
         "scratch": str(scratch),
         "source": f"{store_speed:.0f} MB/s to a reader that drops what it reads",
+        "SHA-256": f"{sha256_speed():.0f} MB/s in one thread, which bounds what the package can do in (a)",
         "command": " ".join(["python -m benchmarks", *sys.argv[1:]]),
     }
     print(markdown(rows, memory, about) if options.markdown else plain(rows, memory, about))
