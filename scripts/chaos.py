@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,6 +24,7 @@ import psutil
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import LocalAirflow, LocalAirflowError, sandbox_connection
+from scripts.triggerer import Triggerer
 
 ROOT = Path(__file__).parents[1]
 DAG = "chaos"
@@ -44,7 +44,6 @@ class Chaos:
         self.random = random.Random(seed)
         self.done: Counter[str] = Counter()
         self.runs: list[str] = []
-        self.started: list[subprocess.Popen[bytes]] = []
 
     def run(self) -> int:
         """Run it all and print the count; returns the exit code."""
@@ -62,22 +61,20 @@ class Chaos:
                     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "3",
                 },
             )
-            try:
-                with airflow:
-                    self._kill_while_it_runs(airflow)
-                    return self._count(airflow, vendor)
-            finally:
-                for process in self.started:
-                    process.kill()
+            with airflow, Triggerer(airflow) as triggerer:
+                self._kill_while_it_runs(airflow, triggerer)
+                return self._count(airflow, vendor)
 
-    def _kill_while_it_runs(self, airflow: LocalAirflow) -> None:
+    def _kill_while_it_runs(self, airflow: LocalAirflow, triggerer: Triggerer) -> None:
         airflow.unpause(DAG)
         while sum(self.done.values()) < self.kills:
             if not self._active(airflow):
                 self._start_a_run(airflow)
             time.sleep(self.random.uniform(0.3, 3.0))
             if self.random.random() < 0.1:
-                self._kill_triggerer(airflow)
+                triggerer.kill()
+                triggerer.start()
+                self.done["triggerer"] += 1
             else:
                 self._kill_worker()
         for run_id in self.runs:
@@ -115,19 +112,6 @@ class Chaos:
                 self.done["worker"] += 1
         except psutil.NoSuchProcess:
             pass
-
-    def _kill_triggerer(self, airflow: LocalAirflow) -> None:
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            home = (process.info["environ"] or {}).get("AIRFLOW_HOME")
-            if home == str(airflow.home) and any("triggerer" in word for word in process.info["cmdline"] or []):
-                process.kill()
-        self.done["triggerer"] += 1
-        with airflow.output.open("ab") as output:
-            self.started.append(
-                subprocess.Popen(
-                    ["airflow", "triggerer"], env=airflow.environment, stdout=output, stderr=subprocess.STDOUT
-                )
-            )
 
     def _count(self, airflow: LocalAirflow, vendor: Any) -> int:
         tasks = [

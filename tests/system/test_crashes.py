@@ -7,16 +7,15 @@ Each test's process is killed (``SIGKILL``) in a real Airflow, at a moment that 
 from __future__ import annotations
 
 import json
-import subprocess
 import time
 from datetime import date, datetime, timedelta, timezone
 from pathlib import Path
 
-import psutil
 import pytest
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
+from scripts.triggerer import Triggerer
 from tests.leaks import words_before_a_secret
 
 MOMENTS = (
@@ -142,35 +141,10 @@ def test_a_cleared_success_asks_anew_and_a_cleared_run_replaces_the_files(runs, 
     assert names == {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
 
 
-class Triggerer:
-    """The triggerer of a local Airflow, killed and started again."""
-
-    def __init__(self, local):
-        self._local = local
-        self._own = None
-
-    def kill(self):
-        for process in psutil.process_iter(["cmdline", "environ"]):
-            words = process.info["cmdline"] or []
-            home = (process.info["environ"] or {}).get("AIRFLOW_HOME")
-            if home == str(self._local.home) and any("triggerer" in word for word in words):
-                process.kill()
-
-    def start(self):
-        with self._local.output.open("ab") as output:
-            self._own = subprocess.Popen(
-                ["airflow", "triggerer"], env=self._local.environment, stdout=output, stderr=subprocess.STDOUT
-            )
-
-
-@pytest.fixture
+@pytest.fixture(scope="module")
 def triggerer(local):
-    triggerer = Triggerer(local)
-    yield triggerer
-    if triggerer._own is not None:
-        for process in [*psutil.Process(triggerer._own.pid).children(recursive=True), triggerer._own]:
-            process.kill()
-        triggerer.start()
+    with Triggerer(local) as triggerer:
+        yield triggerer
 
 
 def made_in_application(vendor, finished_in):

@@ -19,8 +19,8 @@ import pytest
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
+from scripts.triggerer import Triggerer
 from tests.leaks import words_before_a_secret
-from tests.system.triggerer import Triggerer
 
 ROOT = Path(__file__).parents[2]
 DAG = "connectif_on_export_finished"
@@ -46,13 +46,12 @@ class Watched:
 
     def play(self) -> None:
         """Make exports that finish over time, and interrupt the triggerer meanwhile."""
-        triggerer = Triggerer(self.airflow)
         self.airflow.unpause(DAG)
         old = self.vendor.create_in_app()
         wait_for("the cursor is stored", self._cursor, 120)
         chance = random.Random(6)
         share = EXPORTS // (2 * len(INTERRUPTIONS))
-        try:
+        with Triggerer(self.airflow) as triggerer:
             for number, how in enumerate(INTERRUPTIONS, start=1):
                 self._make_exports(share, 8, chance)
                 time.sleep(chance.uniform(4, 16))
@@ -66,8 +65,6 @@ class Watched:
             wait_for("every export is announced", self._all_announced, 240, every=2)
             wait_for("every export is stored", self._all_stored, 420, every=2)
             wait_for("every run has ended", self._all_ended, 240, every=2)
-        finally:
-            triggerer.kill()
         assert old not in self.announced()
 
     def _looks(self) -> int:

@@ -11,7 +11,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import MIB, Beside, Staged, Store, StoredObject
+from airflow_provider_connectif.files.stores.base import MIB, Beside, Staged, StoredObject
+from airflow_provider_connectif.files.stores.listing import ListingStore
 
 #: A multiple of 256 KiB, as the service wants it.
 PIECE = 16 * MIB
@@ -51,7 +52,7 @@ class GCSStaged(Staged):
             self._file.discard()
 
 
-class GCSStore(Store):
+class GCSStore(ListingStore):
     """A prefix in a bucket."""
 
     exclusive_put = True
@@ -67,34 +68,10 @@ class GCSStore(Store):
         data: bytes = self.fs.cat_file(self.path(name))
         return data
 
-    def info(self, name: str) -> StoredObject:
-        self.fs.invalidate_cache(self.root)
-        found = self.fs.info(self.path(name))
-        if found["type"] != "file":
-            raise FileNotFoundError(name)
-        return _told(name, found)
-
-    def find(self, prefix: str) -> list[StoredObject]:
-        self.fs.invalidate_cache(self.root)
-        try:
-            listed = self.fs.ls(self.root, detail=True)
-        except FileNotFoundError:
-            return []
-        named = [(each["name"].rsplit("/", 1)[-1], each) for each in listed if each["type"] == "file"]
-        return [_told(name, each) for name, each in named if name.startswith(prefix)]
-
-    def delete(self, name: str) -> None:
-        try:
-            self.fs.rm_file(self.path(name))
-        except FileNotFoundError:
-            return
-        finally:
-            self.fs.invalidate_cache(self.root)
-
-
-def _told(name: str, found: dict[str, Any]) -> StoredObject:
-    changed = found.get("updated")
-    if isinstance(changed, str):
-        changed = datetime.fromisoformat(changed.replace("Z", "+00:00"))
-    etag = found.get("etag")
-    return StoredObject(name, found["size"], etag, changed.timestamp() if changed else None)
+    @staticmethod
+    def told(name: str, found: dict[str, Any]) -> StoredObject:
+        changed = found.get("updated")
+        if isinstance(changed, str):
+            changed = datetime.fromisoformat(changed.replace("Z", "+00:00"))
+        etag = found.get("etag")
+        return StoredObject(name, found["size"], etag, changed.timestamp() if changed else None)

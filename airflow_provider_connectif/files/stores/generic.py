@@ -13,7 +13,8 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import Beside, Staged, Store, StoredObject
+from airflow_provider_connectif.files.stores.base import Beside, Staged, StoredObject
+from airflow_provider_connectif.files.stores.listing import ListingStore
 
 PREFIX = ".connectif-"
 SUFFIX = ".part"
@@ -61,7 +62,7 @@ class GenericStaged(Staged):
             self._store.fs.invalidate_cache(self._store.root)
 
 
-class GenericStore(Store):
+class GenericStore(ListingStore):
     """A folder of any fsspec filesystem."""
 
     def stage(self, name: str, expected_bytes: int | None = None) -> GenericStaged:
@@ -78,39 +79,18 @@ class GenericStore(Store):
         data: bytes = self.fs.cat_file(self.path(name))
         return data
 
-    def info(self, name: str) -> StoredObject:
-        self.fs.invalidate_cache(self.root)
-        found = self.fs.info(self.path(name))
-        if found["type"] != "file":
-            raise FileNotFoundError(name)
-        return _told(name, found)
-
-    def find(self, prefix: str) -> list[StoredObject]:
-        self.fs.invalidate_cache(self.root)
-        try:
-            listed = self.fs.ls(self.root, detail=True)
-        except FileNotFoundError:
-            return []
-        named = [(each["name"].rstrip("/").rsplit("/", 1)[-1], each) for each in listed if each["type"] == "file"]
-        return [_told(name, each) for name, each in named if name.startswith(prefix)]
-
-    def delete(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            self.fs.rm_file(self.path(name))
-        self.fs.invalidate_cache(self.root)
+    @staticmethod
+    def told(name: str, found: dict[str, Any]) -> StoredObject:
+        moments = (found.get(key) for key in ("modified", "mtime", "last_modified", "LastModified", "created"))
+        for moment in moments:
+            if isinstance(moment, datetime):
+                return StoredObject(name, found["size"], None, moment.timestamp())
+            if isinstance(moment, (int, float)):
+                return StoredObject(name, found["size"], None, float(moment))
+        return StoredObject(name, found["size"])
 
     def sweep(self, names: set[str], now: float) -> None:
         for each in self.find(PREFIX):
             old = each.modified is not None and now - each.modified > ABANDONED_AFTER
             if old and each.name.endswith(SUFFIX):
                 self.delete(each.name)
-
-
-def _told(name: str, found: dict[str, Any]) -> StoredObject:
-    moments = (found.get(key) for key in ("modified", "mtime", "last_modified", "LastModified", "created"))
-    for moment in moments:
-        if isinstance(moment, datetime):
-            return StoredObject(name, found["size"], None, moment.timestamp())
-        if isinstance(moment, (int, float)):
-            return StoredObject(name, found["size"], None, float(moment))
-    return StoredObject(name, found["size"])

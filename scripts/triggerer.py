@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The triggerer of a local Airflow: stopped, killed, and started again."""
+"""The triggerer of a local Airflow: stopped, killed, and started again. With ``with``, none is left at the end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ class Triggerer:
     def __init__(self, local: LocalAirflow) -> None:
         self._local = local
         self._started: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Triggerer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._started:  # which ends with nothing but this; the Airflow's own one ends with it
+            self.kill()
 
     def _processes(self) -> list[psutil.Process]:
         found = []
