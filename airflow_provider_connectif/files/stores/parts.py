@@ -125,7 +125,8 @@ class Parts:
             if future.done():
                 future.result()
         self._count += 1
-        checksum = self._checksum(body.getbuffer())
+        with body.getbuffer() as content:
+            checksum = self._checksum(content)
         future = asyncio.run_coroutine_threadsafe(self._run(self._count, body, checksum), self._loop)
         self._sending.append((future, body, size))
         self._sending_bytes += size

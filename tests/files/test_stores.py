@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all stores share, by itself."""
+
+from __future__ import annotations
+
+import weakref
+
+import pytest
+
+from airflow_provider_connectif.files.errors import DestinationError
+from airflow_provider_connectif.files.stores.base import told_as
+
+
+class Part(bytearray):
+    """Some megabytes that a library has in its hands while it fails."""
+
+
+def fail_with(kept: list[weakref.ref[Part]], *, chained: bool) -> None:
+    part = Part(1)
+    kept.append(weakref.ref(part))
+    if chained:
+        try:
+            fail_with(kept, chained=False)
+        except OSError:
+            raise ConnectionError("the store hung up") from None
+    raise OSError("no space left")
+
+
+@pytest.mark.parametrize("chained", [False, True])
+def test_an_error_does_not_hold_what_the_store_was_sending(chained: bool) -> None:
+    kept: list[weakref.ref[Part]] = []
+    with pytest.raises(DestinationError) as caught, told_as("writing it"):
+        fail_with(kept, chained=chained)
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.__traceback__ is not None  # still there to be shown
+    assert [part() for part in kept] == [None] * (1 + chained)
