@@ -20,6 +20,7 @@ from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.publish import Folder
 from airflow_provider_connectif.files.stores import local
 from airflow_provider_connectif.files.stores.s3 import S3Store
+from tests.files.reading import threads_of_ours
 from tests.stores import Place
 
 MIB = 1024 * 1024
@@ -63,6 +64,18 @@ def test_an_object_arrives_byte_for_byte_with_its_size_and_checksum(place: Place
     assert staged.sha256 == hashlib.sha256(data).hexdigest()
     assert place.names() == {"a.csv"}
     assert place.unfinished() == 0
+
+
+def test_no_thread_stays_when_an_object_is_complete_or_given_up(place: Place) -> None:
+    folder = Folder(place.fs, place.path)
+    for complete in (True, False):
+        with folder.stage("a.csv") as staged:
+            staged.write(some_bytes(3 * MIB))
+            if complete:
+                staged.complete()
+                assert not threads_of_ours()
+                staged.publish()
+        assert not threads_of_ours()
 
 
 def test_nothing_is_to_be_seen_under_the_name_until_it_is_published(place: Place) -> None:

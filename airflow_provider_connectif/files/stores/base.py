@@ -102,10 +102,14 @@ class Beside:
         self._waiting.append((self._pool.submit(call, *args), size))
         self._waiting_bytes += size
 
-    def wait(self) -> None:
-        """Wait until all is done; raises what a call raised."""
+    def finish(self) -> None:
+        """Wait until all is done, and end the thread.
+
+        Raises what a call raised; the thread is then left to :meth:`close`.
+        """
         while self._waiting:
             self._take()
+        self.close()
 
     def close(self) -> None:
         """Drop what has not begun, wait for what has, and end the thread. May be called twice."""
@@ -172,8 +176,7 @@ class Staged(ABC):
         self._expect("open")
         with self._or_discard(f"completing {self.name}"):
             self._complete()
-            self._hashing.wait()
-            self._hashing.close()
+            self._hashing.finish()
             self.sha256 = (self._told_sha256 or self._digest.hexdigest)()
             self._state = "complete"
 

@@ -36,7 +36,7 @@ class GCSStaged(Staged):
         self._beside.do(self._open().write, data, size=len(data))
 
     def _complete(self) -> None:
-        self._beside.wait()
+        self._beside.finish()
         self._open().close()
 
     def _publish(self) -> str | None:

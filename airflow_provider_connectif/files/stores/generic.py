@@ -44,7 +44,7 @@ class GenericStaged(Staged):
 
     def _complete(self) -> None:
         file = self._open()
-        self._beside.wait()
+        self._beside.finish()
         file.close()
 
     def _publish(self) -> str | None:

@@ -69,7 +69,7 @@ class LocalStaged(Staged):
     def _complete(self) -> None:
         if self._fd < 0:
             self._open()
-        self._syncing.wait()
+        self._syncing.finish()
         _sync(self._fd)
 
     def _publish(self) -> None:
