@@ -34,3 +34,18 @@ def test_an_error_does_not_hold_what_the_store_was_sending(chained: bool) -> Non
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__traceback__ is not None  # still there to be shown
     assert [part() for part in kept] == [None] * (1 + chained)
+
+
+@pytest.mark.parametrize("answer", [FileNotFoundError, FileExistsError])
+def test_neither_does_one_that_is_an_answer(answer: type[OSError]) -> None:
+    kept: list[weakref.ref[Part]] = []
+
+    def ask() -> None:
+        part = Part(1)
+        kept.append(weakref.ref(part))
+        raise answer("a.csv")
+
+    with pytest.raises(answer) as caught, told_as("reading it"):
+        ask()
+    assert caught.value.__traceback__ is not None
+    assert [part() for part in kept] == [None]

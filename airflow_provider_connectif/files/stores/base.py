@@ -53,10 +53,10 @@ def told_as(doing: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileError, FileNotFoundError, FileExistsError):
-        raise
     except Exception as error:
         _forget_locals(error)
+        if isinstance(error, (FileError, FileNotFoundError, FileExistsError)):
+            raise
         reason = str(error).strip() or "no reason given"
         # Some libraries quote the address of a request, whose query may hold a token for the store.
         told = re.sub(r"\?[^\s'\"<>]+=[^\s'\"<>]*", "?…", reason)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import abstractmethod
 from typing import Any
 
@@ -35,8 +36,7 @@ class ListingStore(Store):
 
     def delete(self, name: str) -> None:
         try:
-            self.fs.rm_file(self.path(name))
-        except FileNotFoundError:
-            return
+            with contextlib.suppress(FileNotFoundError):
+                self.fs.rm_file(self.path(name))
         finally:
             self.fs.invalidate_cache(self.root)
