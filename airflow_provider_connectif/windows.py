@@ -6,12 +6,12 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.export_request import MOST_DAYS
-from airflow_provider_connectif.api.moments import is_bare_date, parse_moment
+from airflow_provider_connectif.api.export_request import MAX_DAYS
+from airflow_provider_connectif.api.timestamps import is_bare_date, parse_moment
 from airflow_provider_connectif.tasks.arguments import check
 
 
-def export_windows(start: str | date, end: str | date, days: int = MOST_DAYS) -> list[dict[str, str]]:
+def export_windows(start: str | date, end: str | date, days: int = MAX_DAYS) -> list[dict[str, str]]:
     """Cut a range into windows, for ``.expand_kwargs()``, so that no row is missed and none is read twice.
 
     Two kinds of range, told apart by what is given:
@@ -33,8 +33,8 @@ def export_windows(start: str | date, end: str | date, days: int = MOST_DAYS) ->
 
 
 def _windows(start: str | date, end: str | date, days: int) -> list[dict[str, str]]:
-    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MOST_DAYS:
-        raise InvalidArgument("days", f"{days!r} is out of range; write a whole number from 1 to {MOST_DAYS}.")
+    if isinstance(days, bool) or not isinstance(days, int) or not 1 <= days <= MAX_DAYS:
+        raise InvalidArgument("days", f"{days!r} is out of range; write a whole number from 1 to {MAX_DAYS}.")
     first, last = _read("start", start), _read("end", end)
     if isinstance(first, datetime) != isinstance(last, datetime):
         raise InvalidArgument(

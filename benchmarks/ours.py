@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One export stored by the package, in a process of its own: ``python -m benchmarks.ours JSON``.
 
-It goes the way that a task's export goes (``tasks/storing.py``), with Airflow's connections and filesystems. The
+It goes the way that a task's export goes (``tasks/transfer.py``), with Airflow's connections and filesystems. The
 time begins when the modules are loaded, as in a worker; making a client for the store, which a task does too, counts.
 """
 
@@ -18,9 +18,15 @@ import upath.implementations.local  # noqa: F401
 from airflow.sdk.io.fs import has_fs
 
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.files import archive, deliver, destination, publish, remote  # noqa: F401
-from airflow_provider_connectif.files.stores import local  # noqa: F401
-from airflow_provider_connectif.tasks.storing import store
+from airflow_provider_connectif.files.download import remote_file  # noqa: F401
+from airflow_provider_connectif.files.folder import delivery  # noqa: F401
+from airflow_provider_connectif.files.stores import (
+    local,  # noqa: F401
+    resolve,  # noqa: F401
+)
+from airflow_provider_connectif.files.unpack import archive  # noqa: F401
+from airflow_provider_connectif.tasks import uri_fields  # noqa: F401
+from airflow_provider_connectif.tasks.transfer import store
 from benchmarks.measured import measured
 
 

@@ -3,7 +3,7 @@
 
 Run ``python -m benchmarks.poller`` (``make bench-poller``). The sandbox is a process of its own, and so is each number
 of waiting triggers: real ``ConnectifExportTrigger`` in one event loop, with a connection looked up as in a triggerer.
-Beside it the naive way: each waiting export asks for itself, in a thread, at the same interval. And, as what a
+BackgroundCalls it the naive way: each waiting export asks for itself, in a thread, at the same interval. And, as what a
 triggerer costs that asks nobody: as many of Airflow's own ``DateTimeTrigger``, which look at the clock each second.
 
 A round is one look at all exports. "Stood still" is the longest time between two turns of the event loop, beyond what
@@ -103,7 +103,7 @@ class Standstill:
 
 async def shared(url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
     """Wait with the provider's triggers, for so many rounds and one more in which all have finished."""
-    from airflow_provider_connectif.api import poller
+    from airflow_provider_connectif.api.polling import poller
     from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
     # Of each round: the requests, and the processor time of the process at its end.

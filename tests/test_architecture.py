@@ -125,7 +125,7 @@ class TestTheseTestsThemselves:
             "def f():\n    from airflow.sdk import DAG",
             "if TYPE_CHECKING:\n    import airflow",
             "from airflow_provider_connectif import files",
-            "from airflow_provider_connectif.files.remote import RemoteFile",
+            "from airflow_provider_connectif.files.download.remote_file import RemoteFile",
             "from ..files import remote",
             "from . import client",
         ],

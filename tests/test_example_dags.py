@@ -17,8 +17,8 @@ import pytest
 import requests
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from tests.dag_runner import ROOT, Played, play
 from tests.leaks import words_before_a_secret
-from tests.playing import ROOT, Played, play
 
 EXAMPLES = ROOT / "example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from tests.dag_runner import Run, play
 from tests.leaks import words_before_a_secret
-from tests.playing import Run, play
 from tests.stores import S3_KEY, S3_SECRET, s3_server  # noqa: F401  fixture
 from tests.test_example_dags import EXAMPLES
 

@@ -83,7 +83,7 @@ def test_each_can_be_imported_alone(groups, module):
 
 def test_the_trigger_loads_what_airflows_own_base_needs_and_no_more(groups):
     ours = groups["trigger"] - groups["base"]
-    assert "airflow_provider_connectif.api.poller" in ours
+    assert "airflow_provider_connectif.api.polling.poller" in ours
     assert not {name for name in ours if name.partition(".")[0] in HEAVY}
 
 

@@ -16,7 +16,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_connectif.api.answers import decode, error_of
 from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, KeyForOneHost, is_loopback
 from airflow_provider_connectif.api.errors import (
     ApiError,
@@ -26,11 +25,12 @@ from airflow_provider_connectif.api.errors import (
     RateLimited,
     ServerError,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.pacing import Pace, asked_wait
+from airflow_provider_connectif.api.rate_limit import Pace, asked_wait
+from airflow_provider_connectif.api.responses import decode, error_of
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -46,7 +46,7 @@ _MOST_PAGES_WITHOUT_NEWS = 100
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How long a request is tried again.
 
     :param attempts: tries of a request that a server error or a broken connection ends.
@@ -82,7 +82,7 @@ class ConnectifClient:
         base_url: str = DEFAULT_BASE_URL,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         user_agent: str = "airflow-provider-connectif",
         session: Session | None = None,
         clock: Callable[[], float] = time.time,
@@ -95,7 +95,7 @@ class ConnectifClient:
         # A proxy cannot reach this machine's own addresses, and would see a key that travels unencrypted.
         host = urlsplit(base_url).hostname or ""
         self._proxies = {"no_proxy": host} if is_loopback(host) else {}
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._user_agent = user_agent
         self._session = session
         self._clock = clock
@@ -160,14 +160,14 @@ class ConnectifClient:
             visited.update((here, address))
             body = decode(response)
             if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
-                raise UnexpectedAnswer("The API's list of exports has no results. Check the connection's Host.")
+                raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
             yield [Export.from_json(item) for item in body["results"]]
             links = body.get("links")
             link = links.get("next") if isinstance(links, Mapping) else None
             if not link:
                 return
             if not isinstance(link, str):
-                raise UnexpectedAnswer("The API's list of exports has a link that is no text.")
+                raise UnexpectedResponse("The API's list of exports has a link that is no text.")
             address, params = self._auth.follow(link, current=here), None
             if address in visited:
                 log.warning("The API's list of exports leads back to a page that was read: it is taken as ended.")
@@ -209,7 +209,7 @@ class ConnectifClient:
             raise CreationUnknown(f"A new export was asked for, and no answer came. {problem}") from None
         except ServerError as problem:
             raise CreationUnknown(f"A new export was asked for. {problem}") from None
-        except UnexpectedAnswer as problem:
+        except UnexpectedResponse as problem:
             raise CreationUnknown(f"A new export was asked for, and the answer cannot be read. {problem}") from None
 
     def server_now(self) -> datetime:
@@ -227,7 +227,7 @@ class ConnectifClient:
                     yield export
             without_news = without_news + 1 if len(seen) == known else 0
             if without_news >= _MOST_PAGES_WITHOUT_NEWS:
-                raise UnexpectedAnswer(
+                raise UnexpectedResponse(
                     f"The API's list of exports does not end: {without_news} pages in a row held nothing new."
                 )
 

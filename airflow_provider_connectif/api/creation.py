@@ -45,7 +45,7 @@ from airflow_provider_connectif.api.errors import (
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.moments import read_moment
+from airflow_provider_connectif.api.timestamps import read_moment
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -88,7 +88,7 @@ class MemoryRecord:
 
 
 @dataclass(frozen=True)
-class Grace:
+class LookupPolicy:
     """How an export is looked for whose creation got no answer.
 
     :param seconds: after the sender gave up on an answer, for a slow server to create it.
@@ -112,7 +112,7 @@ def create_once(
     record: Record,
     *,
     generation: int = 0,
-    grace: Grace | None = None,
+    grace: LookupPolicy | None = None,
     patience: float = 600.0,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
@@ -132,7 +132,7 @@ def create_once(
     :raises Unavailable: where it could not be reached, or was not to be had, within the patience.
     :raises CreationUnknown: where no export was found after the creation was sent as often as allowed.
     """
-    return _Creation(client, record, grace or Grace(), patience, clock, sleep).run(request, generation)
+    return _Creation(client, record, grace or LookupPolicy(), patience, clock, sleep).run(request, generation)
 
 
 def mark_done(record: Record, generation: int) -> None:
@@ -147,7 +147,7 @@ class _Creation:
         self,
         client: ConnectifClient,
         record: Record,
-        grace: Grace,
+        grace: LookupPolicy,
         patience: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],

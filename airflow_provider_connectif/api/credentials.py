@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedAnswer
+from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedResponse
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -117,7 +117,7 @@ class KeyForOneHost:
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if _origin(request.url or "") != self._origin:
-            raise UnexpectedAnswer("A request to another host than the API's was about to carry the API key.")
+            raise UnexpectedResponse("A request to another host than the API's was about to carry the API key.")
         request.headers["Authorization"] = f"apiKey {self._key}"
         return request
 
@@ -132,16 +132,16 @@ class KeyForOneHost:
 
         :param link: absolute or relative.
         :param current: the address that the link was met at.
-        :raises UnexpectedAnswer: where it leads to another host.
+        :raises UnexpectedResponse: where it leads to another host.
         """
         try:
             parts, own = urlsplit(urljoin(current, link)), urlsplit(self._base_url)
         except ValueError:
-            raise UnexpectedAnswer("The API's link is no address. Check the connection's Host.") from None
+            raise UnexpectedResponse("The API's link is no address. Check the connection's Host.") from None
         # An API behind a proxy may write http:// or its inner port into its own links: the path counts.
         if parts.scheme in ("http", "https") and parts.hostname == own.hostname:
             return urlunsplit(SplitResult(own.scheme, own.netloc, parts.path, parts.query, ""))
-        raise UnexpectedAnswer(
+        raise UnexpectedResponse(
             f"The API's link leads to another host ({parts.hostname or 'none'}): the API key does not go "
             f"there. Check the connection's Host, {self._base_url}."
         )

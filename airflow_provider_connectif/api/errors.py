@@ -12,7 +12,7 @@
     │   │   ├── PermissionDenied       403
     │   │   ├── NotFound               404
     │   │   └── RequestRejected        400, 415, 422 and every other 4xx
-    │   ├── UnexpectedAnswer   no JSON, a wrong shape, a link that leads elsewhere     (final)
+    │   ├── UnexpectedResponse   no JSON, a wrong shape, a link that leads elsewhere     (final)
     │   └── Unavailable        may pass: worth another try
     │       ├── RateLimited            429
     │       ├── ServerError            5xx
@@ -87,7 +87,7 @@ class RequestRejected(Refused):
     """400, 415, 422 and other 4xx: the request itself is not accepted."""
 
 
-class UnexpectedAnswer(ApiError):
+class UnexpectedResponse(ApiError):
     """An answer that is not the API's: HTML, a wrong shape, a link to another host."""
 
 

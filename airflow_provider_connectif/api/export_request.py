@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.moments import (
+from airflow_provider_connectif.api.timestamps import (
     is_bare_date,
     parse_moment,
     same_dates,
@@ -32,7 +32,7 @@ CREATABLE_TYPES = (CONTACTS, ACTIVITIES, DATA_EXPLORER)
 
 DELIMITERS = (",", ";")
 DATE_FORMATS = ("ISO", "L", "LL", "LLL")
-MOST_DAYS = 31
+MAX_DAYS = 31
 
 _VERSION = re.compile(r"v[0-9]+")
 _DEFAULT_VERSION = "v1"
@@ -294,10 +294,10 @@ def _check_dates(export_type: str, from_date: object, to_date: object, is_unknow
         )
     if end < start:
         raise InvalidArgument("to_date", f"{to_date} is before from_date, {from_date}.")
-    if end - start > timedelta(days=MOST_DAYS):
+    if end - start > timedelta(days=MAX_DAYS):
         raise InvalidArgument(
             "to_date",
-            f"{to_date} is more than {MOST_DAYS} days after from_date, {from_date}, the API's most; make one "
+            f"{to_date} is more than {MAX_DAYS} days after from_date, {from_date}, the API's most; make one "
             "export for each window with export_windows() and .expand_kwargs().",
         )
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.api.errors import UnexpectedAnswer
-from airflow_provider_connectif.api.moments import read_moment
+from airflow_provider_connectif.api.errors import UnexpectedResponse
+from airflow_provider_connectif.api.timestamps import read_moment
 
 FINISHED = "finished"
 
@@ -49,13 +49,13 @@ class Export:
         """Read the resource.
 
         :param body: the decoded JSON.
-        :raises UnexpectedAnswer: where it is no object with an ``id`` and a ``status``.
+        :raises UnexpectedResponse: where it is no object with an ``id`` and a ``status``.
         """
         if not isinstance(body, Mapping):
-            raise UnexpectedAnswer(f"The API described an export as {type(body).__name__}, not as an object.")
+            raise UnexpectedResponse(f"The API described an export as {type(body).__name__}, not as an object.")
         export_id, status = body.get("id"), body.get("status")
         if not isinstance(export_id, str) or not export_id or not isinstance(status, str):
-            raise UnexpectedAnswer("The API described an export without an id or without a status.")
+            raise UnexpectedResponse("The API described an export without an id or without a status.")
         filters = body.get("filters")
         return cls(
             id=export_id,

@@ -2,7 +2,7 @@
 """What ``airflow connectif …`` is made of.
 
 Airflow's command line loads this at each start, whatever the command is: it imports nothing that is not loaded by
-then. What the commands do is in :mod:`airflow_provider_connectif.cli.exports`, which is loaded when one of them runs.
+then. What the commands do is in :mod:`airflow_provider_connectif.cli.export_command`, which is loaded when one runs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow.cli.cli_config import (
     string_list_type,
 )
 
-_COMMANDS = "airflow_provider_connectif.cli.exports"
+_COMMANDS = "airflow_provider_connectif.cli.export_command"
 
 _CONNECTION = Arg(
     ("--connectif-conn-id",),

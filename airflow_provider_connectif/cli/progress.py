@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from airflow_provider_connectif.cli.people import Teller
-from airflow_provider_connectif.files.progress import Progress
+from airflow_provider_connectif.cli.console import ConsoleLog
+from airflow_provider_connectif.tasks.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
@@ -28,7 +28,7 @@ def progress_on(stream: TextIO) -> Iterator[OnProgress]:
         with _bars(stream) as on_progress:
             yield on_progress
     else:
-        yield Progress(Teller(stream).info)
+        yield Progress(ConsoleLog(stream).info)
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnect
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
 
-    from airflow_provider_connectif.api.client import ConnectifClient, Patience
+    from airflow_provider_connectif.api.client import ConnectifClient, RetryPolicy
     from airflow_provider_connectif.api.export_request import ExportRequest
     from airflow_provider_connectif.api.models import Export
-    from airflow_provider_connectif.files.remote import RemoteFile
+    from airflow_provider_connectif.files.download.remote_file import RemoteFile
 
 
 class ConnectifHook(BaseHook):
@@ -51,7 +51,7 @@ class ConnectifHook(BaseHook):
             self._client = self.open_client()
         return self._client
 
-    def open_client(self, *, patience: Patience | None = None) -> ConnectifClient:
+    def open_client(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
         """Open a client of its own, for a thread or a patience of its own.
 
         :param patience: how long its requests are tried again.
@@ -60,7 +60,7 @@ class ConnectifHook(BaseHook):
         connection = self.get_connection(self.connectif_conn_id)
         return _client_of(connection, connection.extra_dejson, patience)
 
-    async def open_client_async(self, *, patience: Patience | None = None) -> ConnectifClient:
+    async def open_client_async(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
         """Open a client from within an event loop, such as the triggerer's, without blocking it.
 
         :param patience: how long its requests are tried again.
@@ -138,8 +138,8 @@ class ConnectifHook(BaseHook):
         :raises InvalidArgument: where the export is not finished (when the stream is first read).
         :raises FileError: by kind, while reading.
         """
-        from airflow_provider_connectif.api.addresses import fresh_address
-        from airflow_provider_connectif.files.remote import RemoteFile
+        from airflow_provider_connectif.api.file_url import fresh_address
+        from airflow_provider_connectif.files.download.remote_file import RemoteFile
 
         return RemoteFile(lambda: fresh_address(self.get_conn(), export_id))
 
@@ -148,17 +148,17 @@ class ConnectifHook(BaseHook):
 
         :return: whether it works, and what to tell the person who pressed Test.
         """
-        from airflow_provider_connectif.api.client import Patience
+        from airflow_provider_connectif.api.client import RetryPolicy
 
         try:
-            with self.open_client(patience=Patience(attempts=2, seconds=15)) as client:
+            with self.open_client(patience=RetryPolicy(attempts=2, seconds=15)) as client:
                 next(client.list_pages(page_size=1), None)
         except ConnectifError as problem:
             return False, str(problem)
         return True, f"Connectif at {client.base_url} accepts the API key, and it may read exports."
 
 
-def _client_of(connection: Connection, extra: Mapping[str, Any], patience: Patience | None) -> ConnectifClient:
+def _client_of(connection: Connection, extra: Mapping[str, Any], patience: RetryPolicy | None) -> ConnectifClient:
     from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
 
     return ConnectifClient(

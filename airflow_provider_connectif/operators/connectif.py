@@ -83,7 +83,7 @@ class ConnectifCreateExportOperator(BaseOperator):
         from airflow_provider_connectif.api.creation import create_once, mark_done
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.record import generation_of, record_to_create_with
+        from airflow_provider_connectif.tasks.state_store import generation_of, record_to_create_with
 
         record, generation = record_to_create_with(context), generation_of(context)
         with airflow_errors():
@@ -147,7 +147,7 @@ class ConnectifListExportsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Read the list, and choose."""
-        from airflow_provider_connectif.api.selecting import Selection
+        from airflow_provider_connectif.api.filters import Selection
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
@@ -166,7 +166,7 @@ class ConnectifListExportsOperator(BaseOperator):
         return [export.id for export in chosen]
 
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
-        from airflow_provider_connectif.api.selecting import LATEST_PER
+        from airflow_provider_connectif.api.filters import LATEST_PER
 
         matching = (*MATCH_ARGUMENTS, "status", "finished_after")
         check_match({name: getattr(self, name) for name in matching}, unknown)

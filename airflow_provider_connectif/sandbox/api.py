@@ -13,10 +13,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from airflow_provider_connectif.sandbox.addresses import file_host, sign
-from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.exports import Export
 from airflow_provider_connectif.sandbox.faults import Fault
+from airflow_provider_connectif.sandbox.signed_urls import file_host, sign
 from airflow_provider_connectif.sandbox.state import State
 from airflow_provider_connectif.sandbox.validation import check_data_explorer, check_export
 from airflow_provider_connectif.sandbox.wire import CutConnection, Sleep, hold
@@ -57,12 +57,12 @@ class Resource:
         api.authenticate(request, writes)
         allowed, headers = state.rate_limit.take(state.options, state.now())
         if not allowed:
-            raise ApiError(429, "The rate limit was reached", headers=headers)
+            raise HttpError(429, "The rate limit was reached", headers=headers)
         try:
             if handler is None:
-                raise ApiError(405, f"{request.method} is not allowed here")
+                raise HttpError(405, f"{request.method} is not allowed here")
             if state.random.random() < state.options.error_share:
-                raise ApiError(state.random.choice((500, 503)), "Something went wrong at our side")
+                raise HttpError(state.random.choice((500, 503)), "Something went wrong at our side")
             fault = state.faults.take(on, request.path_params.get("export_id", "")) if on else None
             if fault is not None:
                 state.stats.count_fault(f"{on}:{fault.kind}")
@@ -72,7 +72,7 @@ class Resource:
                 response = await handler(request, fault)
             else:
                 response = await handler(request)
-        except ApiError as error:
+        except HttpError as error:
             error.headers.update(headers)
             raise
         response.headers.update(headers)
@@ -110,7 +110,7 @@ class Api:
     def authenticate(self, request: Request, writes: bool) -> None:
         """Check the key.
 
-        :raises ApiError: 401 without a body, or 403.
+        :raises HttpError: 401 without a body, or 403.
         """
         options = self.state.options
         header = request.headers.get("authorization", "")
@@ -119,11 +119,11 @@ class Api:
             self.state.stats.foreign_requests_with_authorization += 1
         scheme, _, key = header.partition(" ")
         if scheme != "apiKey" or key not in (options.key, options.read_only_key, options.blocked_key):
-            raise ApiError(401, has_body=False)
+            raise HttpError(401, has_body=False)
         if key == options.blocked_key:
-            raise ApiError(403, "The account is blocked")
+            raise HttpError(403, "The account is blocked")
         if writes and key == options.read_only_key:
-            raise ApiError(403, "The API key has not the scope that is needed: exports write")
+            raise HttpError(403, "The API key has not the scope that is needed: exports write")
 
     async def list(self, request: Request) -> Response:
         """``GET /exports``."""
@@ -179,7 +179,7 @@ class Api:
             self.state.foreign_hosts.add(host)
             url = str(request.url.replace(netloc=host))
             return RedirectResponse(url, fault.status or 307)
-        raise ApiError(fault.status, "A fault that was asked for", headers=fault.headers)
+        raise HttpError(fault.status, "A fault that was asked for", headers=fault.headers)
 
     async def _create(self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None) -> Response:
         kind = fault.kind if fault else ""
@@ -187,7 +187,7 @@ class Api:
             task = asyncio.ensure_future(self._create_later(fault.seconds, body, export_type))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
-            raise ApiError(fault.status or 504, "The export may be created later")
+            raise HttpError(fault.status or 504, "The export may be created later")
         export = self.state.create(body, export_type=export_type, fails=kind == "then-fails")
         if fault and kind == "create-then-hang":
             await hold(request.receive, fault.seconds, self._sleep)
@@ -195,7 +195,7 @@ class Api:
         if kind == "create-then-cut":
             raise CutConnection
         if fault and kind.startswith("create-then-"):
-            raise ApiError(fault.status, "Something went wrong at our side", headers=fault.headers)
+            raise HttpError(fault.status, "Something went wrong at our side", headers=fault.headers)
         return JSONResponse(self._resource(request, export), status_code=201)
 
     async def _create_later(self, seconds: float, body: dict[str, Any], export_type: str) -> None:
@@ -207,7 +207,7 @@ class Api:
     def _find(self, request: Request) -> Export:
         export = self.state.get(request.path_params["export_id"])
         if export is None:
-            raise ApiError(404, "The export does not exist")
+            raise HttpError(404, "The export does not exist")
         return export
 
     def _resource(self, request: Request, export: Export) -> dict[str, Any]:
@@ -236,18 +236,18 @@ def _page_parameter(request: Request, name: str, default: int, largest: int | No
     if value < 1 or (largest is not None and value > largest):
         reason = "Value must be 1 or more" if largest is None else f"Value must be from 1 to {largest}"
         error = {"name": name, "path": f"/{name}", "reason": reason}
-        raise ApiError(422, "Validation failed", code="E0103", validation_errors=[error])
+        raise HttpError(422, "Validation failed", code="E0103", validation_errors=[error])
     return value
 
 
 async def _json_object(request: Request) -> dict[str, Any]:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != "application/json":
-        raise ApiError(415, "Content-Type must be application/json")
+        raise HttpError(415, "Content-Type must be application/json")
     try:
         body = json.loads(await request.body())
     except ValueError:
-        raise ApiError(400, "The body is not valid JSON") from None
+        raise HttpError(400, "The body is not valid JSON") from None
     if not isinstance(body, dict):
-        raise ApiError(400, "The body is not a JSON object")
+        raise HttpError(400, "The body is not a JSON object")
     return body

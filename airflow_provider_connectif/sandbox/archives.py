@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from airflow_provider_connectif.sandbox.blobs import Blob, Run
 from airflow_provider_connectif.sandbox.data import DataSpec, Table, tables
-from airflow_provider_connectif.sandbox.zips import Member, build
+from airflow_provider_connectif.sandbox.zips import ZipMember, build
 
 _SEGMENT = 1 << 20
 _SEGMENT_ROWS = 20_000  # more than a segment holds
@@ -41,7 +41,7 @@ class FileSpec:
 
 
 @dataclass(frozen=True)
-class StoredFile:
+class FileBlob:
     """A file in the store.
 
     :param md5: its MD5, if it is small.
@@ -51,7 +51,7 @@ class StoredFile:
     md5: bytes | None
 
     @classmethod
-    def of(cls, blob: Blob) -> StoredFile:
+    def of(cls, blob: Blob) -> FileBlob:
         """Store some content."""
         if blob.size > _HASHED_BYTES:
             return cls(blob, None)
@@ -61,16 +61,16 @@ class StoredFile:
         return cls(blob, md5.digest())
 
 
-def build_file(spec: FileSpec) -> StoredFile:
+def build_file(spec: FileSpec) -> FileBlob:
     """Make an export's file."""
-    return StoredFile.of(_content(spec))
+    return FileBlob.of(_content(spec))
 
 
 def _content(spec: FileSpec) -> Blob:
     members = []
     for index, table in enumerate(tables(spec.data)):
         content = _sized(spec) if spec.file_bytes and not index else [Run(b"".join(_lines(spec, table)))]
-        members.append(Member(f"{spec.base_name}{table.suffix}.csv", content))
+        members.append(ZipMember(f"{spec.base_name}{table.suffix}.csv", content))
     if spec.archive == "csv":
         return Blob(members[0].content)
     if spec.damage == "unsafe-name":

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.exports import Export
 from airflow_provider_connectif.sandbox.faults import Fault
 from airflow_provider_connectif.sandbox.state import State
@@ -98,7 +98,7 @@ class Control:
     def _find(self, request: Request) -> Export:
         export = self._state.get(request.path_params["export_id"])
         if export is None:
-            raise ApiError(404, "The export does not exist")
+            raise HttpError(404, "The export does not exist")
         return export
 
 
@@ -109,14 +109,14 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if not request.client or not _is_loopback(request.client.host):
-            raise ApiError(403, "Control requests are for clients on the sandbox's own machine")
+            raise HttpError(403, "Control requests are for clients on the sandbox's own machine")
         handler = self._handlers.get(request.method)
         if handler is None:
-            raise ApiError(405, f"{request.method} is not allowed here")
+            raise HttpError(405, f"{request.method} is not allowed here")
         try:
             response = await handler(request)
         except (ValueError, TypeError) as error:
-            raise ApiError(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         await response(scope, receive, send)
 
 

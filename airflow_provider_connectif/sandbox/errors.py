@@ -22,7 +22,7 @@ TITLES = {
 }
 
 
-class ApiError(Exception):
+class HttpError(Exception):
     """An answer other than success.
 
     :param status: HTTP status.

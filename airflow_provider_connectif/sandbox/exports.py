@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from airflow_provider_connectif.sandbox.archives import FileSpec, StoredFile
+from airflow_provider_connectif.sandbox.archives import FileBlob, FileSpec
 from airflow_provider_connectif.sandbox.data import DataSpec
-from airflow_provider_connectif.sandbox.moments import iso, parse_any, parse_date
 from airflow_provider_connectif.sandbox.options import SandboxOptions
+from airflow_provider_connectif.sandbox.timestamps import iso, parse_any, parse_date
 
 _ROW_BYTES = 150
 _TITLES = ("Purchases", "V! Carrito", "V! Carrito abandonado", "Ventas por categoría", "Products seen")
@@ -48,7 +48,7 @@ class Export:
     ended_at: float | None = None
     reads_when_finished: int = 0
     revision: int = 0
-    file: StoredFile | None = None
+    file: FileBlob | None = None
     bytes_sent: int = 0
     cuts: int = 0
     changed: bool = False

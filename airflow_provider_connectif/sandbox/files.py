@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from airflow_provider_connectif.sandbox.addresses import is_genuine
 from airflow_provider_connectif.sandbox.api import HTML
-from airflow_provider_connectif.sandbox.archives import StoredFile, build_file
+from airflow_provider_connectif.sandbox.archives import FileBlob, build_file
 from airflow_provider_connectif.sandbox.exports import Export
 from airflow_provider_connectif.sandbox.faults import Fault
 from airflow_provider_connectif.sandbox.options import SandboxOptions
 from airflow_provider_connectif.sandbox.ranges import RangeNotSatisfiable, asked_range
+from airflow_provider_connectif.sandbox.signed_urls import is_genuine
 from airflow_provider_connectif.sandbox.state import State
 from airflow_provider_connectif.sandbox.wire import CutConnection, Sleep, hold
 
@@ -75,7 +75,7 @@ class Files:
     def __init__(self, state: State, sleep: Sleep) -> None:
         self._state = state
         self._sleep = sleep
-        self._building: dict[tuple[str, int], asyncio.Task[StoredFile]] = {}
+        self._building: dict[tuple[str, int], asyncio.Task[FileBlob]] = {}
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -161,7 +161,7 @@ class Files:
             await self._send_body(request, send, export, file, course)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_body(self, request: Request, send: Send, export: Export, file: StoredFile, course: _Course) -> None:
+    async def _send_body(self, request: Request, send: Send, export: Export, file: FileBlob, course: _Course) -> None:
         state = self._state
         options, stats = state.options, state.stats
         position = course.start
@@ -214,7 +214,7 @@ class Files:
         export.bytes_sent = before + len(chunk)
         return chunk, cut
 
-    async def _file(self, export: Export) -> StoredFile:
+    async def _file(self, export: Export) -> FileBlob:
         """Return an export's file; it is built in another thread, once, when it is first asked for."""
         file = self._state.cached_file(export)
         if file is None:
@@ -265,7 +265,7 @@ def _course(asked: tuple[int, int], options: SandboxOptions, fault: Fault | None
     return course
 
 
-def _headers(export: Export, file: StoredFile, options: SandboxOptions) -> tuple[str, dict[str, str]]:
+def _headers(export: Export, file: FileBlob, options: SandboxOptions) -> tuple[str, dict[str, str]]:
     """Return the ETag and the headers that do not depend on the range."""
     if file.md5 is not None and options.checksums in ("etag", "content-md5"):
         tag = file.md5.hex()
@@ -285,7 +285,7 @@ def _headers(export: Export, file: StoredFile, options: SandboxOptions) -> tuple
     return etag, headers
 
 
-def _checksum_headers(file: StoredFile, options: SandboxOptions, *, whole: bool) -> dict[str, str]:
+def _checksum_headers(file: FileBlob, options: SandboxOptions, *, whole: bool) -> dict[str, str]:
     if file.md5 is None:
         return {}
     md5 = b64encode(file.md5).decode()

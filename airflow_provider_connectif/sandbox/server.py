@@ -18,7 +18,7 @@ from starlette.routing import Router
 
 from airflow_provider_connectif.sandbox.api import Api
 from airflow_provider_connectif.sandbox.control import Control
-from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.faults import Fault
 from airflow_provider_connectif.sandbox.files import Files
 from airflow_provider_connectif.sandbox.options import SandboxOptions
@@ -240,7 +240,7 @@ class RunningSandbox:
 def _routes(state: State, sleep: Sleep) -> Router:
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         scope["sandbox.route"] = "unknown"
-        raise ApiError(404, "There is nothing here")
+        raise HttpError(404, "There is nothing here")
 
     routes = [*Control(state).routes(), *Files(state, sleep).routes(), *Api(state, sleep).routes()]
     return Router(routes, redirect_slashes=False, default=not_found)

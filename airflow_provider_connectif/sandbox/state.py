@@ -12,14 +12,14 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_connectif.sandbox.archives import StoredFile
+from airflow_provider_connectif.sandbox.archives import FileBlob
 from airflow_provider_connectif.sandbox.blobs import Blob, Run
 from airflow_provider_connectif.sandbox.exports import Export, report_filters
 from airflow_provider_connectif.sandbox.faults import Fault, FaultQueue
-from airflow_provider_connectif.sandbox.moments import iso, parse_any
 from airflow_provider_connectif.sandbox.options import SandboxOptions
 from airflow_provider_connectif.sandbox.ratelimit import RateLimit
 from airflow_provider_connectif.sandbox.stats import Stats
+from airflow_provider_connectif.sandbox.timestamps import iso, parse_any
 
 _DAY = 86400.0
 _FILES_KEPT = 16
@@ -60,7 +60,7 @@ class State:
         self.random = random.Random(self.options.random_seed)
         self._exports: dict[str, Export] = {}
         self._in_order: list[tuple[float, int, str]] = []
-        self._files: dict[tuple[str, int], StoredFile] = {}
+        self._files: dict[tuple[str, int], FileBlob] = {}
         self._failures_due = 0.0
         self._seed()
 
@@ -177,11 +177,11 @@ class State:
 
     # --- files ------------------------------------------------------------------------------------------
 
-    def cached_file(self, export: Export) -> StoredFile | None:
+    def cached_file(self, export: Export) -> FileBlob | None:
         """Return the export's file if it is at hand; building it takes time and is for another thread."""
         return export.file or self._files.get((export.id, export.revision))
 
-    def keep_file(self, export: Export, revision: int, file: StoredFile) -> None:
+    def keep_file(self, export: Export, revision: int, file: FileBlob) -> None:
         """Keep a file at hand, and let the oldest go."""
         self._files[export.id, revision] = file
         while len(self._files) > _FILES_KEPT:
@@ -193,7 +193,7 @@ class State:
         :param content: the new content; None: other rows of the same kind.
         """
         export.revision += 1
-        export.file = None if content is None else StoredFile.of(Blob([Run(content)]))
+        export.file = None if content is None else FileBlob.of(Blob([Run(content)]))
         export.file_changed_at = self.now()
         data = dataclasses.replace(export.spec.data, revision=export.revision)
         export.spec = dataclasses.replace(export.spec, data=data)

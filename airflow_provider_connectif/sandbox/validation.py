@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_connectif.sandbox.errors import ApiError
-from airflow_provider_connectif.sandbox.moments import parse_date, parse_date_time
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.options import SandboxOptions
+from airflow_provider_connectif.sandbox.timestamps import parse_date, parse_date_time
 
 DELIMITERS = (",", ";")
 DATE_FORMATS = ("ISO", "L", "LL", "LLL")
@@ -45,7 +45,7 @@ class _Errors:
 
     def raise_any(self) -> None:
         if self.found:
-            raise ApiError(422, "Validation failed", code="E0103", validation_errors=self.found)
+            raise HttpError(422, "Validation failed", code="E0103", validation_errors=self.found)
 
 
 def _one_of(*values: str) -> Check:
@@ -86,7 +86,7 @@ def _forbidden(value: Any) -> str | None:
 def check_export(body: Mapping[str, Any], options: SandboxOptions) -> None:
     """Check the body of ``POST /exports``.
 
-    :raises ApiError: 422, with every field that is wrong.
+    :raises HttpError: 422, with every field that is wrong.
     """
     errors = _Errors()
     versions = [f"v{number}" for number in range(1, options.newest_version + 1)]
@@ -126,7 +126,7 @@ def check_data_explorer(body: Mapping[str, Any], options: SandboxOptions) -> Non
     Both days count, so the 1st to the 31st is the longest; whether the vendor lets one day more pass is not
     known, and here it does not.
 
-    :raises ApiError: 422, with every field that is wrong.
+    :raises HttpError: 422, with every field that is wrong.
     """
     errors = _Errors()
     rules: dict[str, Check] = {"delimiter": _one_of(*DELIMITERS), "filters": _object}

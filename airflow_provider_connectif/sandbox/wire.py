@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.state import State
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Wire:
         try:
             try:
                 await self._app(scope, receive, send_dated)
-            except ApiError as error:
+            except HttpError as error:
                 await _send_error(error, send_dated)
             outcome = str(status)
         except (CutConnection, asyncio.CancelledError):
@@ -86,7 +86,7 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _send_error(error: ApiError, send: Send) -> None:
+async def _send_error(error: HttpError, send: Send) -> None:
     body = json.dumps(error.body()).encode() if error.has_body else b""
     headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
     if body:

@@ -23,7 +23,7 @@ _LAST_BLOCK = b"\x03\x00"  # an empty deflate block that ends the stream
 
 
 @dataclass(frozen=True)
-class Member:
+class ZipMember:
     """A member to be: its name and its content."""
 
     name: str
@@ -43,7 +43,7 @@ class _Packed:
 
 
 def build(
-    members: Sequence[Member],
+    members: Sequence[ZipMember],
     *,
     streamed: bool = True,
     stored: bool = False,
@@ -72,7 +72,7 @@ def build(
     return Blob([*runs, Run(directory), Run(_end(len(central), len(directory), position, zip64))])
 
 
-def _pack(member: Member, streamed: bool, stored: bool, zip64: str, encrypted: bool) -> _Packed:
+def _pack(member: ZipMember, streamed: bool, stored: bool, zip64: str, encrypted: bool) -> _Packed:
     content = [run for run in member.content if run.size]
     runs = list(content) if stored else _deflate(content)
     size, packed_size = sum(run.size for run in content), sum(run.size for run in runs)

@@ -30,7 +30,7 @@ from airflow_provider_connectif.tasks.waiting import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_connectif.api.watch import Watch
+    from airflow_provider_connectif.api.polling.wait import Watch
 
 
 class ConnectifExportSensor(BaseSensorOperator):
@@ -110,7 +110,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         """
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.record import deadline_of
+        from airflow_provider_connectif.tasks.state_store import deadline_of
 
         deadline = deadline_of(context, self.timeout)
         with airflow_errors():
@@ -151,7 +151,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         return self._value_of(found)
 
     def _defer(self, context: Context) -> None:
-        from airflow_provider_connectif.tasks.record import deadline_of
+        from airflow_provider_connectif.tasks.state_store import deadline_of
         from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
         watch = self._watch or self._make_watch()
@@ -173,8 +173,8 @@ class ConnectifExportSensor(BaseSensorOperator):
         :param begun: whether an earlier process has looked already.
         :raises InvalidArgument: where they turn out to be wrong.
         """
-        from airflow_provider_connectif.api.watch import Watch
-        from airflow_provider_connectif.api.watching import Match
+        from airflow_provider_connectif.api.polling.survey import Match
+        from airflow_provider_connectif.api.polling.wait import Watch
 
         self._check_arguments(nothing_is_unknown)
         if self.export_id is None:

@@ -91,7 +91,7 @@ def check_match(given: Mapping[str, object], unknown: Callable[[object], bool]) 
     :param unknown: tells of a value that it is not known yet.
     :raises InvalidArgument: naming the argument.
     """
-    from airflow_provider_connectif.api.watching import moment_of
+    from airflow_provider_connectif.api.polling.survey import moment_of
 
     for name, value in given.items():
         if value is None or unknown(value):

@@ -14,14 +14,14 @@ from airflow.providers.common.compat.sdk import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_connectif.api.client import Patience
+    from airflow_provider_connectif.api.client import RetryPolicy
 
 
-def looking_patience() -> Patience:
+def looking_patience() -> RetryPolicy:
     """Give the patience of a look at a waiting export: a look that fails is no matter, the next one is its retry."""
-    from airflow_provider_connectif.api.client import Patience
+    from airflow_provider_connectif.api.client import RetryPolicy
 
-    return Patience(attempts=2, seconds=60.0)
+    return RetryPolicy(attempts=2, seconds=60.0)
 
 
 def default_deferrable(deferrable: bool | None) -> bool:

@@ -22,8 +22,8 @@ from airflow_provider_connectif.tasks.arguments import (
     is_unknown,
     one_of,
 )
-from airflow_provider_connectif.tasks.storage import check_folder
-from airflow_provider_connectif.tasks.telling import lineage_of, tell_outlets
+from airflow_provider_connectif.tasks.destination import check_folder
+from airflow_provider_connectif.tasks.lineage import lineage_of, tell_outlets
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -204,7 +204,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         return lineage_of(self._stored)
 
     def _stored_already(self, context: Context) -> dict[str, Any] | None:
-        from airflow_provider_connectif.tasks.storing import stored_already
+        from airflow_provider_connectif.tasks.transfer import stored_already
 
         result = stored_already(
             context, destination=self.destination, storage_conn_id=self.storage_conn_id, log=self.log
@@ -217,7 +217,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
         """Give the id of the export: the author's, or that of the one that this task has created, or now creates."""
         from airflow_provider_connectif.api.creation import create_once
-        from airflow_provider_connectif.tasks.record import generation_of, record_to_create_with
+        from airflow_provider_connectif.tasks.state_store import generation_of, record_to_create_with
 
         if self.export_id is not None:
             return self.export_id
@@ -226,7 +226,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
     def _wait(self, context: Context, export: Export) -> None:
         """Wait here until it is finished; or else defer, which ends this process's part."""
-        from airflow_provider_connectif.tasks.record import deadline_of
+        from airflow_provider_connectif.tasks.state_store import deadline_of
 
         if export.failed:
             raise ExportFailed(export.id, export.status)
@@ -249,7 +249,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._wait_here(export, deadline)
 
     def _wait_here(self, export: Export, deadline: float) -> None:
-        from airflow_provider_connectif.api.watch import SHORTEST_INTERVAL, Watch
+        from airflow_provider_connectif.api.polling.wait import SHORTEST_INTERVAL, Watch
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
         watch = Watch([export.id], log=self.log, begun=True)
@@ -275,19 +275,19 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             raise AirflowException(str(problem)) from None
 
     def _forget(self, context: Context) -> None:
-        from airflow_provider_connectif.tasks.record import record_of
+        from airflow_provider_connectif.tasks.state_store import record_of
 
         record_of(context).drop()
 
     def _mark_done(self, context: Context) -> None:
         from airflow_provider_connectif.api.creation import mark_done
-        from airflow_provider_connectif.tasks.record import generation_of, record_of
+        from airflow_provider_connectif.tasks.state_store import generation_of, record_of
 
         if self.export_id is None:
             mark_done(record_of(context), generation_of(context))
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
-        from airflow_provider_connectif.tasks.storing import store
+        from airflow_provider_connectif.tasks.transfer import store
 
         show_report(self, export.report_id)
         result = store(

@@ -12,12 +12,12 @@ from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
-from airflow_provider_connectif.api.announcing import Announcer, rounds
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
-from airflow_provider_connectif.api.finished import Wanted
-from airflow_provider_connectif.api.poller import Poller
-from airflow_provider_connectif.api.watch import Watch
-from airflow_provider_connectif.api.watching import Match
+from airflow_provider_connectif.api.polling.cursor import Wanted
+from airflow_provider_connectif.api.polling.event_stream import Announcer, rounds
+from airflow_provider_connectif.api.polling.poller import Poller
+from airflow_provider_connectif.api.polling.survey import Match
+from airflow_provider_connectif.api.polling.wait import Watch
 from airflow_provider_connectif.tasks.arguments import check_seconds, check_texts
 from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
 
@@ -39,7 +39,7 @@ class ConnectifExportTrigger(BaseTrigger):
 
     :param connectif_conn_id: the id of the Airflow connection.
     :param export_ids: the exports to wait for; or else
-    :param match: the fields of a :class:`~airflow_provider_connectif.api.watching.Match`, moments as ISO strings.
+    :param match: the fields of a :class:`~airflow_provider_connectif.api.polling.survey.Match`, moments as ISO strings.
     :param poke_interval: seconds between two looks at the most.
     :param deadline: epoch seconds at which the waiting ends; None for never.
     """

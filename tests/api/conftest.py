@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from tests.api.world import BASE, KEY, KEY_SECRET, World
+from tests.api.simulated_time import BASE, KEY, KEY_SECRET, World
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import pytest
 import requests
 import requests_mock as requests_mock_module
 
-from airflow_provider_connectif.api.client import Patience
+from airflow_provider_connectif.api.client import RetryPolicy
 from airflow_provider_connectif.api.errors import (
     ApiError,
     AuthenticationFailed,
@@ -27,10 +27,10 @@ from airflow_provider_connectif.api.errors import (
     RateLimited,
     RequestRejected,
     ServerError,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
-from tests.api.world import BASE, KEY, KEY_SECRET
+from tests.api.simulated_time import BASE, KEY, KEY_SECRET
 
 CONTACTS = ExportRequest.of("contacts")
 REPORT = ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-02")
@@ -155,7 +155,7 @@ class TestPaging:
         api.get("https://evil.example/exports", **page([export(2)]))
         walk = client.list_exports()
         assert next(walk).id == "e1"
-        with pytest.raises(UnexpectedAnswer, match="another host"):
+        with pytest.raises(UnexpectedResponse, match="another host"):
             next(walk)
         assert [request.hostname for request in api.request_history] == ["api.connectif.test"]
 
@@ -190,7 +190,7 @@ class TestPaging:
             return page([export(1)], f"?page={number + 1}")["json"]
 
         api.get(f"{BASE}/exports", json=answer)
-        with pytest.raises(UnexpectedAnswer, match="does not end"):
+        with pytest.raises(UnexpectedResponse, match="does not end"):
             list(client.list_exports())
         assert 100 <= api.call_count <= 110
 
@@ -247,7 +247,7 @@ class TestFilters:
 class TestAnswersThatAreNotTheApis:
     def test_html_in_place_of_json_says_so(self, api, client):
         api.get(f"{BASE}/exports", text="<html>Log in</html>", headers={"Content-Type": "text/html; charset=utf-8"})
-        with pytest.raises(UnexpectedAnswer, match="text/html in place of JSON") as raised:
+        with pytest.raises(UnexpectedResponse, match="text/html in place of JSON") as raised:
             list(client.list_exports())
         assert "Host" in str(raised.value)
         assert api.call_count == 1
@@ -255,26 +255,26 @@ class TestAnswersThatAreNotTheApis:
     @pytest.mark.parametrize("body", [[], {}, {"results": None}, {"results": {}}, "text", 5, None])
     def test_a_list_of_the_wrong_shape_says_so(self, api, client, body):
         api.get(f"{BASE}/exports", text=json.dumps(body))
-        with pytest.raises(UnexpectedAnswer, match="no results"):
+        with pytest.raises(UnexpectedResponse, match="no results"):
             list(client.list_exports())
 
     @pytest.mark.parametrize("item", [None, "e1", [], {}, {"id": "e1"}, {"status": "x"}, {"id": 5, "status": "x"}])
     def test_an_export_of_the_wrong_shape_says_so(self, api, client, item):
         api.get(f"{BASE}/exports/e1", text=json.dumps(item))
-        with pytest.raises(UnexpectedAnswer, match="described an export"):
+        with pytest.raises(UnexpectedResponse, match="described an export"):
             client.get_export("e1")
 
     @pytest.mark.parametrize("link", [5, {"href": "/exports"}, ["/exports?page=2"]])
     def test_a_link_of_the_wrong_shape_says_so(self, api, client, link):
         api.get(f"{BASE}/exports", **page([export(1)], link))
-        with pytest.raises(UnexpectedAnswer, match="link that is no text"):
+        with pytest.raises(UnexpectedResponse, match="link that is no text"):
             list(client.list_exports())
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
     def test_a_redirect_is_not_followed(self, api, client, status):
         api.get(f"{BASE}/exports", status_code=status, headers={"Location": "https://evil.example/exports"})
         api.get("https://evil.example/exports", **page([]))
-        with pytest.raises(UnexpectedAnswer, match=f"status {status}"):
+        with pytest.raises(UnexpectedResponse, match=f"status {status}"):
             list(client.list_exports())
         assert api.call_count == 1
 
@@ -364,20 +364,20 @@ class TestRetries:
     def test_a_server_error_that_stays_is_told_after_as_many_tries_as_allowed(self, api, make_client):
         api.get(f"{BASE}/exports/e1", status_code=503, json={"title": "Down"})
         with pytest.raises(ServerError, match=r"503.*Down") as raised:
-            make_client(patience=Patience(attempts=4)).get_export("e1")
+            make_client(patience=RetryPolicy(attempts=4)).get_export("e1")
         assert api.call_count == 4
         assert raised.value.final is False
 
     def test_waits_grow_and_are_bounded(self, api, world, make_client):
         api.get(f"{BASE}/exports/e1", status_code=500)
         with pytest.raises(ServerError):
-            make_client(patience=Patience(attempts=9), random=lambda: 1.0).get_export("e1")
+            make_client(patience=RetryPolicy(attempts=9), random=lambda: 1.0).get_export("e1")
         assert world.slept == [1, 2, 4, 8, 16, 30, 30, 30]
 
     def test_waits_are_spread(self, api, world, make_client):
         api.get(f"{BASE}/exports/e1", status_code=500)
         with pytest.raises(ServerError):
-            make_client(patience=Patience(attempts=3), random=lambda: 0.0).get_export("e1")
+            make_client(patience=RetryPolicy(attempts=3), random=lambda: 0.0).get_export("e1")
         assert world.slept == [0.5, 1.0]
 
     @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ class TestTheRateLimit:
         api.get(f"{BASE}/exports/e1", status_code=429, headers=headers)
         began = world.now
         with pytest.raises(RateLimited):
-            make_client(patience=Patience(seconds=100)).get_export("e1")
+            make_client(patience=RetryPolicy(seconds=100)).get_export("e1")
         assert 60 < world.now - began <= 100
 
     def test_an_api_that_asks_for_no_wait_at_all_is_not_hammered(self, api, world, make_client):
@@ -437,7 +437,7 @@ class TestTheRateLimit:
 
         api.get(f"{BASE}/exports/e1", json=answer)
         with pytest.raises(RateLimited):
-            make_client(patience=Patience(seconds=300), random=lambda: 0.5).get_export("e1")
+            make_client(patience=RetryPolicy(seconds=300), random=lambda: 0.5).get_export("e1")
         assert world.slept[:4] == [0.5, 1, 2, 4]
 
     def test_many_that_were_told_the_same_moment_come_back_at_different_ones(self, api, world, make_client):

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_connectif.api.client import ConnectifClient, Patience
-from airflow_provider_connectif.api.errors import ApiError, ConnectionProblem, CreationUnknown, UnexpectedAnswer
+from airflow_provider_connectif.api.client import ConnectifClient, RetryPolicy
+from airflow_provider_connectif.api.errors import ApiError, ConnectionProblem, CreationUnknown, UnexpectedResponse
 from airflow_provider_connectif.api.export_request import ExportRequest
 from tests.api.loopback import Answer, Loopback, closed_port, serving
-from tests.api.world import KEY, KEY_SECRET
+from tests.api.simulated_time import KEY, KEY_SECRET
 
 CONTACTS = ExportRequest.of("contacts")
 EXPORT = {"id": "e1", "status": "finished"}
@@ -35,7 +35,7 @@ def serve() -> Iterator[Callable[[Answer], Loopback]]:
 @pytest.fixture
 def once(make_client) -> Callable[..., ConnectifClient]:
     """A client that tries once."""
-    return lambda url, **arguments: make_client(url, **{"patience": Patience(attempts=1), **arguments})
+    return lambda url, **arguments: make_client(url, **{"patience": RetryPolicy(attempts=1), **arguments})
 
 
 def cut_in_the_body(exchange):
@@ -134,7 +134,7 @@ class TestOtherHosts:
     def test_a_redirect_takes_neither_the_request_nor_the_key_along(self, serve, once, status):
         other = serve(lambda exchange: exchange.reply(EXPORT))
         server = serve(lambda exchange: exchange.reply(status=status, headers={"Location": f"{other.url}/exports/e1"}))
-        with pytest.raises(UnexpectedAnswer, match=str(status)):
+        with pytest.raises(UnexpectedResponse, match=str(status)):
             once(server.url).get_export("e1")
         with pytest.raises(CreationUnknown):
             once(server.url).send_creation(CONTACTS)
@@ -152,7 +152,7 @@ class TestOtherHosts:
         other = serve(lambda exchange: exchange.reply({"results": []}))
         link = other.url.replace("127.0.0.1", "127.0.0.2")
         server = serve(lambda exchange: exchange.reply({"results": [EXPORT], "links": {"next": link}}))
-        with pytest.raises(UnexpectedAnswer, match=r"127\.0\.0\.2"):
+        with pytest.raises(UnexpectedResponse, match=r"127\.0\.0\.2"):
             list(once(server.url).list_exports())
         assert other.received == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_connectif.api.creation import Grace, MemoryRecord, create_once, mark_done
+from airflow_provider_connectif.api.creation import LookupPolicy, MemoryRecord, create_once, mark_done
 from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectionProblem,
@@ -16,7 +16,7 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
-from tests.api.world import FakeApi, Killed, StoredRecord, World
+from tests.api.simulated_time import FakeApi, Killed, StoredRecord, World
 
 YESTERDAY = ExportRequest.of(
     "activities",
@@ -27,7 +27,7 @@ YESTERDAY = ExportRequest.of(
 TODAY = ExportRequest.of("activities", from_date="2026-11-01T00:00:00Z", to_date="2026-11-02T00:00:00Z")
 REPORT = ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-01")
 CONTACTS = ExportRequest.of("contacts", segment_id="s1", version="v5")
-FEW_LOOKS = Grace(pause=20.0)
+FEW_LOOKS = LookupPolicy(pause=20.0)
 
 
 @pytest.fixture
@@ -169,13 +169,13 @@ class TestAnAnswerThatIsLost:
     def test_it_is_sent_no_more_often_than_allowed(self, api, create):
         api.posts = ["500"] * 9
         with pytest.raises(CreationUnknown, match="asked 2 times") as raised:
-            create(grace=Grace(sends=2))
+            create(grace=LookupPolicy(sends=2))
         assert len(api.posted) == 2
         assert raised.value.final is False
 
     def test_the_grace_and_its_pauses_are_the_callers(self, world, api, create):
         api.posts = ["500"]
-        create(grace=Grace(seconds=20, pause=4))
+        create(grace=LookupPolicy(seconds=20, pause=4))
         assert [pause for pause in world.slept if pause != 1.0] in ([4.0] * 5, [4.0] * 6)
 
     def test_a_look_that_fails_for_a_moment_is_repeated(self, api, create):

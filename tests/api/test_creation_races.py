@@ -7,16 +7,16 @@ import random
 
 import pytest
 
-from airflow_provider_connectif.api.creation import Grace, create_once
+from airflow_provider_connectif.api.creation import LookupPolicy, create_once
 from airflow_provider_connectif.api.errors import CreationUnknown
 from airflow_provider_connectif.api.export_request import ExportRequest
-from tests.api.world import FakeApi, StoredRecord, World
+from tests.api.simulated_time import FakeApi, StoredRecord, World
 
 CONTACTS = ExportRequest.of("contacts", segment_id="s1")
 
 
 def a_try(world, api, record):
-    grace = Grace(pause=15.0)
+    grace = LookupPolicy(pause=15.0)
     return lambda: create_once(api.client(), CONTACTS, record, grace=grace, clock=world.clock, sleep=world.sleep)
 
 

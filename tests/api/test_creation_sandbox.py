@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_connectif.api.client import ConnectifClient, Patience
-from airflow_provider_connectif.api.creation import Grace, MemoryRecord, create_once
+from airflow_provider_connectif.api.client import ConnectifClient, RetryPolicy
+from airflow_provider_connectif.api.creation import LookupPolicy, MemoryRecord, create_once
 from airflow_provider_connectif.api.errors import AuthenticationFailed, PermissionDenied, RequestRejected
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
@@ -21,8 +21,8 @@ REQUESTS = [
     ),
     ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-03"),
 ]
-SHORT = Grace(seconds=0.2, pause=0.05)
-LONGER = Grace(seconds=1.5, pause=0.1)  # the server tells its time in whole seconds
+SHORT = LookupPolicy(seconds=0.2, pause=0.05)
+LONGER = LookupPolicy(seconds=1.5, pause=0.1)  # the server tells its time in whole seconds
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def sandbox():
 @pytest.fixture
 def client(sandbox):
     sandbox.reset()
-    with ConnectifClient(sandbox.key, sandbox.url, timeout=0.5, patience=Patience(longest_wait=0.2)) as client:
+    with ConnectifClient(sandbox.key, sandbox.url, timeout=0.5, patience=RetryPolicy(longest_wait=0.2)) as client:
         yield client
 
 

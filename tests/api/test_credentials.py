@@ -17,8 +17,8 @@ from airflow_provider_connectif.api.credentials import (
     tidy_base_url,
     tidy_key,
 )
-from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedAnswer
-from tests.api.world import BASE, KEY, KEY_ID, KEY_SECRET
+from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedResponse
+from tests.api.simulated_time import BASE, KEY, KEY_ID, KEY_SECRET
 
 
 class TestTheKey:
@@ -153,7 +153,7 @@ class TestKeyForOneHost:
         ],
     )
     def test_it_refuses_any_other(self, url):
-        with pytest.raises(UnexpectedAnswer, match="another host"):
+        with pytest.raises(UnexpectedResponse, match="another host"):
             requests.Request("GET", url, auth=KeyForOneHost(KEY, BASE)).prepare()
 
     def test_it_is_not_shown(self):
@@ -196,9 +196,9 @@ class TestLinks:
         ],
     )
     def test_one_to_another_host_is_not_followed(self, link):
-        with pytest.raises(UnexpectedAnswer, match="another host"):
+        with pytest.raises(UnexpectedResponse, match="another host"):
             KeyForOneHost(KEY, BASE).follow(link, current=f"{BASE}/exports")
 
     def test_one_that_is_no_address_is_a_clear_error(self):
-        with pytest.raises(UnexpectedAnswer, match="no address"):
+        with pytest.raises(UnexpectedResponse, match="no address"):
             KeyForOneHost(KEY, BASE).follow("https://[oops/exports", current=f"{BASE}/exports")

@@ -24,7 +24,7 @@ from airflow_provider_connectif.api.errors import (
     RequestRejected,
     ServerError,
     Unavailable,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 
 ONE_OF_EACH = [
@@ -34,7 +34,7 @@ ONE_OF_EACH = [
     PermissionDenied("no", status=403),
     NotFound("no", status=404),
     RequestRejected("no", status=422),
-    UnexpectedAnswer("html", status=200),
+    UnexpectedResponse("html", status=200),
     RateLimited("slow down", retry_after=7.5),
     ServerError("down", status=503, retry_after=3.0),
     ConnectionProblem("refused", sent=False),
@@ -48,7 +48,7 @@ FINAL = {
     PermissionDenied,
     NotFound,
     RequestRejected,
-    UnexpectedAnswer,
+    UnexpectedResponse,
     ExportFailed,
 }
 

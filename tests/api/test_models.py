@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_connectif.api.errors import UnexpectedAnswer
+from airflow_provider_connectif.api.errors import UnexpectedResponse
 from airflow_provider_connectif.api.models import Export
 
 ADDRESS = "https://files.test/e1.zip?signed=abcdefgh12345678"
@@ -73,7 +73,7 @@ def test_fields_of_any_other_type_do_no_harm(fields):
     "body", [None, [], "e1", {}, {"id": "", "status": "x"}, {"id": "e1"}, {"id": 1, "status": "x"}]
 )
 def test_without_an_id_and_a_status_it_is_no_export(body):
-    with pytest.raises(UnexpectedAnswer):
+    with pytest.raises(UnexpectedResponse):
         Export.from_json(body)
 
 

@@ -7,12 +7,12 @@ import pytest
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.server import RunningSandbox
-from tests.leaks import words_before_a_secret
-from tests.rooms import (  # noqa: F401  fixtures
+from tests.airflow_harness import (  # noqa: F401  fixtures
     everything_is_logged,
     quick_grace,
     sandbox,
 )
+from tests.leaks import words_before_a_secret
 
 
 @pytest.fixture(scope="module")

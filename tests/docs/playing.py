@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.dag_runner import run_in_airflow
 from tests.docs.pages import Block, blocks
-from tests.playing import run_in_airflow
 
 SCRIPT = """
 from airflow.models.xcom import XComModel

@@ -15,8 +15,8 @@ from airflow_provider_connectif.operators.connectif import (
 )
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
+from tests.airflow_harness import FakeDag, Task, TaskInstance, quick_grace  # noqa: F401  fixture
 from tests.docs.pages import ROOT, blocks
-from tests.rooms import FakeDag, Task, TaskInstance, quick_grace  # noqa: F401  fixture
 
 PAGE = ROOT / "docs/lists.md"
 PAIRS = {"connectif_mirror": "mirror_by_hand", "connectif_weekly_reports": "weekly_reports_by_hand"}

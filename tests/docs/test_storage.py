@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from airflow_provider_connectif.tasks.storage import EXTRAS
+from airflow_provider_connectif.tasks.destination import EXTRAS
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs/storage.md"

@@ -8,8 +8,8 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from airflow_provider_connectif.files.deliver import deliver
-from airflow_provider_connectif.files.publish import Folder
+from airflow_provider_connectif.files.folder.delivery import deliver
+from airflow_provider_connectif.files.stores.resolve import Folder
 from tests.stores import Place
 
 MIB = 1024 * 1024

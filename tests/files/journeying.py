@@ -15,8 +15,8 @@ import sys
 import tempfile
 from typing import Any
 
-from airflow_provider_connectif.files.archive import Archive, open_archive
-from airflow_provider_connectif.files.remote import RemoteFile
+from airflow_provider_connectif.files.download.remote_file import RemoteFile
+from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.exports import export, store
 from tests.files.measured import peak_mib
 from tests.stores import Place, filesystem

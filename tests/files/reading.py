@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from airflow_provider_connectif.files.archive import open_archive
-from airflow_provider_connectif.files.remote import RemoteFile, RetryPolicy
+from airflow_provider_connectif.files.download.remote_file import RemoteFile, RetryPolicy
+from airflow_provider_connectif.files.unpack.archive import open_archive
 from tests.files.store import Faults, Store, serving
 
 IMPATIENT = RetryPolicy(first_wait=0.001, longest_wait=0.01)

@@ -14,9 +14,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.manifest import MANIFEST_NAME
-from airflow_provider_connectif.files.publish import Folder
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores import local
+from airflow_provider_connectif.files.stores.resolve import Folder
 from tests.faults import Fault, Faults, proxied
 from tests.files.exports import MIB, Archive, Member, contents, digests, export, snapshot, store
 from tests.stores import Place, filesystem

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.files.archive import Archive, open_archive
+from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
-from airflow_provider_connectif.files.manifest import MANIFEST_NAME
-from airflow_provider_connectif.files.remote import RemoteFile
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
+from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.exports import MIB, export, snapshot, store
 from tests.files.reading import IMPATIENT
 from tests.files.store import Faults, Store, serving

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
-from airflow_provider_connectif.files.remote import RemoteFile
 from tests.files.archives import Part, handmade, zipped
 from tests.files.reading import IMPATIENT, members_of
 from tests.files.store import SECRET, Faults, serving

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from tests.rooms import (  # noqa: F401  fixtures
+from tests.airflow_harness import (  # noqa: F401  fixtures
     everything_is_logged,
     quick_grace,
     running_sandbox,

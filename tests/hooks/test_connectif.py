@@ -19,7 +19,7 @@ from airflow_provider_connectif.api.errors import (
     InvalidConnection,
     NotFound,
     RequestRejected,
-    UnexpectedAnswer,
+    UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
@@ -216,16 +216,16 @@ class TestAnExportsFile:
             stream.read()
 
     def test_that_gets_no_address_is_asked_for_within_a_bound(self, sandbox, monkeypatch):
-        from airflow_provider_connectif.api import addresses
+        from airflow_provider_connectif.api import file_url
 
         pauses: list[float] = []
         patient = {"attempts": 4, "pause": 2.0, "sleep": pauses.append}
-        monkeypatch.setattr(addresses.fresh_address, "__kwdefaults__", patient)
+        monkeypatch.setattr(file_url.fresh_address, "__kwdefaults__", patient)
         sandbox.set(reads_without_file_url=3)
         assert ConnectifHook().open_file(sandbox.create_in_app()).read(2) == b"PK"
         assert pauses == [2.0, 4.0, 8.0]
         sandbox.set(reads_without_file_url=99)
-        with pytest.raises(UnexpectedAnswer, match="asked 4 times"):
+        with pytest.raises(UnexpectedResponse, match="asked 4 times"):
             ConnectifHook().open_file(sandbox.create_in_app()).read(2)
 
 

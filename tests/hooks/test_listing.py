@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_connectif.api.selecting import Selection
-from airflow_provider_connectif.api.watching import Match
+from airflow_provider_connectif.api.filters import Selection
+from airflow_provider_connectif.api.polling.survey import Match
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
-from tests.lists import FAILED, PAGE_SIZE, PAGES, RUNNING, fill_the_list
+from tests.sample_exports import FAILED, PAGE_SIZE, PAGES, RUNNING, fill_the_list
 
 REPORTS = Match(export_type="data-explorer")
 

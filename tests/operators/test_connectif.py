@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from tests.rooms import ACTIVITIES, Task
+from tests.airflow_harness import ACTIVITIES, Task
 
 REPORT = {
     "export_type": "data-explorer",
@@ -142,7 +142,7 @@ class TestRefusals:
     def test_an_api_that_is_down_may_be_tried_again(self, sandbox, task, monkeypatch):
         from airflow_provider_connectif.api import client
 
-        monkeypatch.setattr(client.Patience.__init__, "__defaults__", (2, 1.0, 0.05))
+        monkeypatch.setattr(client.RetryPolicy.__init__, "__defaults__", (2, 1.0, 0.05))
         sandbox.fault("list", "503", times=99)
         with pytest.raises(AirflowException, match="503") as caught:
             task.run(create(export_type="contacts"))

@@ -21,7 +21,7 @@ import requests
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.__main__ import main
 from airflow_provider_connectif.sandbox.control import Control
-from airflow_provider_connectif.sandbox.errors import ApiError
+from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.state import State
 
 
@@ -89,7 +89,7 @@ def test_control_requests_from_another_machine_are_refused(host: str) -> None:
     state = State(SandboxOptions(), time.time)
     route = next(route for route in Control(state).routes() if route.path == "/_sandbox/stats")
     scope = {"type": "http", "method": "GET", "path": "/_sandbox/stats", "headers": [], "client": (host, 5)}
-    with pytest.raises(ApiError, match="403"):
+    with pytest.raises(HttpError, match="403"):
         asyncio.run(route.app(scope, None, None))
 
 

@@ -9,12 +9,12 @@ import zlib
 import pytest
 
 from airflow_provider_connectif.sandbox.blobs import Blob, Run
-from airflow_provider_connectif.sandbox.zips import Member, build
+from airflow_provider_connectif.sandbox.zips import ZipMember, build
 
 MEMBERS = [
-    Member("first.csv", [Run(b"a,b\n"), Run(b"1,2\n" * 100, 30), Run(b"3,4\n")]),
-    Member("Día «2».csv", [Run("é\n".encode())]),
-    Member("empty.csv", []),
+    ZipMember("first.csv", [Run(b"a,b\n"), Run(b"1,2\n" * 100, 30), Run(b"3,4\n")]),
+    ZipMember("Día «2».csv", [Run("é\n".encode())]),
+    ZipMember("empty.csv", []),
 ]
 
 
@@ -90,7 +90,7 @@ def test_always_zip64_announces_wide_descriptors_in_the_header() -> None:
 @pytest.mark.parametrize("zip64", ["auto", "central-only"])
 def test_a_member_beyond_4_gib_is_found_by_its_64_bit_sizes(stored: bool, zip64: str) -> None:
     segment = b"1,2\n" * 250_000
-    members = [Member("huge.csv", [Run(b"a,b\n"), Run(segment, 5000)]), MEMBERS[1]]
+    members = [ZipMember("huge.csv", [Run(b"a,b\n"), Run(segment, 5000)]), MEMBERS[1]]
     blob = build(members, stored=stored, zip64=zip64)
     archive = zipfile.ZipFile(SeekableBlob(blob))  # type: ignore[arg-type]
     huge, small = archive.infolist()
@@ -104,7 +104,7 @@ def test_a_member_beyond_4_gib_is_found_by_its_64_bit_sizes(stored: bool, zip64:
 
 
 def test_a_repeated_segment_is_one_valid_deflate_stream() -> None:
-    blob = build([Member("x", [Run(b"segment;", 3), Run(b"end")])], streamed=False)
+    blob = build([ZipMember("x", [Run(b"segment;", 3), Run(b"end")])], streamed=False)
     info = opened(blob).infolist()[0]
     data = b"".join(blob.read(31, 31 + info.compress_size))
     assert zlib.decompress(data, -15) == b"segment;segment;segment;end"

@@ -23,7 +23,7 @@ from airflow.sdk import DAG
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from tests.rooms import Task, event_of
+from tests.airflow_harness import Task, event_of
 
 MODES = ("poke", "reschedule", "deferrable")
 

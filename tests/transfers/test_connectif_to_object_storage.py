@@ -18,7 +18,7 @@ from airflow.sdk import DAG
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.rooms import ACTIVITIES, FakeDag, Task, TaskInstance, event_of
+from tests.airflow_harness import ACTIVITIES, FakeDag, Task, TaskInstance, event_of
 
 REPORT = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-01"}
 
@@ -79,12 +79,12 @@ class TestAnExportThatExists:
         assert transfer(lake, export_id=sandbox.create_in_app(), deferrable=True).execute(task.context())
 
     def test_is_asked_again_where_it_is_finished_without_a_file(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.addresses.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", FAST_ADDRESSES)
         sandbox.set(reads_without_file_url=3)
         assert task.run(transfer(lake, export_id=sandbox.create_in_app()))["files"]
 
     def test_and_fails_where_it_never_gets_one(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.addresses.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", FAST_ADDRESSES)
         sandbox.set(reads_without_file_url=99)
         with pytest.raises(AirflowException, match="finished, but the API gave no address"):
             task.run(transfer(lake, export_id=sandbox.create_in_app()))

@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.rooms import Task, TaskInstance
+from tests.airflow_harness import Task, TaskInstance
 from tests.stores import S3_KEY, S3_SECRET, s3_server  # noqa: F401  fixture
 
 MANIFEST = "_connectif_manifest.json"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
+from tests.airflow_harness import first_event
 from tests.leaks import words_before_a_secret
-from tests.rooms import first_event
 
 
 def trigger_for(*export_ids: str, **arguments: Any) -> ConnectifExportTrigger:

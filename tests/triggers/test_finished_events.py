@@ -13,7 +13,7 @@ import pytest
 from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_connectif.api import announcing
+from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
 from airflow_provider_connectif.triggers import connectif as triggers
@@ -45,8 +45,8 @@ class AssetStore:
 
 @pytest.fixture(autouse=True)
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announcing, "SHORTEST_ROUND", 0.1)
-    monkeypatch.setattr(announcing, "SETTLING", 0.05)
+    monkeypatch.setattr(event_stream, "SHORTEST_ROUND", 0.1)
+    monkeypatch.setattr(event_stream, "SETTLING", 0.05)
 
 
 class Triggerer:

@@ -46,7 +46,7 @@ class StoredObject:
 
 
 @contextlib.contextmanager
-def told_as(doing: str) -> Iterator[None]:
+def store_errors(doing: str) -> Iterator[None]:
     """Turn whatever a store raises into a :class:`DestinationError` that says what was being done.
 
     Errors that already are ours, ``FileNotFoundError`` and ``FileExistsError`` pass: they are answers.
@@ -81,7 +81,7 @@ def _forget_locals(error: BaseException) -> None:
             following += [each.__cause__, each.__context__]
 
 
-class Beside:
+class BackgroundCalls:
     """Calls done one after the other in one helper thread, beside the work of the caller.
 
     :param limit: how many bytes may wait; a caller that is ahead by more waits
@@ -143,7 +143,7 @@ class Staged(ABC):
         self.etag: str | None = None
         self._state = "open"
         self._digest = hashlib.sha256()
-        self._hashing = Beside()
+        self._hashing = BackgroundCalls()
         self._told_sha256: Callable[[], str] | None = None
 
     @property
@@ -207,7 +207,7 @@ class Staged(ABC):
     @contextlib.contextmanager
     def _or_discard(self, doing: str) -> Iterator[None]:
         try:
-            with told_as(doing):
+            with store_errors(doing):
                 yield
         except (FileNotFoundError, FileExistsError) as error:
             self.discard()

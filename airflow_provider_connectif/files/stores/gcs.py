@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import MIB, Beside, Staged, StoredObject
+from airflow_provider_connectif.files.stores.base import MIB, BackgroundCalls, Staged, StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
 
 #: A multiple of 256 KiB, as the service wants it.
@@ -25,7 +25,7 @@ class GCSStaged(Staged):
         super().__init__(name)
         self._store = store
         self._file: Any = None
-        self._beside = Beside()
+        self._beside = BackgroundCalls()
 
     def _open(self) -> Any:
         if self._file is None:

@@ -13,7 +13,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import Beside, Staged, StoredObject
+from airflow_provider_connectif.files.stores.base import BackgroundCalls, Staged, StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
 
 PREFIX = ".connectif-"
@@ -31,7 +31,7 @@ class GenericStaged(Staged):
         self._store = store
         self._temporary = store.path(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
         self._file: Any = None
-        self._beside = Beside()
+        self._beside = BackgroundCalls()
 
     def _open(self) -> Any:
         if self._file is None:

@@ -18,7 +18,7 @@ import socket
 import uuid
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import MIB, Beside, Staged, Store, StoredObject
+from airflow_provider_connectif.files.stores.base import MIB, BackgroundCalls, Staged, Store, StoredObject
 
 PREFIX = ".connectif-"
 SUFFIX = ".part"
@@ -41,7 +41,7 @@ class LocalStaged(Staged):
         self._temporary = ""
         self._fd = -1
         self._unsynced = 0
-        self._syncing = Beside()
+        self._syncing = BackgroundCalls()
 
     def _open(self) -> None:
         os.makedirs(self._store.root, exist_ok=True)

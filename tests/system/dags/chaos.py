@@ -13,8 +13,9 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from airflow_provider_connectif.files import deliver, publish
-from airflow_provider_connectif.tasks.record import StoredRecord
+from airflow_provider_connectif.files.folder import delivery
+from airflow_provider_connectif.files.stores import resolve
+from airflow_provider_connectif.tasks.state_store import StoredRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
@@ -36,9 +37,9 @@ def slowed(owner: Any, name: str) -> None:
 # Of the dags folder's processes only the workers run tasks; the others never call these.
 slowed(StoredRecord, "write")
 slowed(ConnectifClient, "_send")
-slowed(deliver._Delivery, "_tell")
-slowed(publish.Staged, "publish")
-slowed(deliver, "write_manifest")
+slowed(delivery._Delivery, "_tell")
+slowed(resolve.Staged, "publish")
+slowed(delivery, "write_manifest")
 
 
 def show_pid(context: Any) -> None:

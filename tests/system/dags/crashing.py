@@ -17,10 +17,11 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from airflow_provider_connectif.api.watch import Watch
-from airflow_provider_connectif.files import deliver, publish
+from airflow_provider_connectif.api.polling.wait import Watch
+from airflow_provider_connectif.files.folder import delivery
+from airflow_provider_connectif.files.stores import resolve
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
-from airflow_provider_connectif.tasks.record import EXPORT_KEY, StoredRecord
+from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, StoredRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
@@ -85,9 +86,9 @@ def sent(client: Any, method: str, *_: Any) -> str:
 around(StoredRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
 around(Watch, "look", after="while waiting")
-around(deliver._Delivery, "_tell", after="during the download")
-around(publish.Staged, "publish", after="between the publications")
-around(deliver, "write_manifest", "before the manifest", "after the manifest")
+around(delivery._Delivery, "_tell", after="during the download")
+around(resolve.Staged, "publish", after="between the publications")
+around(delivery, "write_manifest", "before the manifest", "after the manifest")
 
 for deferrable in (False, True):
     with DAG(

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands ``airflow connectif exports …``: thin, what they do is what hook and operators do."""
+
+from __future__ import annotations
+
+import sys
+import time
+import uuid
+from argparse import Namespace
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument
+from airflow_provider_connectif.cli.console import ConsoleLog, command
+from airflow_provider_connectif.hooks.connectif import ConnectifHook
+from airflow_provider_connectif.tasks.arguments import CREATING_ARGUMENTS
+
+if TYPE_CHECKING:
+    from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.models import Export
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 30.0
+
+
+@command
+def exports_list(args: Namespace) -> None:
+    """Print the account's exports, the newest first."""
+    from airflow_provider_connectif.cli.output import show_exports
+
+    created_after = None if args.created_after is None else _moment("created_after", args.created_after)
+    with ConnectifHook(args.connectif_conn_id).get_conn() as client:
+        found = client.list_exports(
+            export_type=args.type, status=args.status, origin=args.origin, created_after=created_after
+        )
+        # The API documents no order, so the newest are known when all have been seen.
+        exports = sorted(found, key=_created_at, reverse=True)
+    show_exports(exports[: args.limit], args.output)
+
+
+@command
+def exports_show(args: Namespace) -> None:
+    """Print all that is known of one export."""
+    from airflow_provider_connectif.cli.output import show_export
+
+    with ConnectifHook(args.connectif_conn_id).get_conn() as client:
+        show_export(client.get_export(args.export_id), args.output)
+
+
+@command
+def exports_create(args: Namespace) -> None:
+    """Ask for an export, wait for it where that is wanted, and print its id."""
+    from airflow_provider_connectif.api.creation import MemoryRecord, create_once
+    from airflow_provider_connectif.api.export_request import ExportRequest
+
+    request = ExportRequest.of(**{name: getattr(args, name) for name in CREATING_ARGUMENTS})
+    with ConnectifHook(args.connectif_conn_id).get_conn() as client:
+        export_id = create_once(client, request, MemoryRecord())
+        # At once: whoever stops waiting can still find it.
+        sys.stdout.write(f"{export_id}\n")
+        sys.stdout.flush()
+        if args.wait:
+            wait_for(client, export_id, ConsoleLog())
+
+
+@command
+def exports_download(args: Namespace) -> None:
+    """Store an export's files in a folder as the operator does, and print what is there then."""
+    from airflow_provider_connectif.cli.output import show_rows
+    from airflow_provider_connectif.cli.progress import progress_on
+    from airflow_provider_connectif.tasks.destination import name_folder
+    from airflow_provider_connectif.tasks.transfer import bring
+
+    tell = ConsoleLog()
+    destination = args.destination if "://" in args.destination else str(Path(args.destination).absolute())
+    with ConnectifHook(args.connectif_conn_id).get_conn() as client:
+        if args.wait:
+            wait_for(client, args.export_id, tell)
+        export = _finished(client.get_export(args.export_id))
+        with progress_on(sys.stderr) as on_progress:
+            result = bring(
+                client,
+                export,
+                uri=name_folder(destination, export, timezone.utc),
+                storage_conn_id=args.storage_conn_id,
+                file_format=args.file_format,
+                if_exists=args.if_exists,
+                max_uncompressed_bytes=None,
+                # Each call is a run of its own: two that aim at one folder replace each other, as two runs of a DAG do.
+                writer={"command": "airflow connectif exports download", "run_id": uuid.uuid4().hex},
+                on_progress=on_progress,
+                log=tell,
+            )
+    show_rows(result["files"], args.output)
+
+
+def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Wait until an export is finished; look often at first, then less often.
+
+    :param log: where progress goes.
+    :param sleep: takes seconds.
+    :raises ExportFailed: where it never will be.
+    :raises ApiError: where asking for it makes no sense.
+    """
+    from airflow_provider_connectif.api.polling.wait import Watch
+
+    watch, pause = Watch([export_id], log=log), _FIRST_PAUSE
+    while not watch.look(client):
+        sleep(pause)
+        pause = min(1.5 * pause, _LONGEST_PAUSE)
+
+
+def _finished(export: Export) -> Export:
+    if export.failed:
+        raise ExportFailed(export.id, export.status)
+    if not export.finished:
+        raise InvalidArgument(
+            "export_id", f"export {export.id} is not finished ({export.describe_progress()}); add --wait."
+        )
+    return export
+
+
+def _created_at(export: Export) -> datetime:
+    return export.created_at or datetime.min.replace(tzinfo=timezone.utc)
+
+
+def _moment(name: str, text: str) -> datetime:
+    from airflow.sdk import timezone as airflows
+
+    try:
+        return airflows.parse(text)
+    except Exception:
+        raise InvalidArgument(
+            name, f"{text!r} is no moment; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
+        ) from None

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of Airflow's rooms share: a sandbox with a connection to it, and a task's context without a scheduler.
+
+The API, the files and the folders are real; only Airflow's own bookkeeping is played.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.serialization.serde import deserialize, serialize
+
+from airflow_provider_connectif.api import creation
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from airflow_provider_connectif.sandbox.server import RunningSandbox
+from tests.leaks import words_before_a_secret
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+
+ACTIVITIES: dict[str, Any] = {
+    "export_type": "activities",
+    "from_date": "2026-11-01T00:00:00+00:00",
+    "to_date": "2026-11-02T00:00:00+00:00",
+}
+
+
+class Store:
+    """Airflow's task state store, as a task sees it: it outlives the task's processes, and holds JSON alone."""
+
+    def __init__(self) -> None:
+        self.content: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.content[key]) if key in self.content else default
+
+    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
+        self.content[key] = json.dumps(value, allow_nan=False)
+
+    def delete(self, key: str) -> None:
+        self.content.pop(key, None)
+
+
+@dataclass
+class TaskInstance:
+    """A task instance, as far as the rooms ask it."""
+
+    dag_id: str = "lake"
+    run_id: str = "run-1"
+    task_id: str = "task"
+    map_index: int = -1
+    max_tries: int = 0
+    first_reschedule: datetime | None = None
+
+    def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:
+        return self.first_reschedule
+
+
+@dataclass
+class FakeDag:
+    timezone: Any = timezone.utc
+
+
+@dataclass
+class Task:
+    """One task instance over all of its tries: what Airflow keeps of it."""
+
+    ti: TaskInstance = field(default_factory=TaskInstance)
+    store: Store | None = field(default_factory=Store)
+    dag: FakeDag = field(default_factory=FakeDag)
+    reschedules: int = 0
+
+    def context(self) -> Any:
+        context: dict[str, Any] = {"ti": self.ti, "dag": self.dag, "task_reschedule_count": self.reschedules}
+        return context if self.store is None else {**context, "task_state_store": self.store}
+
+    def run(self, operator: BaseOperator) -> Any:
+        """Run one try to its end; where it defers, the trigger runs too, as in a triggerer."""
+        try:
+            return operator.execute(self.context())
+        except TaskDeferred as deferred:
+            return self.resume(operator, deferred, event_of(deferred))
+
+    def resume(self, operator: BaseOperator, deferred: TaskDeferred, event: Any) -> Any:
+        """Go on after a deferral."""
+        kwargs = json.loads(json.dumps({**(deferred.kwargs or {}), "event": event}))
+        return operator.resume_execution(deferred.method_name, kwargs, self.context())
+
+    def defers(self, operator: BaseOperator) -> TaskDeferred:
+        """Run a try that must defer, and give the deferral."""
+        with pytest.raises(TaskDeferred) as caught:
+            operator.execute(self.context())
+        return caught.value
+
+
+def event_of(deferred: TaskDeferred) -> Any:
+    """Run the trigger as Airflow stores and restores it, until its event; what is stored holds no secret."""
+    path, arguments = deferred.trigger.serialize()
+    stored = json.dumps(serialize(arguments))
+    assert words_before_a_secret(stored) is None
+    assert path.rpartition(".")[2] == type(deferred.trigger).__name__
+    return asyncio.run(first_event(type(deferred.trigger)(**deserialize(json.loads(stored)))))
+
+
+async def first_event(trigger: Any) -> Any:
+    async for event in trigger.run():
+        return event.payload
+    raise AssertionError("the trigger ended without an event")
+
+
+@pytest.fixture(scope="session")
+def running_sandbox() -> Iterator[RunningSandbox]:
+    with Sandbox(SandboxOptions(seconds_per_export=0.0, rows=5)).serve(port=0) as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(running_sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> RunningSandbox:
+    """A sandbox as new, and the default connection to it. Exports are finished at once."""
+    running_sandbox.reset()
+    monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", running_sandbox.connection_json)
+    return running_sandbox
+
+
+@pytest.fixture(autouse=True)
+def quick_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody else works on a test's record, and the sandbox creates at once: no need to wait for either."""
+    monkeypatch.setattr(
+        creation, "LookupPolicy", functools.partial(creation.LookupPolicy, seconds=0.2, pause=0.05, settle=0.0)
+    )
+
+
+@pytest.fixture(autouse=True)
+def everything_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+    """Everything is logged, down to DEBUG, and no secret is in it (promise 6)."""
+    lines: list[str] = []
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(record.getMessage() + str(record.exc_info or ""))
+
+    listener = Listener(logging.DEBUG)
+    logging.getLogger().addHandler(listener)
+    for name in (None, "airflow_provider_connectif", "urllib3.connectionpool"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    yield lines
+    logging.getLogger().removeHandler(listener)
+    assert words_before_a_secret("\n".join(lines)) is None
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+    """What was logged so far, the tasks' own loggers included, which write to the standard output."""
+    written: list[str] = []
+
+    def read() -> str:
+        written.append(capsys.readouterr().out)
+        return "".join(written)
+
+    yield read
+    print("".join(written))  # for the suite's guard
+
+
+@pytest.fixture
+def task() -> Task:
+    return Task()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which exports are news: out of order, several in a millisecond, late ones, and by no clock but the vendor's."""
+
+from __future__ import annotations
+
+import json
+import random
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.api.polling.cursor import LOOK_BACK, Cursor, Wanted
+from airflow_provider_connectif.api.polling.survey import Match
+
+BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
+
+
+def done(name: str, seconds: float | None = 0.0, **fields: object) -> Export:
+    moment = None if seconds is None else BEGIN + timedelta(seconds=seconds)
+    return Export(name, "finished", finished_at=moment, **fields)  # type: ignore[arg-type]
+
+
+def ids(exports: list[Export]) -> list[str]:
+    return [export.id for export in exports]
+
+
+def stored(cursor: Cursor) -> Cursor:
+    """The cursor as it comes back from a store."""
+    return Cursor.from_json(json.loads(json.dumps(cursor.to_json())))
+
+
+class TestNews:
+    def test_are_no_exports_that_finished_before_one_began(self):
+        assert Cursor.at([done("a"), done("b", 5)]).news([done("b", 5), done("a")]) == []
+
+    def test_are_all_exports_where_there_were_none(self):
+        assert ids(Cursor.at([]).news([done("b", 5), done("a")])) == ["a", "b"]
+
+    def test_are_told_once(self):
+        cursor = Cursor.at([])
+        listed = [done("a"), done("b", 5)]
+        assert stored(cursor.after(listed)).news(listed) == []
+
+    def test_are_told_apart_within_one_millisecond(self):
+        cursor = Cursor.at([done("a", 1.001)])
+        assert ids(stored(cursor).news([done("a", 1.001), done("b", 1.001), done("c", 1.001)])) == ["b", "c"]
+
+    def test_come_by_their_finishing_times_not_by_the_lists_order(self):
+        listed = [done(str(second), second) for second in range(50)]
+        random.Random(1).shuffle(listed)
+        assert ids(Cursor.at([]).news(listed)) == [str(second) for second in range(50)]
+
+    def test_may_have_finished_before_others_that_were_told_already(self):
+        cursor = Cursor.at([]).after([done("later", 3600)])
+        assert ids(stored(cursor).news([done("later", 3600), done("skipped", 10)])) == ["skipped"]
+
+    def test_bear_an_export_that_claims_to_finish_in_a_far_future(self):
+        cursor = Cursor.at([]).after([done("crazy", 1e9)])
+        for second in range(3):
+            new = [done(str(second), second)]
+            assert ids(cursor.news(new)) == [str(second)]
+            cursor = stored(cursor.after(new))
+
+    def test_bear_exports_without_a_finishing_time(self):
+        cursor = Cursor.at([done("old", None)])
+        listed = [done("old", None), done("new", None), done("dated", 1)]
+        assert ids(cursor.news(listed)) == ["dated", "new"]
+        assert stored(cursor.after(listed)).news(listed) == []
+
+    def test_are_told_once_where_the_list_repeats_them(self):
+        assert ids(Cursor.at([]).news([done("a"), done("a")])) == ["a"]
+
+    def test_are_told_to_the_microsecond(self):
+        cursor = Cursor.at([done("a", 1.000001)], look_back=0)
+        assert ids(stored(cursor).news([done("a", 1.000001), done("b", 1.000002)])) == ["b"]
+
+
+class TestTheLookBack:
+    def test_is_bounded(self):
+        cursor = Cursor.at([done(str(second), second) for second in range(10)], look_back=4)
+        assert set(cursor.seen) == {"6", "7", "8", "9"}
+        assert cursor.floor == BEGIN + timedelta(seconds=5)
+
+    def test_is_bounded_though_many_finish_at_one_moment(self):
+        cursor = Cursor.at([done(str(number), 1.0) for number in range(10)], look_back=4)
+        assert cursor.seen == {}
+        assert ids(cursor.news([done("0", 1.0), done("new", 1.001)])) == ["new"]
+
+    def test_counts_what_finished_before_it_as_seen(self):
+        cursor = stored(Cursor.at([done(str(second), second) for second in range(10)], look_back=4))
+        assert ids(cursor.news([done("late", 5), done("not so late", 5.5)])) == ["not so late"]
+
+    def test_never_makes_news_of_what_was_told(self):
+        listed = [done(str(second), second) for second in range(10)]
+        assert Cursor.at(listed, look_back=4).news(listed) == []
+
+    def test_loses_nothing_of_a_burst_that_is_longer_than_itself(self):
+        cursor = Cursor.at([done("first", 0)], look_back=4)
+        burst = [done(str(second), second) for second in range(1, 30)]
+        assert len(cursor.news(burst)) == 29
+
+    def test_remembers_what_the_list_left_out_for_once(self):
+        cursor = Cursor.at([done("a", 1), done("b", 2)]).after([done("b", 2)])
+        assert cursor.news([done("a", 1), done("b", 2)]) == []
+
+    def test_forgets_undated_ones_that_are_listed_no_more(self):
+        assert Cursor.at([done("a", None)]).after([done("b", 1)]).seen == {"b": BEGIN + timedelta(seconds=1)}
+
+    def test_fits_what_airflow_advises_for_a_value(self):
+        exports = [done(f"{number:024x}", number + 0.001) for number in range(3 * LOOK_BACK)]
+        assert len(json.dumps(Cursor.at(exports).to_json())) < 65535
+
+
+@given(st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=8), st.integers(0, 1000))
+def test_each_export_is_told_once_whatever_the_order_of_finishing(batches, seed):
+    """Rounds of exports with few distinct finishing times, all of which are listed from their round on."""
+    chance = random.Random(seed)
+    listed: list[Export] = []
+    told: list[str] = []
+    cursor = Cursor.at([])
+    for batch in batches:
+        listed += [done(str(len(listed) + number), second) for number, second in enumerate(batch)]
+        chance.shuffle(listed)
+        told += ids(cursor.news(listed))
+        cursor = stored(cursor.after(listed))
+    assert sorted(told) == sorted(export.id for export in listed)
+
+
+@pytest.mark.parametrize("body", [None, [], {}, {"floor": None}, {"floor": "x", "seen": {}}, {"floor": 3, "seen": {}}])
+def test_what_is_no_cursor_is_refused(body):
+    with pytest.raises(ValueError, match=r"no cursor|no moment"):
+        Cursor.from_json(body)
+
+
+class TestWanted:
+    def test_is_any_export_that_has_finished(self):
+        assert Wanted().fits(done("a"))
+        assert not Wanted().fits(Export("a", "inProgress"))
+        assert not Wanted().fits(Export("a", "error", finished_at=BEGIN))
+
+    def test_is_told_by_the_exports_fields_and_its_files_name(self):
+        wanted = Wanted(Match(export_type="data-explorer", origin="app", report_id="r"), "Purchases")
+        fields = {
+            "export_type": "data-explorer",
+            "origin": "APP",
+            "filters": {"reportId": "r"},
+            "file_name": "purchases-20261101-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip",
+        }
+        assert wanted.fits(done("a", **fields))
+        others = {"export_type": "contacts", "origin": "api", "filters": {"reportId": "s"}, "file_name": "sales.zip"}
+        for name, value in others.items():
+            assert not wanted.fits(done("a", **{**fields, name: value})), name

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looking at many exports costs about `min(exports, pages of the list)` requests."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+import pytest
+
+from airflow_provider_connectif.api.errors import InvalidArgument, NotFound, PermissionDenied, ServerError
+from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.api.polling.survey import Match, moment_of, survey
+from tests.api.simulated_time import BASE
+
+NOVEMBER = datetime(2026, 11, 1, tzinfo=timezone.utc)
+
+
+@pytest.fixture
+def listed(requests_mock):
+    """Serves a list of exports, and each of them by its id; every other id is a 404."""
+
+    def serve(exports, page_size=50):
+        pages = [exports[start : start + page_size] for start in range(0, len(exports), page_size)] or [[]]
+
+        def answer(request, context):
+            number = int(request.qs["page"][0])
+            links = {"next": f"/exports?page={number + 1}"} if number < len(pages) else {}
+            return {"links": links, "results": pages[number - 1]}
+
+        def one(request, context):
+            export_id = request.path.rpartition("/")[2]
+            found = [export for export in exports if export["id"] == export_id]
+            context.status_code = 200 if found else 404
+            return found[0] if found else {"title": "Not found"}
+
+        requests_mock.get(f"{BASE}/exports", json=answer)
+        requests_mock.get(re.compile(f"{BASE}/exports/.+"), json=one)
+        return requests_mock
+
+    return serve
+
+
+def export(number, **fields):
+    return {"id": f"e{number}", "status": "queued", **fields}
+
+
+def many(count):
+    return [export(number) for number in range(count)]
+
+
+class TestRequests:
+    @pytest.mark.parametrize(
+        ("wanted", "requests"),
+        [
+            pytest.param([], 0, id="nothing"),
+            pytest.param([3], 1, id="one, by its id"),
+            pytest.param([3, 900], 2, id="two, by their ids"),
+            pytest.param(range(50), 1, id="fifty on the first page"),
+            pytest.param(range(1000), 20, id="a thousand, on twenty pages"),
+            pytest.param(range(0, 1000, 50), 20, id="one on each page"),
+        ],
+    )
+    def test_there_are_as_few_as_can_be(self, client, listed, wanted, requests):
+        api = listed(many(1000))
+        ids = [f"e{number}" for number in wanted]
+        answer = survey(client, ids)
+        assert sorted(answer.exports) == sorted(ids)
+        assert all(isinstance(found, Export) and found.id == id_ for id_, found in answer.exports.items())
+        assert api.call_count == requests
+
+    def test_the_list_is_walked_to_the_end_while_its_pages_are_of_use(self, client, listed):
+        """More pages than exports on the last ones are no reason to ask for those by id."""
+        api = listed(many(5001))
+        assert len(survey(client, [f"e{number}" for number in range(1, 5001)]).exports) == 5000
+        assert api.call_count == 101
+
+    def test_a_deleted_one_among_many_costs_a_page_and_a_request_more(self, client, listed):
+        api = listed(many(5000))
+        answer = survey(client, [*(f"e{number}" for number in range(1000)), "gone"])
+        assert isinstance(answer.exports["gone"], NotFound)
+        assert api.call_count == 20 + 1 + 1
+
+    @pytest.mark.parametrize("count", [3, 5, 10])
+    def test_a_few_at_the_far_end_of_a_long_list_cost_at_most_twice_their_number(self, client, listed, count):
+        api = listed(many(5000))
+        answer = survey(client, [f"e{4999 - number}" for number in range(count)])
+        assert len(answer.exports) == count
+        assert api.call_count <= 2 * count
+
+    def test_repeated_ids_are_read_once(self, client, listed):
+        api = listed(many(3))
+        assert list(survey(client, ["e1", "e1", "e2", "e1"]).exports) == ["e1", "e2"]
+        assert api.call_count == 2
+
+    def test_a_match_needs_the_whole_list_and_no_more_than_that_for_ids(self, client, listed):
+        api = listed(many(150))
+        answer = survey(client, ["e1", "e70"], [Match(), Match(export_type="contacts")])
+        assert set(answer.exports) == {"e1", "e70"}
+        assert api.call_count == 3
+
+
+class TestWhatIsMissing:
+    @pytest.mark.parametrize("others", [[], ["e1", "e2", "e3"]])
+    def test_an_export_that_does_not_exist_is_told_and_spoils_nothing(self, client, listed, others):
+        listed(many(10))
+        answer = survey(client, ["gone", *others]).exports
+        assert isinstance(answer["gone"], NotFound)
+        assert "gone" in str(answer["gone"])
+        assert all(isinstance(answer[id_], Export) for id_ in others)
+
+    def test_one_that_is_not_listed_but_exists_is_found(self, client, listed):
+        api = listed(many(10))
+        api.get(f"{BASE}/exports/hidden", json={"id": "hidden", "status": "finished"})
+        assert survey(client, ["hidden", "e1", "e2", "e3"]).exports["hidden"].status == "finished"
+
+    @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (503, ServerError)])
+    def test_every_other_error_is_raised(self, client, requests_mock, status, kind):
+        requests_mock.get(f"{BASE}/exports", status_code=status)
+        with pytest.raises(kind):
+            survey(client, ["e1", "e2", "e3"])
+
+
+class TestMatch:
+    exports = [
+        export(
+            1, exportType="data-explorer", origin="app", createdAt="2026-11-02T00:00:00Z", filters={"reportId": "r1"}
+        ),
+        export(
+            2, exportType="data-explorer", origin="app", createdAt="2026-11-04T00:00:00Z", filters={"reportId": "r1"}
+        ),
+        export(
+            3, exportType="data-explorer", origin="api", createdAt="2026-11-05T00:00:00Z", filters={"reportId": "r1"}
+        ),
+        export(
+            4, exportType="data-explorer", origin="app", createdAt="2026-11-06T00:00:00Z", filters={"reportId": "r2"}
+        ),
+        export(5, exportType="contacts", origin="app", createdAt="2026-11-03T00:00:00Z", filters={"segmentId": "s1"}),
+        export(6, exportType="contacts", origin="app", filters={"segmentId": "s1"}),
+        export(7, exportType="contacts", createdAt="2026-11-07T00:00:00Z"),
+    ]
+
+    @pytest.mark.parametrize("turned", [False, True], ids=["oldest first", "newest first"])
+    @pytest.mark.parametrize(
+        ("match", "newest"),
+        [
+            (Match(), "e7"),
+            (Match(export_type="data-explorer"), "e4"),
+            (Match(report_id="r1"), "e3"),
+            (Match(report_id="r1", origin="app"), "e2"),
+            (Match(report_id="r1", origin="APP"), "e2"),
+            (Match(segment_id="s1"), "e5"),
+            (Match(segment_id="s1", created_after=datetime(2026, 11, 3, tzinfo=timezone.utc)), None),
+            (Match(created_after=datetime(2026, 11, 7, tzinfo=timezone.utc)), None),
+            (Match(report_id="r9"), None),
+        ],
+        ids=str,
+    )
+    def test_the_newest_that_fits_is_found_in_any_order(self, client, listed, match, newest, turned):
+        listed(self.exports[::-1] if turned else self.exports, page_size=2)
+        found = survey(client, [], [match]).newest[match]
+        assert (found and found.id) == newest
+
+    def test_an_empty_list_has_none(self, client, listed):
+        listed([])
+        assert survey(client, [], [Match()]).newest == {Match(): None}
+
+    def test_it_is_made_of_an_operators_arguments(self):
+        match = Match.of({"export_type": "contacts", "created_after": "2026-11-01T01:00:00+01:00"})
+        assert match == Match(export_type="contacts", created_after=NOVEMBER)
+
+    def test_it_survives_as_json_can_hold_it(self):
+        for match in (Match(), Match(report_id="r1", created_after=NOVEMBER, origin="app")):
+            assert Match.of(match.as_arguments()) == match
+
+    @pytest.mark.parametrize(
+        ("match", "words"),
+        [(Match(), "any export"), (Match(report_id="r1", origin="app"), "origin=app, report_id=r1")],
+    )
+    def test_it_is_told_in_words(self, match, words):
+        assert str(match) == words
+
+
+@pytest.mark.parametrize("value", [NOVEMBER, "2026-11-01T00:00:00Z", "2026-11-01 01:00:00+01:00"])
+def test_a_moment_of_a_dag_author_is_read(value):
+    assert moment_of("created_after", value) == NOVEMBER
+    assert moment_of("created_after", None) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("2026-11-01T00:00:00", "no time zone"),
+        ("2026-11-01", "no time zone"),
+        (datetime(2026, 11, 1), "no time zone"),  # noqa: DTZ001
+        ("yesterday", "no ISO 8601 date-time"),
+        ("", "no ISO 8601 date-time"),
+        (5, "no moment"),
+    ],
+)
+def test_what_is_no_moment_is_refused_with_the_arguments_name(value, words):
+    with pytest.raises(InvalidArgument, match=words) as raised:
+        moment_of("finished_after", value)
+    assert raised.value.argument == "finished_after"

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands, each against the sandbox."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from airflow_provider_connectif.cli import export_command as commands
+from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from tests.leaks import words_before_a_secret
+
+ACTIVITIES = ("activities", "--from-date", "2026-11-01T00:00:00Z", "--to-date", "2026-11-02T00:00:00Z")
+
+
+def rows(output: str) -> list[dict[str, object]]:
+    return json.loads(output)
+
+
+@pytest.fixture
+def account(sandbox, airflow):
+    """Three exports: made in the application, through the API, and one that has failed."""
+    ids = [sandbox.create_in_app({"exportType": "contacts"})]
+    time.sleep(0.01)
+    ids.append(airflow("create", *ACTIVITIES)[0].strip())
+    time.sleep(0.01)
+    sandbox.set(seconds_per_export=60)
+    ids.append(sandbox.create_in_app({"exportType": "contacts"}))
+    sandbox.end_export(ids[-1], fails=True)
+    return ids
+
+
+@pytest.fixture
+def month(monkeypatch):
+    """An account with 120 exports of the recent days."""
+    with Sandbox(SandboxOptions(seed=120)).serve(port=0) as running:
+        monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", running.connection_json)
+        yield running
+
+
+class TestList:
+    def ids(self, airflow, *words):
+        return [row["id"] for row in rows(airflow("list", "--output", "json", *words)[0])]
+
+    @pytest.mark.parametrize("order", ["newest", "oldest", "shuffled"])
+    def test_has_the_newest_first_whatever_the_apis_order_is(self, sandbox, airflow, account, order):
+        sandbox.set(order=order)
+        assert self.ids(airflow) == account[::-1]
+
+    def test_goes_over_all_pages(self, month, airflow):
+        assert len(self.ids(airflow)) == 120
+
+    @pytest.mark.parametrize(
+        ("words", "which"),
+        [
+            (["--type", "contacts"], [2, 0]),
+            (["--status", "finished"], [1, 0]),
+            (["--status", "error"], [2]),
+            (["--origin", "api"], [1]),
+            (["--origin", "app", "--status", "finished"], [0]),
+            (["--limit", "2"], [2, 1]),
+            (["--limit", "1", "--status", "finished"], [1]),
+        ],
+    )
+    def test_filters(self, airflow, account, words, which):
+        assert self.ids(airflow, *words) == [account[index] for index in which]
+
+    def test_filters_by_the_moment_of_creation(self, month, airflow):
+        exports = rows(airflow("list", "--output", "json")[0])
+        moment = exports[50]["created_at"]
+        found = set(self.ids(airflow, "--created-after", moment))
+        # What is shown has no fractions of seconds.
+        assert {row["id"] for row in exports if row["created_at"] > moment} <= found
+        assert found <= {row["id"] for row in exports if row["created_at"] >= moment}
+
+    def test_takes_a_day_for_its_beginning_in_airflows_time_zone(self, airflow, account):
+        assert self.ids(airflow, "--created-after", "2020-01-01") == account[::-1]
+        assert self.ids(airflow, "--created-after", "2100-01-01") == []
+
+    def test_a_moment_that_is_none_is_refused_with_an_example(self, sandbox, refused):
+        assert refused("list", "--created-after", "yesterweek") == (
+            "--created-after: 'yesterweek' is no moment; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
+        )
+        assert sandbox.stats.requests == 0
+
+    def test_is_a_table_for_eyes(self, airflow, account):
+        heading, line, *lines = airflow("list")[0].splitlines()
+        assert [name.strip() for name in heading.split("|")] == [
+            "id", "export_type", "status", "origin", "created_at", "finished_at", "file_name"
+        ]  # fmt: skip
+        assert set(line) == set("=+")
+        assert [each.split("|")[0].strip() for each in lines if each.strip()] == account[::-1]
+
+    def test_is_plain_text_for_awk(self, airflow, account):
+        lines = airflow("list", "--output", "plain")[0].splitlines()
+        assert [line.split()[0] for line in lines] == ["id", *account[::-1]]
+
+    def test_is_yaml_too(self, airflow, account):
+        assert [row["id"] for row in yaml.safe_load(airflow("list", "--output", "yaml")[0])] == account[::-1]
+
+    def test_says_so_where_there_is_none(self, sandbox, airflow):
+        assert airflow("list")[0].strip() == "No data found"
+
+    def test_shows_names_as_they_are_but_never_as_commands_to_the_terminal(self, sandbox, airflow, monkeypatch):
+        from airflow_provider_connectif.api.client import ConnectifClient
+        from airflow_provider_connectif.api.models import Export
+
+        strange = Export("1", "finished", file_name="[bold]Sales[/] [2026] \x1b[31mred\r\n.zip")
+        monkeypatch.setattr(ConnectifClient, "list_exports", lambda *_, **__: iter([strange]))
+        shown = "[bold]Sales[/] [2026] \N{REPLACEMENT CHARACTER}[31mred" + 2 * "\N{REPLACEMENT CHARACTER}" + ".zip"
+        assert shown in airflow("list")[0]
+        assert shown in airflow("list", "--output", "plain")[0]
+        assert rows(airflow("list", "--output", "json")[0])[0]["file_name"] == strange.file_name
+
+
+class TestShow:
+    def test_tells_all_but_the_address(self, airflow, account):
+        (shown,) = rows(airflow("show", account[1], "--output", "json")[0])
+        assert {name: shown[name] for name in ("id", "export_type", "status", "origin")} == {
+            "id": account[1], "export_type": "activities", "status": "finished", "origin": "api"
+        }  # fmt: skip
+        assert shown["filters"]["fromDate"] == "2026-11-01T00:00:00.000Z"
+        assert "://" not in json.dumps(shown)
+
+    def test_has_a_line_for_each_field_in_a_table(self, airflow, account):
+        lines = airflow("show", account[1])[0].splitlines()
+        fields = dict(tuple(map(str.strip, line.split("|"))) for line in lines if "|" in line)
+        assert fields["id"] == account[1]
+        assert "segment_id" not in fields
+
+    def test_of_an_export_that_is_not_there_says_so(self, sandbox, refused):
+        assert "does not know export 6b06b69ad48aec34e6ffffff (404)" in refused("show", "6b06b69ad48aec34e6ffffff")
+
+
+class TestCreate:
+    def test_prints_the_id_alone(self, sandbox, airflow):
+        out, err = airflow("create", *ACTIVITIES, "--activity-types", "purchase, login", "--version", "v5")
+        (shown,) = rows(airflow("show", out.strip(), "--output", "json")[0])
+        assert out == f"{shown['id']}\n"
+        assert err == ""
+        assert shown["filters"]["activityTypes"] == ["purchase", "login"]
+        assert shown["version"] == "v5"
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("contacts", "--segment-id", "segment-1", "--delimiter", ";", "--date-format", "LL"),
+            ("data-explorer", "--report-id", "report-1", "--from-date", "2026-11-01", "--to-date", "2026-11-30"),
+        ],
+        ids=["contacts", "data-explorer"],
+    )
+    def test_creates_each_type(self, sandbox, airflow, words):
+        export_id = airflow("create", *words)[0].strip()
+        (shown,) = rows(airflow("show", export_id, "--output", "json")[0])
+        assert (shown["export_type"], shown["status"]) == (words[0], "finished")
+        assert sandbox.stats.created_by_api == 1
+
+    def test_creates_one_export_where_the_answer_is_lost(self, sandbox, airflow):
+        sandbox.fault("create", "create-then-cut")
+        export_id = airflow("create", *ACTIVITIES)[0].strip()
+        assert [row["id"] for row in rows(airflow("list", "--output", "json")[0])] == [export_id]
+
+    def test_says_which_option_is_wrong_before_anything_is_sent(self, sandbox, refused):
+        assert refused("create", "activities", "--to-date", "2026-11-02T00:00:00Z") == (
+            "--from-date: is missing; export_type='activities' needs it."
+        )
+        assert sandbox.stats.requests == 0
+
+    def test_waits_with_wait(self, sandbox, airflow, monkeypatch):
+        sandbox.set(seconds_per_export=0.6)
+        monkeypatch.setattr(commands, "_FIRST_PAUSE", 0.2)
+        out, err = airflow("create", *ACTIVITIES, "--wait")
+        export_id = out.strip()
+        (shown,) = rows(airflow("show", export_id, "--output", "json")[0])
+        assert shown["status"] == "finished"
+        lines = err.splitlines()
+        assert lines[0].startswith(f"Export {export_id}: inProgress")
+        assert lines[-1].startswith(f"Export {export_id}: finished")
+
+    def test_fails_where_what_it_waits_for_fails(self, sandbox, refused):
+        sandbox.set(fail=1.0)
+        assert "ended with status 'error'" in refused("create", *ACTIVITIES, "--wait")
+
+
+def test_waiting_looks_often_at_first_and_then_twice_a_minute():
+    class Never:
+        def get_export(self, export_id):
+            from airflow_provider_connectif.api.models import Export
+
+            if len(pauses) == 14:
+                return Export(export_id, "finished")
+            return Export(export_id, "queued")
+
+    pauses: list[float] = []
+    commands.wait_for(Never(), "1", commands.ConsoleLog(), sleep=pauses.append)
+    assert pauses[:3] == [1.0, 1.5, 2.25]
+    assert pauses[-1] == 30.0
+
+
+class TestDownload:
+    def test_stores_the_files_with_their_manifest(self, sandbox, airflow, account, tmp_path):
+        out, err = airflow("download", account[1], str(tmp_path / "lake"), "--output", "json")
+        files = rows(out)
+        assert len(files) == 2
+        for file in files:
+            assert Path(file["path"]).stat().st_size == int(file["bytes"])
+        manifest = json.loads((tmp_path / "lake" / "_connectif_manifest.json").read_text())
+        assert manifest["export"]["id"] == account[1]
+        assert manifest["writer"]["command"] == "airflow connectif exports download"
+        assert words_before_a_secret(json.dumps(manifest)) is None
+        assert err.startswith(f"Stored export {account[1]}: 2 file(s), ")
+
+    def test_takes_a_relative_path(self, airflow, account, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        airflow("download", account[1], "lake/{export_type}/{from_date:%Y-%m-%d}")
+        assert (tmp_path / "lake/activities/2026-11-01/_connectif_manifest.json").exists()
+
+    @pytest.mark.parametrize(("file_format", "ending"), [("csv.gz", ".csv.gz"), ("archive", ".zip")])
+    def test_takes_the_operators_formats(self, airflow, account, tmp_path, file_format, ending):
+        out, _ = airflow("download", account[1], str(tmp_path), "--file-format", file_format, "--output", "json")
+        assert all(str(file["path"]).endswith(ending) for file in rows(out))
+
+    def test_downloads_nothing_twice(self, sandbox, airflow, account, tmp_path):
+        airflow("download", account[1], str(tmp_path))
+        before = sandbox.stats.file_requests
+        assert before > 0
+        _, err = airflow("download", account[1], str(tmp_path))
+        assert sandbox.stats.file_requests == before
+        assert "is stored already, nothing was downloaded" in err
+
+    def test_replaces_another_export_unless_it_is_told_otherwise(self, sandbox, airflow, refused, account, tmp_path):
+        airflow("download", account[0], str(tmp_path))
+        assert "is not replaced" in refused("download", account[1], str(tmp_path), "--if-exists", "error")
+        airflow("download", account[1], str(tmp_path), "--if-exists", "skip")
+        assert account[0] in (tmp_path / "_connectif_manifest.json").read_text()
+        airflow("download", account[1], str(tmp_path))
+        assert account[1] in (tmp_path / "_connectif_manifest.json").read_text()
+
+    def test_to_s3_goes_through_the_stores_connection(self, airflow, account, s3_store, monkeypatch):
+        connection = {
+            "conn_type": "aws",
+            "login": s3_store.options["key"],
+            "password": s3_store.options["secret"],
+            "extra": {"endpoint_url": s3_store.options["endpoint_url"], "region_name": "us-east-1"},
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_LAKE", json.dumps(connection))
+        airflow("download", account[1], f"{s3_store.uri}/{{export_id}}", "--storage-conn-id", "lake")
+        folder = s3_store.fs.ls(f"{s3_store.path}/{account[1]}", detail=False)
+        assert sorted(name.rpartition(".")[2] for name in folder) == ["csv", "csv", "json"]
+
+    def test_of_an_unfinished_export_says_how_far_it_is(self, sandbox, airflow, refused, tmp_path):
+        sandbox.set(seconds_per_export=60)
+        export_id = airflow("create", *ACTIVITIES)[0].strip()
+        sentence = refused("download", export_id, str(tmp_path / "lake"))
+        assert sentence.startswith(f"export_id: export {export_id} is not finished (inProgress")
+        assert sentence.endswith("; add --wait.")
+        assert not (tmp_path / "lake").exists()
+
+    def test_waits_with_wait(self, sandbox, airflow, tmp_path, monkeypatch):
+        monkeypatch.setattr(commands, "_FIRST_PAUSE", 0.1)
+        sandbox.set(seconds_per_export=0.5)
+        export_id = airflow("create", *ACTIVITIES)[0].strip()
+        airflow("download", export_id, str(tmp_path), "--wait")
+        assert (tmp_path / "_connectif_manifest.json").exists()
+
+    def test_of_a_failed_export_says_that_it_failed(self, account, refused, tmp_path):
+        assert "ended with status 'error'" in refused("download", account[2], str(tmp_path))

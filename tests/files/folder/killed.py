@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A delivery in a process that kills itself at a chosen point: ``python -m tests.files.folder.killed JSON``."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from airflow_provider_connectif.files.folder import delivery as module
+from airflow_provider_connectif.files.folder.claims import Claim
+from airflow_provider_connectif.files.stores.resolve import Staged
+from tests.files.exports import MIB, export, store
+from tests.stores import Place, filesystem
+
+POINTS = {
+    "while uploading": (Staged, "complete", 2),
+    "before publishing": (Claim, "announce", 1),
+    "before the first object is visible": (Staged, "publish", 1),
+    "between two objects": (Staged, "publish", 2),
+    "before the manifest": (module, "write_manifest", 1),
+    "before the deletion": (module._Delivery, "_finish", 1),
+    "before the last manifest": (module, "write_manifest", 2),
+    "before the claim is given back": (Claim, "release", 1),
+}
+
+
+def dying(real: Callable[..., Any], nth: int) -> Callable[..., Any]:
+    count = 0
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*args, **kwargs)
+
+    return call
+
+
+def main() -> None:
+    told = json.loads(sys.argv[1])
+    place = Place(told["kind"], told["uri"], filesystem(told["kind"], told["options"]), told["path"])
+    owner, name, nth = POINTS[told["point"]]
+    if (owner, name) == (Staged, "publish"):
+        # Claims and notes are staged too on a local folder: the export's objects alone count.
+        real, mortal = Staged.publish, dying(Staged.publish, nth)
+        Staged.publish = lambda self: mortal(self) if ".csv" in self.name else real(self)  # type: ignore[method-assign]
+    elif (owner, name) == (Staged, "complete"):
+        real, mortal = Staged.complete, dying(Staged.complete, nth)
+        Staged.complete = lambda self: mortal(self) if ".csv" in self.name else real(self)  # type: ignore[method-assign]
+    else:
+        setattr(owner, name, dying(getattr(owner, name), nth))
+    store(place, *export(told["export"], 3 * MIB))
+
+
+if __name__ == "__main__":
+    main()
