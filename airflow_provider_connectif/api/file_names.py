@@ -6,12 +6,24 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
-_EXTENSION = re.compile(r"\.(zip|csv|csv\.gz)$")
 # Eight digits that are no date belong to the title.
 _DATE = r"-(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _APPENDED = re.compile(
     rf"(?:{_DATE}){{0,2}}-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}(?:-products)?$|(?:{_DATE}){{1,2}}$"
 )
+
+
+def without_extension(file_name: str, extension: str | None = None) -> str:
+    """Return a file name without its extension, such as ``.zip`` or ``.csv.gz``.
+
+    :param file_name: the vendor's file name
+    :param extension: the extension that the vendor reports separately, if any
+    """
+    reported = [f".{extension.lower().lstrip('.')}"] if extension else []
+    for suffix in [*reported, ".zip", ".gz", ".csv"]:
+        if file_name.lower().endswith(suffix):
+            file_name = file_name[: -len(suffix)]
+    return file_name
 
 
 def title_of(file_name: str, extension: str | None = None) -> str:
@@ -20,10 +32,7 @@ def title_of(file_name: str, extension: str | None = None) -> str:
     :param file_name: such as ``purchases-20230326-20230425-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip``.
     :param extension: the one that the vendor tells beside the name, should it be none of the usual ones.
     """
-    name = file_name.casefold()
-    if extension is not None:
-        name = name.removesuffix("." + extension.casefold().lstrip("."))
-    return _APPENDED.sub("", _EXTENSION.sub("", name))
+    return _APPENDED.sub("", without_extension(file_name, extension).casefold())
 
 
 def is_named(file_name: str | None, wanted: str) -> bool:

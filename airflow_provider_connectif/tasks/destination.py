@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import DATA_EXPLORER
+from airflow_provider_connectif.api.file_names import without_extension
 from airflow_provider_connectif.api.timestamps import is_bare_date, read_moment
 from airflow_provider_connectif.tasks.arguments import is_unknown
 from airflow_provider_connectif.tasks.uri_fields import (
@@ -69,17 +70,12 @@ def tidy_uri(uri: str) -> str:
 
 def fields_of(export: Export, zone: Any = timezone.utc) -> dict[str, str | date | datetime | None]:
     """Give an export's fields by the names that a destination knows them by."""
-    name = export.file_name
-    if name and export.file_extension:
-        name = name.removesuffix("." + export.file_extension.lstrip("."))
-    if name:
-        name = name.removesuffix(".zip")
     return {
         "export_id": export.id,
         "export_type": export.export_type,
         "report_id": export.report_id,
         "segment_id": export.segment_id,
-        "file_name": name,
+        "file_name": without_extension(export.file_name, export.file_extension) if export.file_name else None,
         "from_date": _date_of(export, "fromDate", zone),
         "to_date": _date_of(export, "toDate", zone),
         "created_at": export.created_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_connectif.api.file_names import is_named, title_of
+from airflow_provider_connectif.api.file_names import is_named, title_of, without_extension
 
 UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 
@@ -32,6 +32,13 @@ def test_the_title_is_what_comes_before_dates_and_identifier(name, title):
 def test_the_title_has_no_extension_that_the_api_tells_beside_the_name():
     assert title_of(f"Purchases-20230326-{UUID}.xlsx", "XLSX") == "purchases"
     assert title_of("purchases", "zip") == "purchases"
+
+
+@pytest.mark.parametrize(
+    "name", ["Sales!.zip", "Sales!.CSV", "Sales!.csv.gz", "Sales!.csv.zip", "Sales!.xlsx", "Sales!"]
+)
+def test_a_file_name_loses_its_extension_and_keeps_its_case(name):
+    assert without_extension(name, "xlsx") == "Sales!"
 
 
 @pytest.mark.parametrize("wanted", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])

@@ -71,7 +71,7 @@ def main() -> None:
 
     def opened() -> Archive:
         remote = RemoteFile(lambda: str(told["address"]))
-        return open_archive(remote, file_format=told["file_format"], file_name="export.zip")
+        return open_archive(remote, file_format=told["file_format"], file_name="export")
 
     result = store(place, {"id": told["id"]}, opened, file_format=told["file_format"])
     sys.stdout.write(json.dumps({"files": result["files"], "grown_mib": peak_mib() - base}))

@@ -33,7 +33,7 @@ def unpacked(
     *,
     ranges: bool = True,
     limit: int | None = None,
-    file_name: str = "export.zip",
+    file_name: str = "export",
     faults: Faults | None = None,
 ) -> dict[str, bytes]:
     """What comes out of an export's file, by name; gzip members unpacked."""
@@ -42,7 +42,7 @@ def unpacked(
 
 
 def members_of(
-    file: RemoteFile, file_format: str = "csv", limit: int | None = None, file_name: str = "export.zip"
+    file: RemoteFile, file_format: str = "csv", limit: int | None = None, file_name: str = "export"
 ) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     archive = open_archive(

@@ -50,7 +50,7 @@ def bring(place: Place, source: Store, file_format: str, **options: Any) -> dict
 
     def opened() -> Archive:
         remote = RemoteFile(source.renew, **({"policy": IMPATIENT} | options))
-        return open_archive(remote, file_format=file_format, file_name="export.zip")  # type: ignore[arg-type]
+        return open_archive(remote, file_format=file_format, file_name="export")  # type: ignore[arg-type]
 
     return store(place, {"id": "journey"}, opened, file_format=file_format)
 

@@ -39,7 +39,7 @@ def open_archive(
     :param remote: the file. It stays open; closing it is the caller's.
     :param file_format: ``csv`` unpacks the members, ``csv.gz`` makes each a gzip file, without compressing
         anew what is deflated already, ``archive`` passes the vendor's file on byte for byte.
-    :param file_name: what the export calls its file, for the formats and files that have no name inside.
+    :param file_name: the name of the file without its extension, for formats and files that contain no name.
     :param max_uncompressed_bytes: bytes that may come out at most, all members together; None for no limit.
         It does not bound ``archive``, which unpacks nothing.
     :raises ArchiveError: the file is damaged, encrypted, too large or of a kind that is not known.
@@ -48,7 +48,7 @@ def open_archive(
     if file_format not in ("csv", "csv.gz", "archive"):
         raise ValueError(f'file_format must be "csv", "csv.gz" or "archive", not {file_format!r}.')
     budget = Budget(max_uncompressed_bytes)
-    archive = Archive(remote, file_format, _bare(file_name), budget)
+    archive = Archive(remote, file_format, file_name, budget)
     archive.look()
     return archive
 
@@ -210,11 +210,3 @@ def _check_csv(head: bytes) -> None:
         raise ArchiveUnsupported("The store sent a web page or an XML message in place of the export's file.")
     if not _is_text(head):
         raise ArchiveUnsupported("The export's file is neither a ZIP archive, nor a CSV or gzip file.")
-
-
-def _bare(file_name: str) -> str:
-    """Return a file name without the extensions that such a file may have."""
-    for extension in (".zip", ".gz", ".csv"):
-        if file_name.lower().endswith(extension):
-            file_name = file_name[: -len(extension)]
-    return file_name
