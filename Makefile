@@ -74,7 +74,7 @@ bench-poller: $(VENV)/.installed-dev ## what 10 to 5,000 waiting exports cost a 
 
 constraints: $(VENV)/.uv ## resolve the versions that development and the demo use anew
 	$(UV) pip compile --quiet --universal --upgrade --python-version 3.10 --no-header --no-annotate \
-		--extra amazon --extra microsoft-azure --group dev --group celery pyproject.toml --output-file constraints.txt
+		--extra amazon --extra microsoft-azure --extra parquet --group dev --group celery pyproject.toml --output-file constraints.txt
 	$(LOWEST) --resolution lowest-direct pyproject.toml --output-file constraints-lowest.txt
 	$(LOWEST) --group test pyproject.toml --constraint constraints-lowest.txt --output-file constraints-lowest.txt
 
@@ -109,7 +109,7 @@ $(VENV)/.installed: $(VENV)/.uv pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	@echo "Installing what tests and checks need into $(VENV)"
-	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure]'
+	@$(INSTALL) --group dev --editable '.[amazon,microsoft-azure,parquet]'
 	@touch $@
 
 .tools/hooks/bin/pre-commit: | $(VENV)/.uv
