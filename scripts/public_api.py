@@ -25,7 +25,7 @@ MODULES = (
     "api.models",
     "events",
     "files.errors",
-    "files.remote",
+    "files.download.remote_file",
     "provider_info",
     "sandbox.__init__",
     "sandbox.options",

@@ -40,7 +40,7 @@ def test_an_error_that_nobody_thought_of_is_told_without_its_text(sandbox, refus
         raise KeyError("https://files.example/export.zip?signature=0123456789abcdef")
 
     monkeypatch.setattr(ConnectifClient, "list_exports", breaks)
-    assert refused("list").startswith("Something unexpected went wrong: KeyError in test_people.py, line ")
+    assert refused("list").startswith("Something unexpected went wrong: KeyError in test_console.py, line ")
 
 
 def test_ctrl_c_ends_it_without_a_word(sandbox, airflow, monkeypatch):
