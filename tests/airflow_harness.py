@@ -34,7 +34,7 @@ ACTIVITIES: dict[str, Any] = {
 }
 
 
-class Store:
+class FakeTaskStateStore:
     """Airflow's task state store, as a task sees it: it outlives the task's processes, and holds JSON alone."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ class Store:
 
 
 @dataclass
-class TaskInstance:
+class FakeTaskInstance:
     """A task instance, as far as the rooms ask it."""
 
     dag_id: str = "lake"
@@ -71,11 +71,11 @@ class FakeDag:
 
 
 @dataclass
-class Task:
+class FakeTask:
     """One task instance over all of its tries: what Airflow keeps of it."""
 
-    ti: TaskInstance = field(default_factory=TaskInstance)
-    store: Store | None = field(default_factory=Store)
+    ti: FakeTaskInstance = field(default_factory=FakeTaskInstance)
+    store: FakeTaskStateStore | None = field(default_factory=FakeTaskStateStore)
     dag: FakeDag = field(default_factory=FakeDag)
     reschedules: int = 0
 
@@ -84,25 +84,25 @@ class Task:
         return context if self.store is None else {**context, "task_state_store": self.store}
 
     def run(self, operator: BaseOperator) -> Any:
-        """Run one try to its end; where it defers, the trigger runs too, as in a triggerer."""
+        """Run one attempt to its end; if the operator defers, run its trigger too, as a triggerer would."""
         try:
             return operator.execute(self.context())
         except TaskDeferred as deferred:
-            return self.resume(operator, deferred, event_of(deferred))
+            return self.resume(operator, deferred, run_trigger(deferred))
 
     def resume(self, operator: BaseOperator, deferred: TaskDeferred, event: Any) -> Any:
         """Go on after a deferral."""
         kwargs = json.loads(json.dumps({**(deferred.kwargs or {}), "event": event}))
         return operator.resume_execution(deferred.method_name, kwargs, self.context())
 
-    def defers(self, operator: BaseOperator) -> TaskDeferred:
+    def run_until_deferred(self, operator: BaseOperator) -> TaskDeferred:
         """Run a try that must defer, and give the deferral."""
         with pytest.raises(TaskDeferred) as caught:
             operator.execute(self.context())
         return caught.value
 
 
-def event_of(deferred: TaskDeferred) -> Any:
+def run_trigger(deferred: TaskDeferred) -> Any:
     """Run the trigger as Airflow stores and restores it, until its event; what is stored holds no secret."""
     path, arguments = deferred.trigger.serialize()
     stored = json.dumps(serialize(arguments))
@@ -132,7 +132,7 @@ def sandbox(running_sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture(autouse=True)
-def quick_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+def short_lookup_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody else works on a test's record, and the sandbox creates at once: no need to wait for either."""
     monkeypatch.setattr(
         creation, "LookupPolicy", functools.partial(creation.LookupPolicy, seconds=0.2, pause=0.05, settle=0.0)
@@ -140,7 +140,7 @@ def quick_grace(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def everything_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
+def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
     """Everything is logged, down to DEBUG, and no secret is in it (promise 6)."""
     lines: list[str] = []
 
@@ -158,7 +158,7 @@ def everything_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]
 
 
 @pytest.fixture
-def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
+def task_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
     """What was logged so far, the tasks' own loggers included, which write to the standard output."""
     written: list[str] = []
 
@@ -171,5 +171,5 @@ def said(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
 
 
 @pytest.fixture
-def task() -> Task:
-    return Task()
+def task() -> FakeTask:
+    return FakeTask()

@@ -64,7 +64,7 @@ for step in steps:
 
 
 @dataclass(frozen=True)
-class Run:
+class DagRunResult:
     """What came of one run.
 
     :param name: the DAG's id.
@@ -81,7 +81,7 @@ class Run:
     stats: dict[str, Any]
     output: str
 
-    def requests_since(self, earlier: Run | None) -> Counter[str]:
+    def requests_since(self, earlier: DagRunResult | None) -> Counter[str]:
         """The API's requests since another run, by route, and those for files as ``files``."""
         counts = [
             Counter({**run.stats["by_route"], "files": run.stats["file_requests"]}) if run else Counter()
@@ -91,15 +91,15 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Played:
+class DagRuns:
     """What came of all steps."""
 
     import_errors: dict[str, str]
-    runs: list[Run]
+    runs: list[DagRunResult]
     output: str
 
 
-def play(
+def run_dags(
     steps: Sequence[Mapping[str, Any]],
     *,
     home: Path,
@@ -107,7 +107,7 @@ def play(
     sandbox: Any,
     lake: Path,
     environment: Mapping[str, str],
-) -> Played:
+) -> DagRuns:
     """Run DAGs one after the other.
 
     :param steps: ``{"dag": id, "at": logical date}``; or ``{"export": …}``, an export that somebody makes meanwhile.
@@ -117,15 +117,15 @@ def play(
     :param lake: the folder that holds what is stored, whichever store leads there.
     :param environment: more variables, such as ``CONNECTIF_LAKE``.
     """
-    played = run_in_airflow(
+    result = run_script(
         _SCRIPT, str(lake), json.dumps(list(steps)), home=home, dags=dags, sandbox=sandbox, environment=environment
     )
-    runs = [Run(**told, output=output) for told, output in played.parts]
-    return Played(played.import_errors, runs, played.output)
+    runs = [DagRunResult(**told, output=output) for told, output in result.parts]
+    return DagRuns(result.import_errors, runs, result.output)
 
 
 @dataclass(frozen=True)
-class Ran:
+class ScriptResult:
     """What a script wrote.
 
     :param import_errors: by DAG file.
@@ -137,9 +137,9 @@ class Ran:
     output: str
 
 
-def run_in_airflow(
+def run_script(
     script: str, *arguments: str, home: Path, dags: Path, sandbox: Any, environment: Mapping[str, str] | None = None
-) -> Ran:
+) -> ScriptResult:
     """Run a script in a process that has loaded the DAGs, as ``dagbag``, against the sandbox at ``sandbox``.
 
     :param script: it prints a line with ``BEGIN``, and what else it likes, before each run, and after it a line with
@@ -166,4 +166,4 @@ def run_in_airflow(
     for part in parts:
         output, _, end = part.partition("\nEND ")
         told.append((json.loads(end.splitlines()[0]), output))
-    return Ran(json.loads(errors.removeprefix("IMPORT ERRORS")), told, done.stdout + done.stderr)
+    return ScriptResult(json.loads(errors.removeprefix("IMPORT ERRORS")), told, done.stdout + done.stderr)

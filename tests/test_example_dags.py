@@ -17,7 +17,7 @@ import pytest
 import requests
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.dag_runner import ROOT, Played, play
+from tests.dag_runner import ROOT, DagRuns, run_dags
 from tests.leaks import words_before_a_secret
 
 EXAMPLES = ROOT / "example_dags"
@@ -32,7 +32,7 @@ PLAYED = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, *RUN_IN_A_
 class Examples:
     """What came of running the examples, and the folder they stored in."""
 
-    def __init__(self, played: Played, lake: Path, sandbox: Any) -> None:
+    def __init__(self, played: DagRuns, lake: Path, sandbox: Any) -> None:
         self.lake = lake
         self.output = played.output
         self.stats = sandbox.stats
@@ -65,7 +65,7 @@ def examples(home: Path) -> Examples:
     with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=20)).serve(port=0) as sandbox:
         a_person_made = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
         requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10).raise_for_status()
-        played = play(
+        played = run_dags(
             [{"dag": name, "at": "2026-11-23"} for name in [*PLAYED, "mapped"]],
             home=home,
             dags=folder,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.dag_runner import Run, play
+from tests.dag_runner import DagRunResult, run_dags
 from tests.leaks import words_before_a_secret
 from tests.stores import S3_KEY, S3_SECRET, s3_server  # noqa: F401  fixture
 from tests.test_example_dags import EXAMPLES
@@ -23,7 +23,7 @@ REPORTS = ("rep-1", "rep-10")
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]) -> list[Run]:  # noqa: F811
+def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]) -> list[DagRunResult]:  # noqa: F811
     """All runs, in one Airflow and against one sandbox: four of the mirror, then four of the reports."""
     endpoint, buckets = s3_server
     home = tmp_path_factory.mktemp("lists")
@@ -35,7 +35,7 @@ def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]
     extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     aws = {"conn_type": "aws", "login": S3_KEY, "password": S3_SECRET, "extra": extra}
     with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=5)).serve(port=0) as sandbox:
-        played = play(
+        played = run_dags(
             [*_hours_of_the_mirror(), *_mondays_of_the_reports()],
             home=home,
             dags=home / "dags",
@@ -80,7 +80,7 @@ def _mondays_of_the_reports() -> list[dict[str, Any]]:
     return [{"dag": "connectif_weekly_reports", "at": f"{monday}T06:00"} for monday in mondays]
 
 
-def folders(run: Run) -> dict[str, dict[str, Any]]:
+def folders(run: DagRunResult) -> dict[str, dict[str, Any]]:
     """The folders that hold a whole export, each with its files, of which the manifest is the last that is written."""
     found = {}
     for path in run.files:
@@ -92,7 +92,7 @@ def folders(run: Run) -> dict[str, dict[str, Any]]:
 
 class TestTheMirror:
     @pytest.fixture
-    def runs(self, played: list[Run]) -> list[Run]:
+    def runs(self, played: list[DagRunResult]) -> list[DagRunResult]:
         return played[:4]
 
     def test_stores_each_finished_export_of_three_days_in_its_own_folder(self, runs):
@@ -127,18 +127,18 @@ class TestTheMirror:
 
 class TestTheWeeklyReports:
     @pytest.fixture
-    def runs(self, played: list[Run]) -> list[Run]:
+    def runs(self, played: list[DagRunResult]) -> list[DagRunResult]:
         return played[4:]
 
     @staticmethod
-    def months(run: Run) -> dict[tuple[str, ...], dict[str, Any]]:
+    def months(run: DagRunResult) -> dict[tuple[str, ...], dict[str, Any]]:
         """What is stored, by report and month."""
         below = "connectif/weekly-reports/"
         stored = {path.removeprefix(below): files for path, files in folders(run).items() if path.startswith(below)}
         return {tuple(path.split("/")): files for path, files in stored.items()}
 
     @staticmethod
-    def asked(run: Run, earlier: Run | None) -> list[tuple[str, str, str]]:
+    def asked(run: DagRunResult, earlier: DagRunResult | None) -> list[tuple[str, str, str]]:
         """What a run has asked Connectif for: report, first and last day."""
         known = len(earlier.stats["created"]) if earlier else 0
         filters = [each["body"]["filters"] for each in run.stats["created"][known:]]

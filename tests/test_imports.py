@@ -72,7 +72,7 @@ def test_nothing_but_this_package_and_airflows_own_compatibility_is(loaded):
 
 def test_the_rooms_that_work_are_not_loaded_before_there_is_work(loaded):
     rooms = {name.removeprefix("airflow_provider_connectif.") for name in loaded}
-    working = ("api.client", "api.creation", "files.remote", "files.archive", "files.deliver", "hooks", "sandbox")
+    working = ("api.client", "api.creation", "files.download", "files.unpack", "files.folder", "hooks", "sandbox")
     assert not {room for room in rooms if room.startswith(working)}
 
 

@@ -34,7 +34,7 @@ def command(work: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
     @providers_configuration_loaded
     @functools.wraps(work)
     def run(args: Namespace) -> None:
-        with errors_for_people(), connections_of_the_database():
+        with exit_with_message(), database_connections():
             work(args)
 
     return run
@@ -58,7 +58,7 @@ class ConsoleLog:
 
 
 @contextmanager
-def errors_for_people() -> Iterator[None]:
+def exit_with_message() -> Iterator[None]:
     """End with exit code 1 and one sentence in place of a traceback.
 
     What lies below an error of the package, and the text of any other error, may hold the address of a file.
@@ -80,7 +80,7 @@ def errors_for_people() -> Iterator[None]:
 
 
 @contextmanager
-def connections_of_the_database() -> Iterator[None]:
+def database_connections() -> Iterator[None]:
     """Have connections of Airflow's database found, and not those of the environment and secrets backends alone.
 
     Airflow's own ``airflow connections test`` says in this same way that it runs where the database is.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument
 from airflow_provider_connectif.cli.console import ConsoleLog, command
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
-from airflow_provider_connectif.tasks.arguments import CREATING_ARGUMENTS
+from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -28,7 +28,7 @@ _LONGEST_PAUSE = 30.0
 @command
 def exports_list(args: Namespace) -> None:
     """Print the account's exports, the newest first."""
-    from airflow_provider_connectif.cli.output import show_exports
+    from airflow_provider_connectif.cli.output import print_exports
 
     created_after = None if args.created_after is None else _moment("created_after", args.created_after)
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
@@ -37,16 +37,16 @@ def exports_list(args: Namespace) -> None:
         )
         # The API documents no order, so the newest are known when all have been seen.
         exports = sorted(found, key=_created_at, reverse=True)
-    show_exports(exports[: args.limit], args.output)
+    print_exports(exports[: args.limit], args.output)
 
 
 @command
 def exports_show(args: Namespace) -> None:
     """Print all that is known of one export."""
-    from airflow_provider_connectif.cli.output import show_export
+    from airflow_provider_connectif.cli.output import print_export
 
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
-        show_export(client.get_export(args.export_id), args.output)
+        print_export(client.get_export(args.export_id), args.output)
 
 
 @command
@@ -55,7 +55,7 @@ def exports_create(args: Namespace) -> None:
     from airflow_provider_connectif.api.creation import MemoryRecord, create_once
     from airflow_provider_connectif.api.export_request import ExportRequest
 
-    request = ExportRequest.of(**{name: getattr(args, name) for name in CREATING_ARGUMENTS})
+    request = ExportRequest.of(**{name: getattr(args, name) for name in REQUEST_ARGUMENTS})
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
         export_id = create_once(client, request, MemoryRecord())
         # At once: whoever stops waiting can still find it.
@@ -68,8 +68,8 @@ def exports_create(args: Namespace) -> None:
 @command
 def exports_download(args: Namespace) -> None:
     """Store an export's files in a folder as the operator does, and print what is there then."""
-    from airflow_provider_connectif.cli.output import show_rows
-    from airflow_provider_connectif.cli.progress import progress_on
+    from airflow_provider_connectif.cli.output import print_rows
+    from airflow_provider_connectif.cli.progress import show_progress
     from airflow_provider_connectif.tasks.destination import name_folder
     from airflow_provider_connectif.tasks.transfer import bring
 
@@ -79,7 +79,7 @@ def exports_download(args: Namespace) -> None:
         if args.wait:
             wait_for(client, args.export_id, tell)
         export = _finished(client.get_export(args.export_id))
-        with progress_on(sys.stderr) as on_progress:
+        with show_progress(sys.stderr) as on_progress:
             result = bring(
                 client,
                 export,
@@ -93,7 +93,7 @@ def exports_download(args: Namespace) -> None:
                 on_progress=on_progress,
                 log=tell,
             )
-    show_rows(result["files"], args.output)
+    print_rows(result["files"], args.output)
 
 
 def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -14,7 +14,7 @@ _FOR_EYES = ("table", "plain")
 _COLUMNS = ("id", "export_type", "status", "origin", "created_at", "finished_at", "file_name")
 
 
-def show_exports(exports: Sequence[Export], output: str) -> None:
+def print_exports(exports: Sequence[Export], output: str) -> None:
     """Print a list of exports.
 
     :param output: ``table`` or ``plain``, with the columns that tell exports apart; ``json`` or ``yaml``, with all.
@@ -22,19 +22,19 @@ def show_exports(exports: Sequence[Export], output: str) -> None:
     rows = [_fields(export) for export in exports]
     if output in _FOR_EYES:
         rows = [{name: row[name] for name in _COLUMNS} for row in rows]
-    show_rows(rows, output)
+    print_rows(rows, output)
 
 
-def show_export(export: Export, output: str) -> None:
+def print_export(export: Export, output: str) -> None:
     """Print all that is known of one export; a table has a line for each field, as Airflow's own details have."""
     fields = _fields(export)
     if output in _FOR_EYES:
-        show_rows([{"field": name, "value": value} for name, value in fields.items() if value is not None], output)
+        print_rows([{"field": name, "value": value} for name, value in fields.items() if value is not None], output)
     else:
-        show_rows([fields], output)
+        print_rows([fields], output)
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:
+def print_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:
     """Print rows as Airflow's commands do.
 
     :param output: ``table``, ``plain``, ``json`` or ``yaml``.

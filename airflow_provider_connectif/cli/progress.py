@@ -19,7 +19,7 @@ OnProgress = Callable[[str, int, "int | None"], None]
 
 
 @contextmanager
-def progress_on(stream: TextIO) -> Iterator[OnProgress]:
+def show_progress(stream: TextIO) -> Iterator[OnProgress]:
     """Show progress while the context lasts.
 
     :param stream: where to, such as the standard error.

@@ -36,7 +36,7 @@ class ConnectifReportLink(BaseOperatorLink):
         return getattr(operator, _SHOWN, "")
 
 
-def show_report(operator: Any, report_id: str | None) -> None:
+def set_report_link(operator: Any, report_id: str | None) -> None:
     """Have the task show a link to a report, where its connection says where the application is.
 
     :param operator: the running task, with a ``connectif_conn_id``.
@@ -52,10 +52,10 @@ def show_report(operator: Any, report_id: str | None) -> None:
         # No export is worth failing for the sake of a link.
         log.debug("No link to the report: %s.", type(problem).__name__)
         return
-    object.__setattr__(operator, _SHOWN, report_address(extra, report_id))
+    object.__setattr__(operator, _SHOWN, report_url(extra, report_id))
 
 
-def report_address(extra: Mapping[str, Any], report_id: str) -> str:
+def report_url(extra: Mapping[str, Any], report_id: str) -> str:
     """Give a report's address in the application.
 
     :param extra: the connection's; ``app_url`` and ``store_id`` are what counts.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
-from airflow_provider_connectif.links.connectif import ConnectifReportLink, show_report
+from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
-    CREATING_ARGUMENTS,
-    MATCH_ARGUMENTS,
+    FILTER_ARGUMENTS,
+    REQUEST_ARGUMENTS,
     check,
     check_match,
-    creating_arguments,
     is_unknown,
     one_of,
+    request_arguments,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class ConnectifCreateExportOperator(BaseOperator):
     :param connectif_conn_id: the id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = (*CREATING_ARGUMENTS, "connectif_conn_id")
+    template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "connectif_conn_id")
     operator_extra_links = (ConnectifReportLink(),)
     ui_color = "#e4f0fb"
 
@@ -76,22 +76,22 @@ class ConnectifCreateExportOperator(BaseOperator):
         self.date_format = date_format
         self.version = version
         self.connectif_conn_id = connectif_conn_id
-        check(check_request, creating_arguments(self), is_unknown=is_unknown)
+        check(check_request, request_arguments(self), is_unknown=is_unknown)
 
     def execute(self, context: Context) -> str:
         """Ask for the export, or find the one that an earlier try has asked for."""
         from airflow_provider_connectif.api.creation import create_once, mark_done
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.state_store import generation_of, record_to_create_with
+        from airflow_provider_connectif.tasks.state_store import get_creation_record, get_generation
 
-        record, generation = record_to_create_with(context), generation_of(context)
+        record, generation = get_creation_record(context), get_generation(context)
         with airflow_errors():
-            request = ExportRequest.of(**creating_arguments(self))
+            request = ExportRequest.of(**request_arguments(self))
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
                 export_id = create_once(client, request, record, generation=generation)
             mark_done(record, generation)
-        show_report(self, self.report_id)
+        set_report_link(self, self.report_id)
         return export_id
 
 
@@ -116,7 +116,7 @@ class ConnectifListExportsOperator(BaseOperator):
     :return: the ids, in the order in which the exports were made.
     """
 
-    template_fields: Sequence[str] = (*MATCH_ARGUMENTS, "status", "finished_after", "latest_per", "connectif_conn_id")
+    template_fields: Sequence[str] = (*FILTER_ARGUMENTS, "status", "finished_after", "latest_per", "connectif_conn_id")
     ui_color = "#e4f0fb"
 
     def __init__(
@@ -154,7 +154,7 @@ class ConnectifListExportsOperator(BaseOperator):
         with airflow_errors():
             self._check_arguments(nothing_is_unknown)
             wanted = Selection.of(
-                {name: getattr(self, name) for name in MATCH_ARGUMENTS},
+                {name: getattr(self, name) for name in FILTER_ARGUMENTS},
                 status=self.status,
                 finished_after=self.finished_after,
                 latest_per=self.latest_per,
@@ -168,7 +168,7 @@ class ConnectifListExportsOperator(BaseOperator):
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         from airflow_provider_connectif.api.filters import LATEST_PER
 
-        matching = (*MATCH_ARGUMENTS, "status", "finished_after")
+        matching = (*FILTER_ARGUMENTS, "status", "finished_after")
         check_match({name: getattr(self, name) for name in matching}, unknown)
         if self.latest_per is not None:
             one_of("latest_per", self.latest_per, LATEST_PER, unknown)

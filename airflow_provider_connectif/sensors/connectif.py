@@ -19,7 +19,13 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import nothing_is_unknown
-from airflow_provider_connectif.tasks.arguments import MATCH_ARGUMENTS, check, check_match, exactly_one, is_unknown
+from airflow_provider_connectif.tasks.arguments import (
+    FILTER_ARGUMENTS,
+    check,
+    check_exactly_one,
+    check_match,
+    is_unknown,
+)
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -52,7 +58,7 @@ class ConnectifExportSensor(BaseSensorOperator):
     :param connectif_conn_id: the id of the Airflow connection.
     """
 
-    template_fields: Sequence[str] = ("export_id", *MATCH_ARGUMENTS, "connectif_conn_id")
+    template_fields: Sequence[str] = ("export_id", *FILTER_ARGUMENTS, "connectif_conn_id")
     ui_color = "#e4f0fb"
 
     def __init__(
@@ -110,9 +116,9 @@ class ConnectifExportSensor(BaseSensorOperator):
         """
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.state_store import deadline_of
+        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
-        deadline = deadline_of(context, self.timeout)
+        deadline = get_wait_deadline(context, self.timeout)
         with airflow_errors():
             if self._watch is None:
                 self._watch = self._make_watch(begun=bool(context.get("task_reschedule_count")))
@@ -151,7 +157,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         return self._value_of(found)
 
     def _defer(self, context: Context) -> None:
-        from airflow_provider_connectif.tasks.state_store import deadline_of
+        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
         from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
         watch = self._watch or self._make_watch()
@@ -162,7 +168,7 @@ class ConnectifExportSensor(BaseSensorOperator):
                 export_ids=watch.export_ids if watch.match is None else None,
                 match=watch.match.as_arguments() if watch.match is not None else None,
                 poke_interval=self.poke_interval,
-                deadline=deadline_of(context, self.timeout),
+                deadline=get_wait_deadline(context, self.timeout),
             ),
             method_name="execute_complete",
         )
@@ -185,7 +191,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         return [self.export_id] if isinstance(self.export_id, str) else list(self.export_id or ())
 
     def _match_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in MATCH_ARGUMENTS}
+        return {name: getattr(self, name) for name in FILTER_ARGUMENTS}
 
     def _value_of(self, finished: list[str]) -> Any:
         """Give one id for one id or a match; else the list as it was given, repeated ids included."""
@@ -196,7 +202,7 @@ class ConnectifExportSensor(BaseSensorOperator):
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         match = self._match_arguments()
         given = [name for name, value in match.items() if value is not None]
-        exactly_one({"export_id": self.export_id, "a match": given or None})
+        check_exactly_one({"export_id": self.export_id, "a match": given or None})
         if self.export_id is not None and not unknown(self.export_id):
             self._check_ids(unknown)
         check_match(match, unknown)

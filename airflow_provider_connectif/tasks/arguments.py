@@ -13,7 +13,7 @@ from airflow_provider_connectif.api.errors import InvalidArgument
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
 
-CREATING_ARGUMENTS = (
+REQUEST_ARGUMENTS = (
     "export_type",
     "segment_id",
     "from_date",
@@ -26,7 +26,7 @@ CREATING_ARGUMENTS = (
 )
 """The arguments that an export is created with, by the names that every operator gives them."""
 
-MATCH_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segment_id")
+FILTER_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segment_id")
 """The arguments that describe exports that somebody made."""
 
 
@@ -56,12 +56,12 @@ def check(checking: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         raise ConnectifArgumentError(str(problem)) from None
 
 
-def creating_arguments(operator: BaseOperator) -> dict[str, Any]:
+def request_arguments(operator: BaseOperator) -> dict[str, Any]:
     """Collect the arguments that an export is created with."""
-    return {name: getattr(operator, name) for name in CREATING_ARGUMENTS}
+    return {name: getattr(operator, name) for name in REQUEST_ARGUMENTS}
 
 
-def exactly_one(given: Mapping[str, object]) -> None:
+def check_exactly_one(given: Mapping[str, object]) -> None:
     """Refuse none or several of what excludes each other.
 
     :param given: by argument name; None means that it was not given.
@@ -102,7 +102,7 @@ def check_match(given: Mapping[str, object], unknown: Callable[[object], bool]) 
             raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
 
 
-def check_texts(**values: object) -> None:
+def check_strings(**values: object) -> None:
     """Refuse what is given and is no text.
 
     :param values: by argument name; None means that it was not given.

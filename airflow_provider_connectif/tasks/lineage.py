@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
 
 
-def tell_outlets(
+def add_to_outlet_events(
     operator: BaseOperator, context: Context, result: Mapping[str, Any], export: Export | None = None
 ) -> None:
     """Give the events of the task's outlets what was stored: ``extra`` of each of its assets.
@@ -42,7 +42,7 @@ def tell_outlets(
         context["outlet_events"][asset].extra.update(extra)
 
 
-def lineage_of(result: Mapping[str, Any] | None) -> Any:
+def operator_lineage(result: Mapping[str, Any] | None) -> Any:
     """Describe what was stored to OpenLineage.
 
     :param result: what the task returned; None where it has stored nothing.
@@ -55,7 +55,7 @@ def lineage_of(result: Mapping[str, Any] | None) -> Any:
         return None
     if result is None:
         return OperatorLineage()
-    namespace, name = dataset_of(result["destination"])
+    namespace, name = openlineage_dataset(result["destination"])
     statistics = OutputStatisticsOutputDatasetFacet(
         size=sum(file["bytes"] for file in result["files"]), fileCount=len(result["files"])
     )
@@ -63,7 +63,7 @@ def lineage_of(result: Mapping[str, Any] | None) -> Any:
     return OperatorLineage(outputs=[dataset])
 
 
-def dataset_of(uri: str) -> tuple[str, str]:
+def openlineage_dataset(uri: str) -> tuple[str, str]:
     """Name a folder as OpenLineage names datasets: namespace and name.
 
     :param uri: the folder, such as ``s3://lake/a/b``; the id of a connection in it is left out.

@@ -18,7 +18,7 @@ EXPORT_KEY = "connectif_export"
 WAIT_KEY = "connectif_wait"
 
 
-class StoredRecord:
+class TaskStateRecord:
     """A record in the task state store.
 
     :param store: ``context["task_state_store"]``.
@@ -43,24 +43,24 @@ class StoredRecord:
         self._store.delete(self._key)
 
 
-def record_of(context: Context, key: str = EXPORT_KEY) -> Record:
+def get_record(context: Context, key: str = EXPORT_KEY) -> Record:
     """Give the task instance's record; one in memory where Airflow has no store (before 3.3).
 
     :param context: the task's context.
     :param key: which record.
     """
     store = context.get("task_state_store")
-    return MemoryRecord() if store is None else StoredRecord(store, key)
+    return MemoryRecord() if store is None else TaskStateRecord(store, key)
 
 
-def record_to_create_with(context: Context) -> Record:
+def get_creation_record(context: Context) -> Record:
     """Give the record of the export that this try is about to ask for, and say what is missing without a store.
 
     Called once in a try, so the line comes once.
 
     :param context: the task's context.
     """
-    record = record_of(context)
+    record = get_record(context)
     if isinstance(record, MemoryRecord):
         log.info(
             "This Airflow has no task state store (3.3 and later have one): an export created by a try that is killed "
@@ -69,20 +69,20 @@ def record_to_create_with(context: Context) -> Record:
     return record
 
 
-def generation_of(context: Context) -> int:
+def get_generation(context: Context) -> int:
     """A number that clearing the task raises, and a retry does not."""
     return int(getattr(context["ti"], "max_tries", 0) or 0)
 
 
-def deadline_of(context: Context, timeout: float) -> float:
+def get_wait_deadline(context: Context, timeout: float) -> float:
     """The moment at which the task's waiting ends: fixed when its first try begins to wait, kept over its retries.
 
     :param context: the task's context.
     :param timeout: seconds.
     :return: epoch seconds.
     """
-    record = record_of(context, WAIT_KEY)
-    generation = generation_of(context)
+    record = get_record(context, WAIT_KEY)
+    generation = get_generation(context)
     state = record.read()
     if state is None or int(state.get("generation", 0)) < generation:
         state = {"started": time.time(), "generation": generation}

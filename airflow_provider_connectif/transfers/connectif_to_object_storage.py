@@ -13,17 +13,17 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorT
 
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
-from airflow_provider_connectif.links.connectif import ConnectifReportLink, show_report
+from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
-    CREATING_ARGUMENTS,
+    REQUEST_ARGUMENTS,
     check,
-    creating_arguments,
-    exactly_one,
+    check_exactly_one,
     is_unknown,
     one_of,
+    request_arguments,
 )
 from airflow_provider_connectif.tasks.destination import check_folder
-from airflow_provider_connectif.tasks.lineage import lineage_of, tell_outlets
+from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -85,7 +85,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         "storage_conn_id",
         "file_format",
         "export_id",
-        *CREATING_ARGUMENTS,
+        *REQUEST_ARGUMENTS,
         "if_exists",
         "connectif_conn_id",
     )
@@ -201,7 +201,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         :param task_instance: this task's, which has succeeded.
         """
-        return lineage_of(self._stored)
+        return operator_lineage(self._stored)
 
     def _stored_already(self, context: Context) -> dict[str, Any] | None:
         from airflow_provider_connectif.tasks.transfer import stored_already
@@ -217,20 +217,20 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def _export_to_store(self, context: Context, client: ConnectifClient) -> str:
         """Give the id of the export: the author's, or that of the one that this task has created, or now creates."""
         from airflow_provider_connectif.api.creation import create_once
-        from airflow_provider_connectif.tasks.state_store import generation_of, record_to_create_with
+        from airflow_provider_connectif.tasks.state_store import get_creation_record, get_generation
 
         if self.export_id is not None:
             return self.export_id
-        request = ExportRequest.of(**creating_arguments(self))
-        return create_once(client, request, record_to_create_with(context), generation=generation_of(context))
+        request = ExportRequest.of(**request_arguments(self))
+        return create_once(client, request, get_creation_record(context), generation=get_generation(context))
 
     def _wait(self, context: Context, export: Export) -> None:
         """Wait here until it is finished; or else defer, which ends this process's part."""
-        from airflow_provider_connectif.tasks.state_store import deadline_of
+        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
         if export.failed:
             raise ExportFailed(export.id, export.status)
-        deadline = deadline_of(context, self.timeout)
+        deadline = get_wait_deadline(context, self.timeout)
         if self.deferrable:
             from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
@@ -275,21 +275,21 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             raise AirflowException(str(problem)) from None
 
     def _forget(self, context: Context) -> None:
-        from airflow_provider_connectif.tasks.state_store import record_of
+        from airflow_provider_connectif.tasks.state_store import get_record
 
-        record_of(context).drop()
+        get_record(context).drop()
 
     def _mark_done(self, context: Context) -> None:
         from airflow_provider_connectif.api.creation import mark_done
-        from airflow_provider_connectif.tasks.state_store import generation_of, record_of
+        from airflow_provider_connectif.tasks.state_store import get_generation, get_record
 
         if self.export_id is None:
-            mark_done(record_of(context), generation_of(context))
+            mark_done(get_record(context), get_generation(context))
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
         from airflow_provider_connectif.tasks.transfer import store
 
-        show_report(self, export.report_id)
+        set_report_link(self, export.report_id)
         result = store(
             context,
             client,
@@ -307,24 +307,24 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
     def _tell(self, context: Context, result: dict[str, Any], export: Export | None = None) -> None:
         self._stored = result
-        tell_outlets(self, context, result, export)
+        add_to_outlet_events(self, context, result, export)
 
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         check_folder(self.destination)
-        exactly_one({"export_id": self.export_id, "export_type": self.export_type})
+        check_exactly_one({"export_id": self.export_id, "export_type": self.export_type})
         one_of("file_format", self.file_format, FILE_FORMATS, unknown)
         one_of("if_exists", self.if_exists, IF_EXISTS, unknown)
         bound = self.max_uncompressed_bytes
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound <= 0):
             raise InvalidArgument("max_uncompressed_bytes", f"{bound!r} is no number of bytes; write one, or None.")
         if self.export_id is None:
-            check_request(creating_arguments(self), is_unknown=unknown)
+            check_request(request_arguments(self), is_unknown=unknown)
             return
         if not unknown(self.export_id) and (not isinstance(self.export_id, str) or not self.export_id.strip()):
             raise InvalidArgument(
                 "export_id", f"{self.export_id!r} is no id of an export; for many, use .expand(export_id=…)."
             )
-        for name, value in creating_arguments(self).items():
+        for name, value in request_arguments(self).items():
             if value != _CREATING_DEFAULTS.get(name):
                 raise InvalidArgument(name, "belongs to creating an export, and export_id names one that exists.")
 

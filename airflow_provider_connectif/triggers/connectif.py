@@ -18,7 +18,7 @@ from airflow_provider_connectif.api.polling.event_stream import Announcer, round
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.survey import Match
 from airflow_provider_connectif.api.polling.wait import Watch
-from airflow_provider_connectif.tasks.arguments import check_seconds, check_texts
+from airflow_provider_connectif.tasks.arguments import check_seconds, check_strings
 from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         self.file_name = file_name
         self.consumer = consumer
         self.poke_interval = poke_interval
-        check_texts(
+        check_strings(
             connectif_conn_id=connectif_conn_id,
             export_type=export_type,
             origin=origin,

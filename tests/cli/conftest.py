@@ -8,9 +8,9 @@ import pytest
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.server import RunningSandbox
 from tests.airflow_harness import (  # noqa: F401  fixtures
-    everything_is_logged,
-    quick_grace,
+    debug_log,
     sandbox,
+    short_lookup_policy,
 )
 from tests.leaks import words_before_a_secret
 

@@ -64,22 +64,22 @@ def test_connections_of_airflows_database_are_found(airflow_db, sandbox, airflow
     assert "_AIRFLOW_PROCESS_CONTEXT" not in os.environ
 
 
-def test_verbose_shows_the_log_and_no_secret(sandbox, airflow, everything_is_logged, tmp_path):
+def test_verbose_shows_the_log_and_no_secret(sandbox, airflow, debug_log, tmp_path):
     export_id = sandbox.create_in_app()
     airflow("download", export_id, str(tmp_path))
-    silent = len(everything_is_logged)
+    silent = len(debug_log)
     level = logging.getLogger().level
     try:
         airflow("download", export_id, str(tmp_path / "again"), "--verbose")
     finally:
         logging.getLogger().setLevel(level)
-    assert len(everything_is_logged) > silent
+    assert len(debug_log) > silent
 
 
 def test_a_reader_who_has_seen_enough_is_no_error():
     code = (
-        "import sys; from airflow_provider_connectif.cli.console import errors_for_people\n"
-        "with errors_for_people():\n"
+        "import sys; from airflow_provider_connectif.cli.console import exit_with_message\n"
+        "with exit_with_message():\n"
         "    while True: print('row' * 1000)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from airflow_provider_connectif.cli.progress import progress_on
+from airflow_provider_connectif.cli.progress import show_progress
 
 
 class Terminal(io.StringIO):
@@ -23,7 +23,7 @@ def a_terminal_that_moves_its_cursor(monkeypatch):
 
 def test_a_terminal_gets_a_bar_for_each_file():
     stream = Terminal()
-    with progress_on(stream) as on_progress:
+    with show_progress(stream) as on_progress:
         on_progress("one.csv", 500, 1000)
         on_progress("one.csv", 1000, 1000)
         on_progress("[two].csv", 1, None)
@@ -35,7 +35,7 @@ def test_a_terminal_gets_a_bar_for_each_file():
 
 def test_a_file_that_is_compressed_to_less_than_was_thought_is_full_at_its_end():
     stream = Terminal()
-    with progress_on(stream) as on_progress:
+    with show_progress(stream) as on_progress:
         on_progress("one.csv.gz", 400, 1000)
         on_progress("two.csv.gz", 300, 1000)
     last = stream.getvalue().rpartition("one.csv.gz")[2]
@@ -48,7 +48,7 @@ def test_anything_else_gets_no_bar(stream, monkeypatch):
     if stream is Terminal:
         monkeypatch.setenv("TERM", "dumb")
     stream = stream()
-    with progress_on(stream) as on_progress:
+    with show_progress(stream) as on_progress:
         on_progress("one.csv", 500, 1000)
         on_progress("one.csv", 1000, 1000)
     assert stream.getvalue() == ""

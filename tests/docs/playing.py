@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.dag_runner import run_in_airflow
+from tests.dag_runner import run_script
 from tests.docs.pages import Block, blocks
 
 SCRIPT = """
@@ -97,7 +97,7 @@ def play(texts: Mapping[str, str], folder: Path, sandbox: Any, plays: Sequence[P
         path.mkdir()
     for name, text in texts.items():
         (dags / name).write_text(moved(text, lake))
-    played = run_in_airflow(
+    played = run_script(
         SCRIPT, json.dumps([dataclasses.asdict(each) for each in plays]), home=home, dags=dags, sandbox=sandbox
     )
     assert not played.import_errors, played.import_errors

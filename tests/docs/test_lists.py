@@ -15,7 +15,7 @@ from airflow_provider_connectif.operators.connectif import (
 )
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.airflow_harness import FakeDag, Task, TaskInstance, quick_grace  # noqa: F401  fixture
+from tests.airflow_harness import FakeDag, FakeTask, FakeTaskInstance, short_lookup_policy  # noqa: F401  fixture
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs/lists.md"
@@ -80,7 +80,7 @@ def files(folder: Path, without):
 
 def store(export_id, destination, index):
     operator = ConnectifExportToObjectStorageOperator(task_id="store", export_id=export_id, destination=destination)
-    Task(TaskInstance(map_index=index), dag=FakeDag()).run(operator)
+    FakeTask(FakeTaskInstance(map_index=index), dag=FakeDag()).run(operator)
 
 
 def test_the_mirror_by_hand_stores_what_the_operators_store(sandbox, by_hand, tmp_path):
@@ -92,7 +92,7 @@ def test_the_mirror_by_hand_stores_what_the_operators_store(sandbox, by_hand, tm
     mirror(pendulum.datetime(2026, 11, 25))
     ours = tmp_path / "ours"
     listing = ConnectifListExportsOperator(task_id="finished", finished_after="2026-11-22T00:00:00Z")
-    for index, export_id in enumerate(Task().run(listing)):
+    for index, export_id in enumerate(FakeTask().run(listing)):
         store(export_id, f"file://{ours}/{{export_type}}/{{export_id}}", index)
     stored = files(ours, "_connectif_manifest.json")
     assert len(stored) == 2
@@ -118,7 +118,7 @@ def test_the_weekly_reports_by_hand_are_those_of_the_operators(sandbox, by_hand,
             from_date=filters["fromDate"],
             to_date=filters["toDate"],
         )
-        export_id = Task(TaskInstance(map_index=index)).run(create)
+        export_id = FakeTask(FakeTaskInstance(map_index=index)).run(create)
         store(export_id, f"file://{ours}/{{report_id}}/{{from_date:%Y-%m}}", index)
     assert [each["body"] for each in sandbox.stats.created[4:]] == asked
     folders = [

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from airflow_provider_connectif.api.export_request import ExportRequest
-from airflow_provider_connectif.tasks.arguments import CREATING_ARGUMENTS, ConnectifArgumentError
+from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS, ConnectifArgumentError
 
 MADRID = ZoneInfo("Europe/Madrid")
 # Over both changes of the clocks, and over a turn of the year.
@@ -50,7 +50,7 @@ def requests_of(dag):
             arguments = {
                 name: environment.from_string(value).render(context) if isinstance(value, str) else value
                 for name, value in written.items()
-                if name in CREATING_ARGUMENTS
+                if name in REQUEST_ARGUMENTS
             }
             asked.append(ExportRequest.of(**arguments))
     return asked

@@ -229,11 +229,11 @@ class TestAnExportsFile:
             ConnectifHook().open_file(sandbox.create_in_app()).read(2)
 
 
-def test_neither_the_key_nor_an_address_is_logged_at_debug(sandbox, everything_is_logged):
+def test_neither_the_key_nor_an_address_is_logged_at_debug(sandbox, debug_log):
     """The fixture looks for secrets in what is logged; here it is seen that the requests were logged at all."""
     hook = ConnectifHook()
     export = hook.create_export(ExportRequest.of("contacts"))
     list(hook.list_exports())
     hook.open_file(export.id).read()
-    assert any('"GET /exports' in line for line in everything_is_logged)
+    assert any('"GET /exports' in line for line in debug_log)
     assert words_before_a_secret(repr(export) + repr(hook.get_conn()) + repr(vars(hook))) is None

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.links.connectif import ConnectifReportLink, report_address
+from airflow_provider_connectif.links.connectif import ConnectifReportLink, report_url
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from tests.leaks import words_before_a_secret
@@ -21,18 +21,18 @@ REPORT = {"exportType": "data-explorer", "filters": {"reportId": "rep-1", "fromD
 class TestTheAddress:
     def test_is_the_reports_page_in_the_application(self):
         expected = "https://eu1.example/store/store-1/data-explorer-report/rep-1"
-        assert report_address(APP, "rep-1") == expected
-        assert report_address({"app_url": " https://eu1.example/ ", "store_id": " store-1 "}, "rep-1") == expected
+        assert report_url(APP, "rep-1") == expected
+        assert report_url({"app_url": " https://eu1.example/ ", "store_id": " store-1 "}, "rep-1") == expected
 
     def test_is_no_other_page_whatever_the_ids_hold(self):
-        address = report_address({**APP, "store_id": "../x?a#b"}, "r/../..")
+        address = report_url({**APP, "store_id": "../x?a#b"}, "r/../..")
         assert address == "https://eu1.example/store/..%2Fx%3Fa%23b/data-explorer-report/r%2F..%2F.."
 
     @pytest.mark.parametrize(
         "extra", [{}, {"app_url": "https://eu1.example"}, {"store_id": "s"}, {**APP, "store_id": ""}]
     )
     def test_is_none_without_both_fields(self, extra):
-        assert report_address(extra, "rep-1") == ""
+        assert report_url(extra, "rep-1") == ""
 
     @pytest.mark.parametrize(
         "app_url",
@@ -46,7 +46,7 @@ class TestTheAddress:
         ],
     )
     def test_is_none_where_the_application_is_at_no_plain_web_address(self, app_url):
-        assert report_address({**APP, "app_url": app_url}, "rep-1") == ""
+        assert report_url({**APP, "app_url": app_url}, "rep-1") == ""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ class TestATask:
             task_id="store", export_id=sandbox.create_in_app(REPORT), destination=f"file://{tmp_path}/out"
         )
         task.run(operator)
-        assert link_of(operator) == report_address(APP, "rep-1")
+        assert link_of(operator) == report_url(APP, "rep-1")
         assert words_before_a_secret(link_of(operator)) is None
 
     def test_that_asked_for_a_report_links_to_it(self, sandbox, connection, task):
@@ -82,7 +82,7 @@ class TestATask:
             to_date="2026-11-01",
         )
         task.run(operator)
-        assert link_of(operator) == report_address(APP, "rep-2")
+        assert link_of(operator) == report_url(APP, "rep-2")
 
     def test_that_stored_something_else_links_to_nothing(self, sandbox, connection, task, tmp_path: Path):
         operator = ConnectifExportToObjectStorageOperator(

@@ -2,10 +2,10 @@
 from __future__ import annotations
 
 from tests.airflow_harness import (  # noqa: F401  fixtures
-    everything_is_logged,
-    quick_grace,
+    debug_log,
     running_sandbox,
-    said,
     sandbox,
+    short_lookup_policy,
     task,
+    task_log,
 )

@@ -13,7 +13,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from tests.airflow_harness import ACTIVITIES, Task
+from tests.airflow_harness import ACTIVITIES, FakeTask
 
 REPORT = {
     "export_type": "data-explorer",
@@ -64,9 +64,9 @@ class TestCreating:
         sandbox.set(seconds_per_export=30)
         assert task.run(create(export_type="contacts"))
 
-    def test_says_what_it_created(self, sandbox, task, said, caplog):
+    def test_says_what_it_created(self, sandbox, task, task_log, caplog):
         export_id = task.run(create(export_type="contacts"))
-        assert f"Created export {export_id} (contacts)." in said() + caplog.text
+        assert f"Created export {export_id} (contacts)." in task_log() + caplog.text
 
 
 class TestOnce:
@@ -110,10 +110,10 @@ class TestOnce:
         assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
     def test_two_task_instances_have_one_each(self, sandbox):
-        assert Task().run(create(export_type="contacts")) != Task().run(create(export_type="contacts"))
+        assert FakeTask().run(create(export_type="contacts")) != FakeTask().run(create(export_type="contacts"))
 
     def test_without_a_store_works_and_says_so_in_one_line(self, sandbox, caplog):
-        task = Task(store=None)
+        task = FakeTask(store=None)
         assert task.run(create(export_type="contacts"))
         assert caplog.text.count("no task state store") == 1
         task.run(create(export_type="contacts"))

@@ -14,7 +14,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_connectif.operators.connectif import ConnectifListExportsOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from tests.airflow_harness import Task
+from tests.airflow_harness import FakeTask
 from tests.sample_exports import PAGES, fill_the_list
 
 
@@ -67,9 +67,9 @@ class TestTheChoice:
         assert len(task.run(listing())) == 101
         assert sandbox.stats.by_route == {"GET /exports": 3}
 
-    def test_is_told_in_the_log(self, sandbox, task, made, said, caplog):
+    def test_is_told_in_the_log(self, sandbox, task, made, task_log, caplog):
         task.run(listing(export_type="contacts"))
-        assert "Chose 1 export(s) from the list." in said() + caplog.text
+        assert "Chose 1 export(s) from the list." in task_log() + caplog.text
 
     def test_can_be_pushed_as_json_and_holds_no_address(self, sandbox, task, made):
         result = task.run(listing())
@@ -165,4 +165,4 @@ class TestArguments:
         monkeypatch.setenv("AIRFLOW_CONN_OTHER", sandbox.connection_json)
         monkeypatch.delenv("AIRFLOW_CONN_CONNECTIF_DEFAULT")
         export_id = sandbox.create_in_app()
-        assert Task().run(listing(connectif_conn_id="other")) == [export_id]
+        assert FakeTask().run(listing(connectif_conn_id="other")) == [export_id]

@@ -23,7 +23,7 @@ from airflow.sdk import DAG
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from tests.airflow_harness import Task, event_of
+from tests.airflow_harness import FakeTask, run_trigger
 
 MODES = ("poke", "reschedule", "deferrable")
 
@@ -33,7 +33,7 @@ def sensor_of(mode: str, **arguments: Any) -> ConnectifExportSensor:
     return ConnectifExportSensor(mode="poke" if mode == "deferrable" else mode, **{**defaults, **arguments})
 
 
-def wait(task: Task, mode: str, **arguments: Any) -> Any:
+def wait(task: FakeTask, mode: str, **arguments: Any) -> Any:
     """Wait to the end in a mode, as Airflow would: each reschedule is a new process with a new operator."""
     while True:
         try:
@@ -80,11 +80,11 @@ class TestById:
         headers = {"Authorization": f"apiKey {sandbox.key}"}
         sensor = sensor_of(mode, export_id=export_id)
         if mode == "deferrable":
-            deferred = task.defers(sensor)
+            deferred = task.run_until_deferred(sensor)
         else:
             assert not sensor.poke(task.context())
         requests.delete(f"{sandbox.url}/exports/{export_id}", headers=headers, timeout=5).raise_for_status()
-        event = event_of(deferred) if mode == "deferrable" else None
+        event = run_trigger(deferred) if mode == "deferrable" else None
         with pytest.raises(AirflowFailException, match="does not know"):
             task.resume(sensor, deferred, event) if event else sensor.poke(task.context())
 
@@ -105,12 +105,12 @@ class TestById:
         with pytest.raises(AirflowFailException, match="text/html in place of JSON"):
             wait(task, mode, export_id=sandbox.create_in_app())
 
-    def test_an_unknown_status_is_not_yet_until_the_timeout(self, sandbox, task, mode, said):
+    def test_an_unknown_status_is_not_yet_until_the_timeout(self, sandbox, task, mode, task_log):
         sandbox.set(seconds_per_export=30, unknown_status="archiving")
         export_id = sandbox.create_in_app()
         with pytest.raises(AirflowSensorTimeout, match=f"for {export_id}"):
             wait(task, mode, export_id=export_id, timeout=0.5)
-        times = said().count("unknown status, 'archiving': not yet")
+        times = task_log().count("unknown status, 'archiving': not yet")
         # Once in each process: in the task's, in the triggerer's and for the last look; or in each rescheduled one.
         assert 1 <= times <= {"poke": 1, "reschedule": 99, "deferrable": 3}[mode]
 
@@ -162,9 +162,9 @@ class TestByMatch:
 
     def test_the_trigger_knows_the_moment_too(self, sandbox, task):
         moment = datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-        deferred = task.defers(sensor_of("deferrable", export_type="contacts", created_after=moment))
+        deferred = task.run_until_deferred(sensor_of("deferrable", export_type="contacts", created_after=moment))
         late = sandbox.create_in_app({"createdAt": "2026-11-01T00:00:01Z"})
-        assert event_of(deferred) == {"status": "finished", "export_ids": [late]}
+        assert run_trigger(deferred) == {"status": "finished", "export_ids": [late]}
 
     def test_a_failed_one_fails(self, sandbox, task, mode):
         sandbox.create_in_app({"createdAt": "2026-11-01T00:00:00Z"})
@@ -185,7 +185,7 @@ class TestTheEnd:
         sandbox.set(seconds_per_export=30)
         sensor = {"export_id": sandbox.create_in_app(), "timeout": 0.6}
         if mode == "deferrable":
-            task.defers(sensor_of(mode, **sensor))
+            task.run_until_deferred(sensor_of(mode, **sensor))
         else:
             assert not sensor_of(mode, **sensor).poke(task.context())
         time.sleep(0.7)
@@ -208,7 +208,7 @@ class TestTheEnd:
 
     def test_without_a_store_comes_too(self, sandbox, mode):
         sandbox.set(seconds_per_export=30)
-        task = Task(store=None)
+        task = FakeTask(store=None)
         with pytest.raises(AirflowSensorTimeout):
             wait(task, mode, export_id=sandbox.create_in_app(), timeout=0.4)
 
@@ -218,8 +218,8 @@ class TestTheEnd:
         export_id = sandbox.create_in_app()
         sensor = sensor_of(mode, export_id=export_id, timeout=0.4, poke_interval=60)
         if mode == "deferrable":
-            deferred = task.defers(sensor)
-            event = event_of(deferred)
+            deferred = task.run_until_deferred(sensor)
+            event = run_trigger(deferred)
             assert event["status"] == "timeout"
             sandbox.end_export(export_id)
             assert task.resume(sensor, deferred, event) == export_id
@@ -232,19 +232,19 @@ class TestTheEnd:
     def test_an_api_that_fails_at_the_end_is_a_timeout(self, sandbox, task):
         sandbox.set(seconds_per_export=30)
         sensor = sensor_of("deferrable", export_id=sandbox.create_in_app(), timeout=0.3)
-        deferred = task.defers(sensor)
-        event = event_of(deferred)
+        deferred = task.run_until_deferred(sensor)
+        event = run_trigger(deferred)
         sandbox.fault("get", "html", times=9)
         with pytest.raises(AirflowSensorTimeout):
             task.resume(sensor, deferred, event)
 
     def test_lies_before_a_triggerer_that_was_down(self, sandbox, task):
         sandbox.set(seconds_per_export=30)
-        deferred = task.defers(sensor_of("deferrable", export_id=sandbox.create_in_app(), timeout=0.3))
+        deferred = task.run_until_deferred(sensor_of("deferrable", export_id=sandbox.create_in_app(), timeout=0.3))
         time.sleep(0.4)
         requests_before = sandbox.stats.requests
         began = time.time()
-        assert event_of(deferred)["status"] == "timeout"
+        assert run_trigger(deferred)["status"] == "timeout"
         assert time.time() - began < 0.3
         assert sandbox.stats.requests == requests_before
 
@@ -273,11 +273,11 @@ class TestSoftness:
 
 
 class TestProgress:
-    def test_is_logged_when_it_changes(self, sandbox, task, mode, said):
+    def test_is_logged_when_it_changes(self, sandbox, task, mode, task_log):
         sandbox.set(seconds_per_export=0.5, rows=1000)
         wait(task, mode, export_id=sandbox.create_in_app(), poke_interval=0.05)
         # What follows the words depends on Airflow's version.
-        lines = re.findall(r"Export \w+: (.*?)\.(?: \[|\s*$)", said(), re.MULTILINE)
+        lines = re.findall(r"Export \w+: (.*?)\.(?: \[|\s*$)", task_log(), re.MULTILINE)
         assert any(re.fullmatch(r"inProgress, \d+ of 1000 \(\d+%\)", line) for line in lines)
         if mode == "poke":
             assert len(lines) == len(set(lines))

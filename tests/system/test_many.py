@@ -18,7 +18,7 @@ from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.options import RATE_LIMIT_STYLES
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from scripts.local_airflow import LocalAirflow, sandbox_connection
-from tests.airflow_harness import Task, TaskInstance
+from tests.airflow_harness import FakeTask, FakeTaskInstance
 
 # A small burst in every run; `make test-scale` has one of 50, and 200 tasks in a real Airflow, which takes minutes.
 TASKS = int(os.environ.get("CONNECTIF_TEST_TASKS", "30"))
@@ -106,7 +106,7 @@ class Burst:
             connectif_conn_id=self.conn_id,
         )
         try:
-            operator.execute(Task(TaskInstance(map_index=number)).context())
+            operator.execute(FakeTask(FakeTaskInstance(map_index=number)).context())
             self.ended["success"] += 1
         except Exception as problem:
             self.ended[f"{type(problem).__name__}: {problem}"] += 1

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 from airflow.sdk import DAG
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError, check, exactly_one, is_unknown
+from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError, check, check_exactly_one, is_unknown
 
 
 @pytest.mark.parametrize("value", ["{{ ds }}", "a{% if x %}b{% endif %}", "{# x #}"])
@@ -55,5 +55,5 @@ def test_a_check_gives_what_it_made():
 )
 def test_one_of_several_is_asked_for(given, words):
     with pytest.raises(InvalidArgument, match=words):
-        exactly_one(given)
-    exactly_one({"a": None, "b": 0})
+        check_exactly_one(given)
+    check_exactly_one({"a": None, "b": 0})

@@ -11,9 +11,9 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from airflow_provider_connectif.tasks.lineage import dataset_of, lineage_of
+from airflow_provider_connectif.tasks.lineage import openlineage_dataset, operator_lineage
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.airflow_harness import Task
+from tests.airflow_harness import FakeTask
 from tests.leaks import words_before_a_secret
 
 LAKE = Asset("lake")
@@ -26,7 +26,7 @@ def transfer(tmp_path: Path, **arguments: Any) -> ConnectifExportToObjectStorage
     )
 
 
-def run(task: Task, operator: ConnectifExportToObjectStorageOperator) -> tuple[Any, OutletEventAccessors]:
+def run(task: FakeTask, operator: ConnectifExportToObjectStorageOperator) -> tuple[Any, OutletEventAccessors]:
     events = OutletEventAccessors()
     result = operator.execute({**task.context(), "outlet_events": events})
     return result, events
@@ -94,7 +94,7 @@ class TestLineage:
         ],
     )
     def test_names_a_folder_as_openlineage_names_datasets(self, uri, dataset):
-        assert dataset_of(uri) == dataset
+        assert openlineage_dataset(uri) == dataset
 
     def test_is_of_the_folder_that_was_written(self, sandbox, task, tmp_path):
         pytest.importorskip("airflow.providers.openlineage.extractors")
@@ -111,4 +111,4 @@ class TestLineage:
 
     def test_is_none_without_airflows_openlineage_provider(self, monkeypatch):
         monkeypatch.setitem(__import__("sys").modules, "airflow.providers.openlineage.extractors", None)
-        assert lineage_of({"destination": "s3://lake/a", "files": []}) is None
+        assert operator_lineage({"destination": "s3://lake/a", "files": []}) is None

@@ -18,7 +18,7 @@ from airflow.sdk import DAG
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.airflow_harness import ACTIVITIES, FakeDag, Task, TaskInstance, event_of
+from tests.airflow_harness import ACTIVITIES, FakeDag, FakeTask, FakeTaskInstance, run_trigger
 
 REPORT = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-01"}
 
@@ -166,11 +166,11 @@ class TestTheWholeJobAsOneTask:
 
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, **ACTIVITIES)
-        deferred = task.defers(operator)
+        deferred = task.run_until_deferred(operator)
         [created] = sandbox.stats.created
         headers = {"Authorization": f"apiKey {sandbox.key}"}
         requests.delete(f"{sandbox.url}/exports/{created['id']}", headers=headers, timeout=5).raise_for_status()
-        event = event_of(deferred) if deferrable else None
+        event = run_trigger(deferred) if deferrable else None
         retry = transfer(lake, **ACTIVITIES)
         with pytest.raises(AirflowException, match="does not know") as caught:
             task.resume(operator, deferred, event) if event else task.run(retry)
@@ -180,19 +180,19 @@ class TestTheWholeJobAsOneTask:
 
     def test_without_a_store_works_and_says_so_once(self, sandbox, lake, deferrable, caplog):
         sandbox.set(seconds_per_export=0.2)
-        task = Task(store=None)
+        task = FakeTask(store=None)
         assert task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))["files"]
         assert sandbox.stats.created_by_api == 1
         assert caplog.text.count("no task state store") == 1
 
     def test_without_a_store_says_nothing_of_it_where_it_creates_nothing(self, sandbox, lake, caplog):
-        Task(store=None).run(transfer(lake, export_id=sandbox.create_in_app()))
+        FakeTask(store=None).run(transfer(lake, export_id=sandbox.create_in_app()))
         assert "no task state store" not in caplog.text
 
     def test_without_a_store_the_timeout_creates_nothing(self, sandbox, lake):
         """What was waited for travels with the deferral."""
         sandbox.set(seconds_per_export=30)
-        task = Task(store=None)
+        task = FakeTask(store=None)
         with pytest.raises(AirflowSensorTimeout):
             task.run(transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES))
         assert sandbox.stats.created_by_api == 1
@@ -201,9 +201,9 @@ class TestTheWholeJobAsOneTask:
         """As in ``airflow dags test``, which keeps nothing else over a deferral."""
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
-        deferred = task.defers(operator)
+        deferred = task.run_until_deferred(operator)
         with pytest.raises(AirflowSensorTimeout):
-            operator.resume_execution(deferred.method_name, {"event": event_of(deferred)}, task.context())
+            operator.resume_execution(deferred.method_name, {"event": run_trigger(deferred)}, task.context())
 
     @pytest.mark.parametrize("on", ["list", "create"])
     def test_an_address_that_is_not_the_apis_is_final(self, sandbox, task, lake, on):
@@ -229,7 +229,7 @@ class TestTheEnd:
     def test_is_one_moment_across_tries(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=30)
         arguments = {"export_id": sandbox.create_in_app(), "deferrable": True, "timeout": 0.3}
-        task.defers(transfer(lake, **arguments))
+        task.run_until_deferred(transfer(lake, **arguments))
         time.sleep(0.4)
         began = time.time()
         with pytest.raises(AirflowSensorTimeout):
@@ -239,8 +239,8 @@ class TestTheEnd:
     def test_an_export_that_finished_just_before_it_is_a_success(self, sandbox, task, lake):
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
-        deferred = task.defers(operator)
-        event = event_of(deferred)
+        deferred = task.run_until_deferred(operator)
+        event = run_trigger(deferred)
         assert event["status"] == "timeout"
         sandbox.end_export(sandbox.stats.created[0]["id"])
         assert task.resume(operator, deferred, event)["files"]
@@ -277,7 +277,7 @@ class TestWhatIsThereAlready:
     def test_skip_asks_for_no_export_where_the_folder_is_known_before(self, sandbox, task, lake):
         first = task.run(transfer(lake, if_exists="skip", **ACTIVITIES))
         before = sandbox.stats.requests
-        other_run = Task(ti=TaskInstance(run_id="run-2"))
+        other_run = FakeTask(ti=FakeTaskInstance(run_id="run-2"))
         assert other_run.run(transfer(lake, if_exists="skip", **ACTIVITIES)) == first
         task.ti.max_tries += 1  # cleared
         assert task.run(transfer(lake, if_exists="skip", **ACTIVITIES)) == first
@@ -286,20 +286,20 @@ class TestWhatIsThereAlready:
     def test_skip_asks_where_the_folder_is_not_whole(self, sandbox, task, lake):
         first = task.run(transfer(lake, **ACTIVITIES))
         Path(first["files"][0]["path"].removeprefix("file://")).unlink()
-        second = Task(ti=TaskInstance(run_id="run-2")).run(transfer(lake, if_exists="skip", **ACTIVITIES))
+        second = FakeTask(ti=FakeTaskInstance(run_id="run-2")).run(transfer(lake, if_exists="skip", **ACTIVITIES))
         assert second["export_id"] != first["export_id"]
 
     def test_skip_asks_where_the_folder_depends_on_the_export(self, sandbox, task, lake):
         task.run(transfer(lake, "{export_id}", **ACTIVITIES))
-        Task(ti=TaskInstance(run_id="run-2")).run(transfer(lake, "{export_id}", if_exists="skip", **ACTIVITIES))
+        FakeTask(ti=FakeTaskInstance(run_id="run-2")).run(transfer(lake, "{export_id}", if_exists="skip", **ACTIVITIES))
         assert sandbox.stats.created_by_api == 2
 
     @pytest.mark.parametrize("if_exists", ["replace", "skip", "error"])
     def test_two_tasks_of_one_run_in_one_folder_are_a_mistake(self, sandbox, lake, if_exists):
-        Task(ti=TaskInstance(map_index=0)).run(transfer(lake, export_id=sandbox.create_in_app()))
+        FakeTask(ti=FakeTaskInstance(map_index=0)).run(transfer(lake, export_id=sandbox.create_in_app()))
         before = names(lake / "out")
         with pytest.raises(AirflowFailException, match=r"Task task\[0\] of the same run .* put \{export_id\}"):
-            Task(ti=TaskInstance(map_index=1)).run(
+            FakeTask(ti=FakeTaskInstance(map_index=1)).run(
                 transfer(lake, export_id=sandbox.create_in_app(), if_exists=if_exists)
             )
         assert names(lake / "out") == before
@@ -337,7 +337,7 @@ class TestDestination:
         assert (folder / file["path"].rpartition("/")[2]).stat().st_size == file["bytes"]
 
     def test_shows_moments_in_the_dags_time_zone(self, sandbox, lake):
-        task = Task(dag=FakeDag(ZoneInfo("Europe/Madrid")))
+        task = FakeTask(dag=FakeDag(ZoneInfo("Europe/Madrid")))
         filters = {"fromDate": "2026-10-31T23:00:00.000Z", "toDate": "2026-11-01T23:00:00.000Z"}
         export_id = sandbox.create_in_app({"exportType": "activities", "filters": filters})
         result = task.run(transfer(lake, "{from_date:%Y-%m-%d}_{to_date}", export_id=export_id))
@@ -346,7 +346,7 @@ class TestDestination:
     @pytest.mark.parametrize("reported", ["normal", "as-sent", "date-time"])
     def test_leaves_the_bare_dates_of_data_explorer_as_they_are(self, sandbox, lake, reported):
         sandbox.set(filter_dates=reported)
-        task = Task(dag=FakeDag(ZoneInfo("America/New_York")))
+        task = FakeTask(dag=FakeDag(ZoneInfo("America/New_York")))
         days = {"from_date": "2026-11-01", "to_date": "2026-11-02"}
         result = task.run(
             transfer(lake, "{from_date}_{to_date}", export_type="data-explorer", report_id="rep-1", **days)

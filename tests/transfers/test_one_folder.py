@@ -13,7 +13,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
-from tests.airflow_harness import Task, TaskInstance
+from tests.airflow_harness import FakeTask, FakeTaskInstance
 from tests.stores import S3_KEY, S3_SECRET, s3_server  # noqa: F401  fixture
 
 MANIFEST = "_connectif_manifest.json"
@@ -48,7 +48,7 @@ def test_one_stores_its_export_whole_and_seven_fail_at_once_with_the_mend(sandbo
             storage_conn_id="aws_default" if uri.startswith("s3") else None,
             if_exists=if_exists,
         )
-        task = Task(TaskInstance(map_index=index))
+        task = FakeTask(FakeTaskInstance(map_index=index))
         ready.wait(30)
         try:
             ended[index] = task.run(operator)

@@ -24,7 +24,7 @@ def trigger_for(*export_ids: str, **arguments: Any) -> ConnectifExportTrigger:
     return ConnectifExportTrigger("connectif_default", export_ids=export_ids, **{**defaults, **arguments})
 
 
-def event_of(trigger: ConnectifExportTrigger) -> Any:
+def run_trigger(trigger: ConnectifExportTrigger) -> Any:
     return asyncio.run(first_event(trigger))
 
 
@@ -56,7 +56,7 @@ class TestStoring:
     def test_holds_no_secret(self, sandbox):
         export_id = sandbox.create_in_app()
         trigger = trigger_for(export_id)
-        assert event_of(trigger)["status"] == "finished"
+        assert run_trigger(trigger)["status"] == "finished"
         assert words_before_a_secret(json.dumps(trigger.serialize())) is None
         assert set(trigger.serialize()[1]) == {"connectif_conn_id", "export_ids", "match", "poke_interval", "deadline"}
 
@@ -65,35 +65,35 @@ class TestTheEvent:
     def test_finished(self, sandbox):
         sandbox.set(seconds_per_export=0.2)
         one, two = sandbox.create_in_app(), sandbox.create_in_app()
-        assert event_of(trigger_for(two, one)) == {"status": "finished", "export_ids": [two, one]}
+        assert run_trigger(trigger_for(two, one)) == {"status": "finished", "export_ids": [two, one]}
 
     def test_timeout_at_the_deadline(self, sandbox):
         sandbox.set(seconds_per_export=30)
         export_id = sandbox.create_in_app()
         began = time.time()
-        event = event_of(trigger_for(export_id, deadline=time.time() + 0.5))
+        event = run_trigger(trigger_for(export_id, deadline=time.time() + 0.5))
         assert event["status"] == "timeout"
         assert event["message"].startswith(f"{export_id} (Export {export_id}: inProgress")
         assert 0.5 <= time.time() - began < 1.5
 
     def test_timeout_at_once_for_a_deadline_in_the_past(self, sandbox):
-        event = event_of(trigger_for(sandbox.create_in_app(), deadline=time.time() - 5))
+        event = run_trigger(trigger_for(sandbox.create_in_app(), deadline=time.time() - 5))
         assert event["status"] == "timeout"
         assert sandbox.stats.requests == 0
 
     def test_error_for_an_export_that_failed(self, sandbox):
-        event = event_of(trigger_for(sandbox.create_in_app({"fail": True})))
+        event = run_trigger(trigger_for(sandbox.create_in_app({"fail": True})))
         assert (event["status"], event["kind"], event["final"]) == ("error", "ExportFailed", True)
 
     def test_error_for_an_export_that_is_not_there(self, sandbox):
-        event = event_of(trigger_for("nothing"))
+        event = run_trigger(trigger_for("nothing"))
         assert (event["status"], event["kind"], event["final"]) == ("error", "NotFound", True)
 
     def test_none_for_rounds_that_fail(self, sandbox):
         sandbox.set(seconds_per_export=0.2)
         export_id = sandbox.create_in_app()
         sandbox.fault("get", "html", times=2)
-        assert event_of(trigger_for(export_id))["status"] == "finished"
+        assert run_trigger(trigger_for(export_id))["status"] == "finished"
         assert sandbox.stats.faults == {"get:html": 2}
 
     def test_none_while_the_connection_cannot_be_looked_up(self, sandbox, monkeypatch):
@@ -109,7 +109,7 @@ class TestTheEvent:
             return await original(self, **arguments)
 
         monkeypatch.setattr(ConnectifHook, "open_client_async", unlucky)
-        assert event_of(trigger_for(sandbox.create_in_app()))["status"] == "finished"
+        assert run_trigger(trigger_for(sandbox.create_in_app()))["status"] == "finished"
         assert len(times) == 3
 
 
@@ -203,7 +203,7 @@ class TestManyAtOnce:
             return original(self, *arguments, **named)
 
         monkeypatch.setattr(ConnectifClient, "_send", send)
-        event_of(trigger_for(sandbox.create_in_app()))
+        run_trigger(trigger_for(sandbox.create_in_app()))
         assert threads
         assert threading.get_ident() not in threads
 
@@ -248,7 +248,7 @@ class TestManyAtOnce:
         assert [event["status"] for event in asyncio.run(one_after_the_other())] == ["finished"] * 3
 
 
-def test_progress_is_told_by_each_trigger_for_its_own_export(sandbox, said):
+def test_progress_is_told_by_each_trigger_for_its_own_export(sandbox, task_log):
     sandbox.set(seconds_per_export=0.4, rows=1000)
     one, two = sandbox.create_in_app(), sandbox.create_in_app()
 
@@ -256,7 +256,7 @@ def test_progress_is_told_by_each_trigger_for_its_own_export(sandbox, said):
         await asyncio.gather(first_event(trigger_for(one)), first_event(trigger_for(two)))
 
     asyncio.run(wait_for_both())
-    told = said()
+    told = task_log()
     assert f"Export {one}: finished" in told
     assert f"Export {two}: finished" in told
     assert logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)

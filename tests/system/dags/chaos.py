@@ -15,7 +15,7 @@ from airflow.sdk import DAG, Param, task
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.files.stores import resolve
-from airflow_provider_connectif.tasks.state_store import StoredRecord
+from airflow_provider_connectif.tasks.state_store import TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
@@ -35,7 +35,7 @@ def slowed(owner: Any, name: str) -> None:
 
 
 # Of the dags folder's processes only the workers run tasks; the others never call these.
-slowed(StoredRecord, "write")
+slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
 slowed(delivery._Delivery, "_tell")
 slowed(resolve.Staged, "publish")

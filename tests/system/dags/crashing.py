@@ -21,7 +21,7 @@ from airflow_provider_connectif.api.polling.wait import Watch
 from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.files.stores import resolve
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
-from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, StoredRecord
+from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
@@ -83,7 +83,7 @@ def sent(client: Any, method: str, *_: Any) -> str:
     return "the answer to POST is lost" if method == "POST" else ""
 
 
-around(StoredRecord, "write", writing("before"), writing("after"))
+around(TaskStateRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
 around(Watch, "look", after="while waiting")
 around(delivery._Delivery, "_tell", after="during the download")
