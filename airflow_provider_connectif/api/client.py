@@ -28,6 +28,7 @@ from airflow_provider_connectif.api.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.rate_limit import Pace, asked_wait
 from airflow_provider_connectif.api.responses import decode, error_of
@@ -115,35 +116,18 @@ class ConnectifClient:
             self._session.close()
 
     def list_exports(
-        self,
-        *,
-        export_type: str | None = None,
-        status: str | None = None,
-        origin: str | None = None,
-        created_after: datetime | None = None,
-        page_size: int = DEFAULT_PAGE_SIZE,
+        self, export_filter: ExportFilter | None = None, *, page_size: int = DEFAULT_PAGE_SIZE
     ) -> Iterator[Export]:
-        """Walk the list of exports, page by page as they are needed, each export once.
+        """Iterate over the list of exports, each export once, requesting pages as they are needed.
 
-        The API documents no filter and no order, so all pages are read and the filters are applied here.
+        The API documents neither filters nor an order: every page is read, and the filter is applied here.
 
-        :param export_type: only this type.
-        :param status: only this status, such as ``finished``.
-        :param origin: only this origin, ``api`` or ``app``.
-        :param created_after: only exports made after this moment (aware).
-        :param page_size: exports asked for at once.
-        :raises ApiError: by kind; pages that came before it have been given out already.
+        :param export_filter: only exports that it matches
+        :param page_size: exports per request
+        :raises ApiError: a request failed; the exports of earlier pages have been yielded
         """
-        for export in self._every_export(page_size):
-            if export_type is not None and export.export_type != export_type:
-                continue
-            if status is not None and export.status.casefold() != status.casefold():
-                continue
-            if origin is not None and (export.origin or "").casefold() != origin.casefold():
-                continue
-            if created_after is not None and (export.created_at is None or export.created_at <= created_after):
-                continue
-            yield export
+        exports = self._every_export(page_size)
+        yield from exports if export_filter is None else filter(export_filter.matches, exports)
 
     def list_pages(self, *, page_size: int = DEFAULT_PAGE_SIZE) -> Iterator[list[Export]]:
         """Walk the list of exports, a page for each request, with whatever it repeats.

@@ -44,6 +44,7 @@ from airflow_provider_connectif.api.errors import (
     RequestRejected,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.timestamps import read_moment
 
@@ -333,7 +334,7 @@ class _Creation:
         others = set(state.get("others", ()))
         fitting = [
             export
-            for export in self._client.list_exports(export_type=request.export_type, created_after=earliest)
+            for export in self._client.list_exports(ExportFilter(request.export_type, created_after=earliest))
             if export.id not in others and request.asks_for(export)
         ]
         # The oldest is surest to be the first sending's. One that has failed is of no use while another has not,

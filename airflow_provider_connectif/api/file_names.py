@@ -35,7 +35,7 @@ def title_of(file_name: str, extension: str | None = None) -> str:
     return _APPENDED.sub("", without_extension(file_name, extension).casefold())
 
 
-def is_named(file_name: str | None, wanted: str) -> bool:
+def has_name(file_name: str | None, wanted: str) -> bool:
     """Tell whether a file is the one that somebody means. Case is no matter: the API itself changes it.
 
     :param file_name: the vendor's; None where the API tells none.

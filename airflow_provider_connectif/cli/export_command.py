@@ -28,13 +28,15 @@ _LONGEST_PAUSE = 30.0
 @command
 def exports_list(args: Namespace) -> None:
     """Print the account's exports, the newest first."""
+    from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.cli.output import print_exports
 
     created_after = None if args.created_after is None else _moment("created_after", args.created_after)
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
-        found = client.list_exports(
+        export_filter = ExportFilter(
             export_type=args.type, status=args.status, origin=args.origin, created_after=created_after
         )
+        found = client.list_exports(export_filter)
         # The API documents no order, so the newest are known when all have been seen.
         exports = sorted(found, key=_created_at, reverse=True)
     print_exports(exports[: args.limit], args.output)

@@ -99,13 +99,10 @@ class ConnectifHook(BaseHook):
         :param page_size: exports asked for at once.
         :raises ApiError: by kind.
         """
-        return self.get_conn().list_exports(
-            export_type=export_type,
-            status=status,
-            origin=origin,
-            created_after=created_after,
-            page_size=page_size,
-        )
+        from airflow_provider_connectif.api.filters import ExportFilter
+
+        export_filter = ExportFilter(export_type=export_type, status=status, origin=origin, created_after=created_after)
+        return self.get_conn().list_exports(export_filter, page_size=page_size)
 
     def get_export(self, export_id: str) -> Export:
         """Read one export.

@@ -147,28 +147,25 @@ class ConnectifListExportsOperator(BaseOperator):
 
     def execute(self, context: Context) -> list[str]:
         """Read the list, and choose."""
-        from airflow_provider_connectif.api.filters import Selection
+        from airflow_provider_connectif.api.filters import ExportFilter, select
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with airflow_errors():
             self._check_arguments(nothing_is_unknown)
-            wanted = Selection.of(
-                {name: getattr(self, name) for name in FILTER_ARGUMENTS},
-                status=self.status,
-                finished_after=self.finished_after,
-                latest_per=self.latest_per,
-            )
+            wanted = ExportFilter.from_arguments(self._filter_arguments())
             hook = ConnectifHook(self.connectif_conn_id)
             with hook.get_conn():
-                chosen = wanted.choose(hook.list_exports())
+                chosen = select(hook.list_exports(), wanted, latest_per=self.latest_per)
         self.log.info("Chose %d export(s) from the list.", len(chosen))
         return [export.id for export in chosen]
+
+    def _filter_arguments(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in (*FILTER_ARGUMENTS, "status", "finished_after")}
 
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
         from airflow_provider_connectif.api.filters import LATEST_PER
 
-        matching = (*FILTER_ARGUMENTS, "status", "finished_after")
-        check_match({name: getattr(self, name) for name in matching}, unknown)
+        check_match(self._filter_arguments(), unknown)
         if self.latest_per is not None:
             one_of("latest_per", self.latest_per, LATEST_PER, unknown)

@@ -179,12 +179,12 @@ class ConnectifExportSensor(BaseSensorOperator):
         :param begun: whether an earlier process has looked already.
         :raises InvalidArgument: where they turn out to be wrong.
         """
-        from airflow_provider_connectif.api.polling.survey import Match
+        from airflow_provider_connectif.api.filters import ExportFilter
         from airflow_provider_connectif.api.polling.wait import Watch
 
         self._check_arguments(nothing_is_unknown)
         if self.export_id is None:
-            return Watch(match=Match.of(self._match_arguments()), log=self.log, begun=begun)
+            return Watch(match=ExportFilter.from_arguments(self._match_arguments()), log=self.log, begun=begun)
         return Watch(self._ids(), log=self.log, begun=begun)
 
     def _ids(self) -> list[str]:

@@ -91,13 +91,13 @@ def check_match(given: Mapping[str, object], unknown: Callable[[object], bool]) 
     :param unknown: tells of a value that it is not known yet.
     :raises InvalidArgument: naming the argument.
     """
-    from airflow_provider_connectif.api.polling.survey import moment_of
+    from airflow_provider_connectif.api.argument_checks import parse_datetime_argument
 
     for name, value in given.items():
         if value is None or unknown(value):
             continue
         if name.endswith("_after"):
-            moment_of(name, value)
+            parse_datetime_argument(name, value)
         elif not isinstance(value, str) or not value.strip():
             raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
 

@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
-from airflow_provider_connectif.api.polling.cursor import Wanted
+from airflow_provider_connectif.api.filters import ExportFilter
+from airflow_provider_connectif.api.models import FINISHED
 from airflow_provider_connectif.api.polling.event_stream import Announcer, rounds
 from airflow_provider_connectif.api.polling.poller import Poller
-from airflow_provider_connectif.api.polling.survey import Match
 from airflow_provider_connectif.api.polling.wait import Watch
 from airflow_provider_connectif.tasks.arguments import check_seconds, check_strings
 from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
@@ -39,7 +39,8 @@ class ConnectifExportTrigger(BaseTrigger):
 
     :param connectif_conn_id: the id of the Airflow connection.
     :param export_ids: the exports to wait for; or else
-    :param match: the fields of a :class:`~airflow_provider_connectif.api.polling.survey.Match`, moments as ISO strings.
+    :param match: the arguments of an :class:`~airflow_provider_connectif.api.filters.ExportFilter`, datetimes as ISO
+        strings.
     :param poke_interval: seconds between two looks at the most.
     :param deadline: epoch seconds at which the waiting ends; None for never.
     """
@@ -80,7 +81,7 @@ class ConnectifExportTrigger(BaseTrigger):
     async def _wait(self) -> dict[str, Any]:
         watch = Watch(
             self.export_ids or (),
-            Match.of(self.match) if self.match is not None else None,
+            ExportFilter.from_arguments(self.match) if self.match is not None else None,
             log=self.log,
             begun=True,
         )
@@ -168,8 +169,14 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         """Make this trigger's events of what the shared look has found."""
         accessors = getattr(self, "asset_state_store", None)
         store = None if accessors is None else AssetCursorStore(accessors, self._identity())
-        match = Match(export_type=self.export_type, origin=self.origin, report_id=self.report_id)
-        announcer = Announcer(Wanted(match, self.file_name), store, log=self.log)
+        wanted = ExportFilter(
+            export_type=self.export_type,
+            origin=self.origin,
+            report_id=self.report_id,
+            status=FINISHED,
+            file_name=self.file_name,
+        )
+        announcer = Announcer(wanted, store, log=self.log)
         try:
             async for export in announcer.follow(shared_stream):
                 yield TriggerEvent({"export_id": export.id, "export": export.describe()})  # type: ignore[no-untyped-call]

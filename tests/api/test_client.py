@@ -30,6 +30,7 @@ from airflow_provider_connectif.api.errors import (
     UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.api.filters import ExportFilter
 from tests.api.simulated_time import BASE, KEY, KEY_SECRET
 
 CONTACTS = ExportRequest.of("contacts")
@@ -241,7 +242,7 @@ class TestFilters:
         ],
     )
     def test_they_apply_over_all_pages(self, client, filters, expected):
-        assert ids(client.list_exports(**filters)) == expected
+        assert ids(client.list_exports(ExportFilter(**filters))) == expected
 
 
 class TestAnswersThatAreNotTheApis:

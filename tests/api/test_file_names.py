@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_connectif.api.file_names import is_named, title_of, without_extension
+from airflow_provider_connectif.api.file_names import has_name, title_of, without_extension
 
 UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
 
@@ -43,17 +43,17 @@ def test_a_file_name_loses_its_extension_and_keeps_its_case(name):
 
 @pytest.mark.parametrize("wanted", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])
 def test_a_file_is_meant_by_its_title_its_name_or_a_pattern_of_either(wanted):
-    assert is_named(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+    assert has_name(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
 
 
 @pytest.mark.parametrize("wanted", ["Purchase", "purchases-20230326", "sales", "", "p?"])
 def test_a_file_is_not_meant_by_a_part_of_its_title(wanted):
-    assert not is_named(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+    assert not has_name(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
 
 
 def test_a_title_with_the_signs_of_a_pattern_in_it_is_still_found_as_it_is():
-    assert is_named(f"sales [all]-{UUID}.zip", "Sales [all]")
+    assert has_name(f"sales [all]-{UUID}.zip", "Sales [all]")
 
 
 def test_an_export_whose_file_has_no_name_is_not_meant():
-    assert not is_named(None, "*")
+    assert not has_name(None, "*")

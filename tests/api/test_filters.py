@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.filters import LATEST_PER, Selection, latest_of_each
-from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Match
+from airflow_provider_connectif.api.filters import LATEST_PER, ExportFilter, latest_of_each, select
+from airflow_provider_connectif.api.models import FINISHED, Export
 
+FINISHED_EXPORTS = ExportFilter(status=FINISHED)
 NOON = datetime(2026, 11, 25, 12, tzinfo=timezone.utc)
 UUIDS = [f"6ba7b810-9dad-41d1-80b4-00c04fd4{number:04x}" for number in range(9)]
 
@@ -38,54 +39,54 @@ class TestStatus:
     def test_the_finished_ones_are_meant_unless_something_else_is_said(self):
         statuses = ["queued", "inProgress", "finished", "error", "archiving"]
         exports = [export(number, status=status) for number, status in enumerate(statuses)]
-        assert numbers(Selection().choose(exports)) == [2]
-        assert numbers(Selection(status="error").choose(exports)) == [3]
-        assert numbers(Selection(status=None).choose(exports)) == [0, 1, 2, 3, 4]
+        assert numbers(select(exports, FINISHED_EXPORTS)) == [2]
+        assert numbers(select(exports, ExportFilter(status="error"))) == [3]
+        assert numbers(select(exports, ExportFilter())) == [0, 1, 2, 3, 4]
 
     def test_its_case_is_no_matter(self):
-        assert numbers(Selection(status="Finished").choose([export(1, status="FINISHED")])) == [1]
+        assert numbers(select([export(1, status="FINISHED")], ExportFilter(status="Finished"))) == [1]
 
 
 class TestMoments:
     def test_finished_after_counts_from_the_finishing_and_leaves_out_the_moment_itself(self):
         exports = [export(1, -1, finished_at=NOON), export(2, -1, finished_at=NOON + timedelta(milliseconds=1))]
-        assert numbers(Selection(finished_after=NOON).choose(exports)) == [2]
+        assert numbers(select(exports, ExportFilter(finished_after=NOON, status=FINISHED))) == [2]
 
     def test_created_after_counts_from_the_creation(self):
         exports = [export(1, -0.1), export(2, 0), export(3, 0.1)]
-        assert numbers(Selection(Match(created_after=NOON)).choose(exports)) == [3]
+        assert numbers(select(exports, ExportFilter(created_after=NOON, status=FINISHED))) == [3]
 
     def test_a_finished_export_without_a_finishing_moment_counts_from_its_creation(self):
         exports = [export(1, 1, finished_at=None), export(2, -1, finished_at=None)]
-        assert numbers(Selection(finished_after=NOON).choose(exports)) == [1]
+        assert numbers(select(exports, ExportFilter(finished_after=NOON, status=FINISHED))) == [1]
 
     def test_one_that_is_not_finished_has_not_finished_after_anything(self):
         running = export(1, 1, finished_at=None, status="inProgress")
-        assert Selection(status=None, finished_after=NOON).choose([running]) == []
+        assert select([running], ExportFilter(finished_after=NOON)) == []
 
     def test_one_without_any_moment_is_after_nothing(self):
         timeless = export(1, created_at=None, finished_at=None)
-        assert Selection(finished_after=NOON).choose([timeless]) == []
-        assert numbers(Selection().choose([timeless])) == [1]
+        assert select([timeless], ExportFilter(finished_after=NOON, status=FINISHED)) == []
+        assert numbers(select([timeless], FINISHED_EXPORTS)) == [1]
 
     @pytest.mark.parametrize(
         "moment", ["2026-11-25T12:00:00Z", "2026-11-25 13:00:00+01:00", NOON, NOON.astimezone(timezone.max)]
     )
     def test_is_taken_in_every_form_that_has_a_zone(self, moment):
-        assert Selection.of({}, finished_after=moment).finished_after == NOON
+        assert ExportFilter.from_arguments({"finished_after": moment}).finished_after == NOON
 
     @pytest.mark.parametrize("moment", ["2026-11-25T12:00:00", "2026-11-25", NOON.replace(tzinfo=None)])
     def test_without_a_zone_is_refused_with_what_would_be_right(self, moment):
-        right = r"finished_after: .* names no time zone; write a date-time with a zone, such as '2026-11-01T00:00:00\+"
+        right = r"finished_after: .* has no time zone; use a date-time with a time zone, such as '2026-11-01T00:00:00\+"
         with pytest.raises(InvalidArgument, match=right):
-            Selection.of({}, finished_after=moment)
+            ExportFilter.from_arguments({"finished_after": moment})
 
 
 class TestOrder:
     def test_is_that_of_creation_whatever_the_lists(self):
         exports = [export(1, 3), export(2, 1), export(3, 2), export(4, 1)]
         for order in itertools.permutations(exports):
-            assert numbers(Selection().choose(order)) == [2, 4, 3, 1]
+            assert numbers(select(order, FINISHED_EXPORTS)) == [2, 4, 3, 1]
 
 
 class TestTheLatestOfEach:
@@ -93,12 +94,12 @@ class TestTheLatestOfEach:
         filters = [{"reportId": "a"}, {"reportId": "ab"}, {"reportId": "a"}]
         exports = [export(number, number, filters=each) for number, each in enumerate(filters)]
         for order in itertools.permutations(exports):
-            assert numbers(Selection(latest_per="report_id").choose(order)) == [1, 2]
+            assert numbers(select(order, FINISHED_EXPORTS, latest_per="report_id")) == [1, 2]
 
     def test_type(self):
         types = ["contacts", "activities", "contacts"]
         exports = [export(number, number, export_type=each) for number, each in enumerate(types)]
-        assert numbers(Selection(latest_per="export_type").choose(exports)) == [1, 2]
+        assert numbers(select(exports, FINISHED_EXPORTS, latest_per="export_type")) == [1, 2]
 
     def test_file_name_is_that_of_each_whole_name(self):
         exports = [
@@ -109,7 +110,7 @@ class TestTheLatestOfEach:
             named(4, "V! Carrito-20261101", 4),
         ]
         for order in itertools.permutations(exports):
-            assert numbers(Selection(latest_per="file_name").choose(order)) == [1, 2, 3, 4]
+            assert numbers(select(order, FINISHED_EXPORTS, latest_per="file_name")) == [1, 2, 3, 4]
 
     def test_file_name_forgets_dates_identifier_and_extension_in_every_form(self):
         names = [
@@ -119,30 +120,32 @@ class TestTheLatestOfEach:
             f"purchases-20230326-{UUIDS[4]}",
         ]
         exports = [export(number, number, file_name=name) for number, name in enumerate(names)]
-        assert numbers(Selection(latest_per="file_name").choose(exports)) == [3]
+        assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [3]
 
     def test_file_name_forgets_an_extension_that_the_api_tells_by_itself(self):
         first = export(1, 1, file_name="purchases-20230326.xlsx", file_extension="xlsx")
-        assert numbers(Selection(latest_per="file_name").choose([first, export(2, 2, file_name="purchases")])) == [2]
+        assert numbers(
+            select([first, export(2, 2, file_name="purchases")], FINISHED_EXPORTS, latest_per="file_name")
+        ) == [2]
 
     def test_file_name_keeps_numbers_that_are_no_dates(self):
         names = [f"order-12345678-{UUIDS[0]}.zip", f"order-87654321-{UUIDS[1]}.zip", "top-20261399"]
         exports = [export(number, number, file_name=name) for number, name in enumerate(names)]
-        assert numbers(Selection(latest_per="file_name").choose(exports)) == [0, 1, 2]
+        assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [0, 1, 2]
 
     @pytest.mark.parametrize("per", LATEST_PER)
     def test_keeps_apart_what_has_none(self, per):
         exports = [export(number, number) for number in range(3)]
-        assert numbers(Selection(latest_per=per).choose(exports)) == [0, 1, 2]
+        assert numbers(select(exports, FINISHED_EXPORTS, latest_per=per)) == [0, 1, 2]
 
     def test_is_of_those_that_fit_so_that_a_newer_one_that_failed_or_runs_takes_no_place(self):
         exports = [named(0, "sales"), named(1, "sales", 1, status="error"), named(2, "sales", 2, status="inProgress")]
-        assert numbers(Selection(latest_per="file_name").choose(exports)) == [0]
-        assert numbers(Selection(latest_per="file_name", status=None).choose(exports)) == [2]
+        assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [0]
+        assert numbers(select(exports, ExportFilter(), latest_per="file_name")) == [2]
 
     def test_is_by_creation_not_by_finishing(self):
         early, late = named(1, "sales", 0, finished_at=NOON + timedelta(hours=9)), named(2, "sales", 1)
-        assert numbers(Selection(latest_per="file_name").choose([early, late])) == [2]
+        assert numbers(select([early, late], FINISHED_EXPORTS, latest_per="file_name")) == [2]
 
     def test_holds_no_more_than_it_gives(self):
         alive: set[int] = set()
@@ -165,3 +168,67 @@ class TestTheLatestOfEach:
 
         assert len(list(latest_of_each(listed(), "report_id"))) == 7
         assert most <= 7 + 3
+
+
+class TestExportFilter:
+    def test_without_fields_matches_any_export(self):
+        assert ExportFilter().matches(Export("a", "queued"))
+
+    def test_compares_every_field(self):
+        wanted = ExportFilter(
+            export_type="data-explorer",
+            origin="app",
+            report_id="r",
+            segment_id="s",
+            status="finished",
+            file_name="Purchases",
+        )
+        fields = {
+            "status": "FINISHED",
+            "export_type": "data-explorer",
+            "origin": "APP",
+            "filters": {"reportId": "r", "segmentId": "s"},
+            "file_name": f"purchases-20261101-{UUIDS[0]}.zip",
+        }
+        assert wanted.matches(export(1, **fields))
+        others = {
+            "status": "error",
+            "export_type": "contacts",
+            "origin": "api",
+            "filters": {"reportId": "s", "segmentId": "s"},
+            "file_name": "sales.zip",
+        }
+        for name, value in others.items():
+            assert not wanted.matches(export(1, **{**fields, name: value})), name
+
+    def test_for_finished_exports_matches_neither_running_nor_failed_ones(self):
+        assert FINISHED_EXPORTS.matches(export(1))
+        assert not FINISHED_EXPORTS.matches(Export("a", "inProgress"))
+        assert not FINISHED_EXPORTS.matches(Export("a", "error", finished_at=NOON))
+
+    def test_is_created_from_an_operators_arguments(self):
+        arguments = {"export_type": "contacts", "created_after": "2026-11-25T13:00:00+01:00", "finished_after": None}
+        assert ExportFilter.from_arguments(arguments) == ExportFilter("contacts", created_after=NOON)
+
+    def test_survives_serialization(self):
+        for each in (ExportFilter(), ExportFilter(report_id="r1", created_after=NOON, origin="app", status="error")):
+            assert ExportFilter.from_arguments(json.loads(json.dumps(each.as_arguments()))) == each
+
+    def test_is_serialized_as_stored_triggers_expect_it(self):
+        assert ExportFilter(report_id="r1", created_after=NOON).as_arguments() == {
+            "export_type": None,
+            "created_after": "2026-11-25T12:00:00+00:00",
+            "origin": None,
+            "report_id": "r1",
+            "segment_id": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("export_filter", "words"),
+        [
+            (ExportFilter(), "any export"),
+            (ExportFilter(report_id="r1", origin="app"), "origin=app, report_id=r1"),
+        ],
+    )
+    def test_is_described_in_words(self, export_filter, words):
+        assert str(export_filter) == words

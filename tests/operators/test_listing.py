@@ -114,11 +114,14 @@ WRONG = [
     ({"origin": 5}, "origin: 5 is no text to match"),
     ({"report_id": ["a"]}, "report_id: .* is no text to match"),
     ({"segment_id": ""}, "segment_id: '' is no text to match"),
-    ({"created_after": "2026-11-25"}, "created_after: '2026-11-25T00:00:00' names no time zone; write a date-time"),
-    ({"finished_after": "2026-11-25T10:00:00"}, "finished_after: .* names no time zone; write a date-time with a zone"),
-    ({"finished_after": datetime(2026, 11, 25)}, "finished_after: .* names no time zone"),  # noqa: DTZ001
-    ({"finished_after": "yesterday"}, "finished_after: 'yesterday' is no ISO 8601 date-time; write a date-time"),
-    ({"created_after": 5}, "created_after: 5 is no moment; write a date-time with a zone"),
+    ({"created_after": "2026-11-25"}, "created_after: '2026-11-25' has no time zone; use a date-time"),
+    (
+        {"finished_after": "2026-11-25T10:00:00"},
+        "finished_after: .* has no time zone; use a date-time with a time",
+    ),
+    ({"finished_after": datetime(2026, 11, 25)}, "finished_after: .* has no time zone"),  # noqa: DTZ001
+    ({"finished_after": "yesterday"}, "finished_after: 'yesterday' is not an ISO 8601 date-time; use a date-time"),
+    ({"created_after": 5}, "created_after: '5' is not a date-time; use a date-time with a time zone"),
     ({"latest_per": "title"}, "latest_per: 'title' is not one of 'report_id', 'export_type', 'file_name'"),
     ({"latest_per": ["report_id"]}, "latest_per: .* is not one of 'report_id'"),
 ]
@@ -147,7 +150,7 @@ class TestArguments:
                 ConnectifListExportsOperator(task_id=f"a{number}", **arguments)
 
     def test_but_what_is_known_beside_it_is(self):
-        with pytest.raises(ConnectifArgumentError, match=r"created_after: .* names no time zone"):
+        with pytest.raises(ConnectifArgumentError, match=r"created_after: .* has no time zone"):
             listing(finished_after="{{ x }}", created_after="2026-11-25")
 
     def test_are_all_templated(self):
@@ -157,7 +160,7 @@ class TestArguments:
     def test_of_a_mapped_operator_fail_when_it_is_made_with_an_error_that_is_not_retried(self):
         with DAG("lake", schedule=None):
             mapped = ConnectifListExportsOperator.partial(task_id="list").expand(finished_after=["2026-11-25"])
-        with pytest.raises(ConnectifArgumentError, match="names no time zone") as caught:
+        with pytest.raises(ConnectifArgumentError, match="has no time zone") as caught:
             mapped.unmap({"finished_after": "2026-11-25"})
         assert isinstance(caught.value, AirflowFailException)
 

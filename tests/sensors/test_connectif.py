@@ -297,9 +297,9 @@ class TestArguments:
             ({"export_id": {"a": 1}}, "export_id: .* is no id"),
             ({"export_type": ""}, "export_type: '' is no text"),
             ({"segment_id": 7}, "segment_id: 7 is no text"),
-            ({"created_after": "2026-11-01"}, "created_after: .* names no time zone"),
-            ({"created_after": "yesterday"}, "created_after: .* is no ISO 8601 date-time"),
-            ({"created_after": datetime(2026, 11, 1)}, "created_after: .* names no time zone"),  # noqa: DTZ001
+            ({"created_after": "2026-11-01"}, "created_after: .* has no time zone"),
+            ({"created_after": "yesterday"}, "created_after: .* is not an ISO 8601 date-time"),
+            ({"created_after": datetime(2026, 11, 1)}, "created_after: .* has no time zone"),  # noqa: DTZ001
         ],
     )
     def test_wrong_ones_fail_when_the_dag_is_parsed(self, arguments, words):

@@ -9,39 +9,17 @@ what was seen is remembered by id, for the newest exports, and by a finishing ti
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.api.file_names import is_named
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Match
 from airflow_provider_connectif.api.timestamps import read_moment
 
 LOOK_BACK = 800
 """How many exports are remembered by id, the latest finished ones. One that comes to light late is still news
 as long as it finished after the oldest of them. (So many ids stay below the 64 KB that Airflow advises for a value.)
 """
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What somebody wants to hear of.
-
-    :param match: by the export's fields.
-    :param file_name: by its file's name, as :func:`~airflow_provider_connectif.api.file_names.is_named` reads it.
-    """
-
-    match: Match = field(default_factory=Match)
-    file_name: str | None = None
-
-    def fits(self, export: Export) -> bool:
-        """Tell whether an export has finished and is one of those."""
-        return (
-            export.finished
-            and self.match.fits(export)
-            and (self.file_name is None or is_named(export.file_name, self.file_name))
-        )
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from airflow_provider_connectif.api.polling.threads import in_thread
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.api.models import Export
-    from airflow_provider_connectif.api.polling.cursor import Wanted
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class Announcer:
 
     def __init__(
         self,
-        wanted: Wanted,
+        wanted: ExportFilter,
         store: CursorStore | None,
         *,
         log: Any = log,
@@ -133,7 +133,7 @@ class Announcer:
         :raises InvalidArgument: where the store cannot tell whose cursor it is asked for.
         """
         async for listed in rounds:
-            fitting = [export for export in listed if self._wanted.fits(export)]
+            fitting = [export for export in listed if self._wanted.matches(export)]
             try:
                 if not await self._is_ready(fitting):
                     continue

@@ -25,7 +25,7 @@ from airflow_provider_connectif.api.polling.wait import SHORTEST_INTERVAL
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
-    from airflow_provider_connectif.api.polling.survey import Match
+    from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.api.polling.wait import Watch
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Poller:
                 client.close()
 
     async def _ask(
-        self, client: ConnectifClient | None, ids: list[str], matches: set[Match]
+        self, client: ConnectifClient | None, ids: list[str], matches: set[ExportFilter]
     ) -> tuple[Survey | ConnectifError, ConnectifClient | None]:
         """Make one round.
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.errors import ConnectifError, ExportFailed, NotFound, Refused
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Match, Survey, survey
+from airflow_provider_connectif.api.polling.survey import Survey, survey
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -37,7 +38,7 @@ class Watch:
     def __init__(
         self,
         export_ids: Sequence[str] = (),
-        match: Match | None = None,
+        match: ExportFilter | None = None,
         *,
         log: Any = None,
         begun: bool = False,
@@ -63,7 +64,7 @@ class Watch:
         return [export_id for export_id in self.export_ids if export_id in self._pending]
 
     @property
-    def matches(self) -> list[Match]:
+    def matches(self) -> list[ExportFilter]:
         """The match, where there is one, as a list."""
         return [] if self.match is None else [self.match]
 

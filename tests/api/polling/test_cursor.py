@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.cursor import LOOK_BACK, Cursor, Wanted
-from airflow_provider_connectif.api.polling.survey import Match
+from airflow_provider_connectif.api.polling.cursor import LOOK_BACK, Cursor
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
@@ -133,23 +132,3 @@ def test_each_export_is_told_once_whatever_the_order_of_finishing(batches, seed)
 def test_what_is_no_cursor_is_refused(body):
     with pytest.raises(ValueError, match=r"no cursor|no moment"):
         Cursor.from_json(body)
-
-
-class TestWanted:
-    def test_is_any_export_that_has_finished(self):
-        assert Wanted().fits(done("a"))
-        assert not Wanted().fits(Export("a", "inProgress"))
-        assert not Wanted().fits(Export("a", "error", finished_at=BEGIN))
-
-    def test_is_told_by_the_exports_fields_and_its_files_name(self):
-        wanted = Wanted(Match(export_type="data-explorer", origin="app", report_id="r"), "Purchases")
-        fields = {
-            "export_type": "data-explorer",
-            "origin": "APP",
-            "filters": {"reportId": "r"},
-            "file_name": "purchases-20261101-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip",
-        }
-        assert wanted.fits(done("a", **fields))
-        others = {"export_type": "contacts", "origin": "api", "filters": {"reportId": "s"}, "file_name": "sales.zip"}
-        for name, value in others.items():
-            assert not wanted.fits(done("a", **{**fields, name: value})), name

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.errors import AuthenticationFailed, InvalidArgument, ServerError
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.cursor import Wanted
 from airflow_provider_connectif.api.polling.event_stream import SETTLING, SHORTEST_ROUND, Announcer, rounds
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -80,7 +80,11 @@ class World:
 
         async def follow() -> None:
             announcer = Announcer(
-                Wanted(), self if store else None, clock=lambda: self.now, sleep=self.sleep, log=logging.getLogger("t")
+                ExportFilter(status="finished"),
+                self if store else None,
+                clock=lambda: self.now,
+                sleep=self.sleep,
+                log=logging.getLogger("t"),
             )
             async for export in announcer.follow(self.rounds(how_many, scenes)):
                 self.step()

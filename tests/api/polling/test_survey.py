@@ -8,12 +8,11 @@ from datetime import datetime, timezone
 
 import pytest
 
-from airflow_provider_connectif.api.errors import InvalidArgument, NotFound, PermissionDenied, ServerError
+from airflow_provider_connectif.api.errors import NotFound, PermissionDenied, ServerError
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Match, moment_of, survey
+from airflow_provider_connectif.api.polling.survey import survey
 from tests.api.simulated_time import BASE
-
-NOVEMBER = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -95,7 +94,7 @@ class TestRequests:
 
     def test_a_match_needs_the_whole_list_and_no_more_than_that_for_ids(self, client, listed):
         api = listed(many(150))
-        answer = survey(client, ["e1", "e70"], [Match(), Match(export_type="contacts")])
+        answer = survey(client, ["e1", "e70"], [ExportFilter(), ExportFilter(export_type="contacts")])
         assert set(answer.exports) == {"e1", "e70"}
         assert api.call_count == 3
 
@@ -144,15 +143,15 @@ class TestMatch:
     @pytest.mark.parametrize(
         ("match", "newest"),
         [
-            (Match(), "e7"),
-            (Match(export_type="data-explorer"), "e4"),
-            (Match(report_id="r1"), "e3"),
-            (Match(report_id="r1", origin="app"), "e2"),
-            (Match(report_id="r1", origin="APP"), "e2"),
-            (Match(segment_id="s1"), "e5"),
-            (Match(segment_id="s1", created_after=datetime(2026, 11, 3, tzinfo=timezone.utc)), None),
-            (Match(created_after=datetime(2026, 11, 7, tzinfo=timezone.utc)), None),
-            (Match(report_id="r9"), None),
+            (ExportFilter(), "e7"),
+            (ExportFilter(export_type="data-explorer"), "e4"),
+            (ExportFilter(report_id="r1"), "e3"),
+            (ExportFilter(report_id="r1", origin="app"), "e2"),
+            (ExportFilter(report_id="r1", origin="APP"), "e2"),
+            (ExportFilter(segment_id="s1"), "e5"),
+            (ExportFilter(segment_id="s1", created_after=datetime(2026, 11, 3, tzinfo=timezone.utc)), None),
+            (ExportFilter(created_after=datetime(2026, 11, 7, tzinfo=timezone.utc)), None),
+            (ExportFilter(report_id="r9"), None),
         ],
         ids=str,
     )
@@ -163,42 +162,4 @@ class TestMatch:
 
     def test_an_empty_list_has_none(self, client, listed):
         listed([])
-        assert survey(client, [], [Match()]).newest == {Match(): None}
-
-    def test_it_is_made_of_an_operators_arguments(self):
-        match = Match.of({"export_type": "contacts", "created_after": "2026-11-01T01:00:00+01:00"})
-        assert match == Match(export_type="contacts", created_after=NOVEMBER)
-
-    def test_it_survives_as_json_can_hold_it(self):
-        for match in (Match(), Match(report_id="r1", created_after=NOVEMBER, origin="app")):
-            assert Match.of(match.as_arguments()) == match
-
-    @pytest.mark.parametrize(
-        ("match", "words"),
-        [(Match(), "any export"), (Match(report_id="r1", origin="app"), "origin=app, report_id=r1")],
-    )
-    def test_it_is_told_in_words(self, match, words):
-        assert str(match) == words
-
-
-@pytest.mark.parametrize("value", [NOVEMBER, "2026-11-01T00:00:00Z", "2026-11-01 01:00:00+01:00"])
-def test_a_moment_of_a_dag_author_is_read(value):
-    assert moment_of("created_after", value) == NOVEMBER
-    assert moment_of("created_after", None) is None
-
-
-@pytest.mark.parametrize(
-    ("value", "words"),
-    [
-        ("2026-11-01T00:00:00", "no time zone"),
-        ("2026-11-01", "no time zone"),
-        (datetime(2026, 11, 1), "no time zone"),  # noqa: DTZ001
-        ("yesterday", "no ISO 8601 date-time"),
-        ("", "no ISO 8601 date-time"),
-        (5, "no moment"),
-    ],
-)
-def test_what_is_no_moment_is_refused_with_the_arguments_name(value, words):
-    with pytest.raises(InvalidArgument, match=words) as raised:
-        moment_of("finished_after", value)
-    assert raised.value.argument == "finished_after"
+        assert survey(client, [], [ExportFilter()]).newest == {ExportFilter(): None}

@@ -15,8 +15,9 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
     UnexpectedResponse,
 )
+from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Match, Survey
+from airflow_provider_connectif.api.polling.survey import Survey
 from airflow_provider_connectif.api.polling.wait import Watch
 
 
@@ -53,7 +54,7 @@ class TestIds:
 
 
 class TestAMatch:
-    MATCH = Match(export_type="contacts")
+    MATCH = ExportFilter(export_type="contacts")
 
     def test_waits_for_one_that_fits(self):
         watch = Watch(match=self.MATCH)
