@@ -6,16 +6,17 @@
     with Sandbox(SandboxOptions(seconds_per_export=0)).serve() as running:
         requests.get(f"{running.url}/exports", headers={"Authorization": f"apiKey {running.key}"})
 
-How it behaves is said by :class:`SandboxOptions`. While it runs, requests to ``/_sandbox/`` control it (JSON, no
-key, from the same machine alone); :class:`RunningSandbox` has a method for each:
+:class:`SandboxOptions` configures its behaviour. While it runs, it is controlled by requests to ``/_sandbox/`` (JSON,
+without a key, from the same machine only); :class:`RunningSandbox` has a method for each:
 
-- ``GET stats``: what was counted
-- ``GET`` and ``POST options``: the options; those that are sent are changed
-- ``GET``, ``POST`` and ``DELETE faults``: queue a fault, such as ``{"on": "create", "kind": "create-then-cut"}``
-- ``POST exports``: an export made in the application, or ``count`` of them
-- ``POST exports/{id}``: end an export now, ``{"status": "finished"}`` or ``{"status": "error"}``
-- ``PUT exports/{id}/file``: put the request's body in place of an export's file
-- ``POST reset``: back to the beginning
+- ``GET stats``: return the counts of requests and exports
+- ``GET`` and ``POST options``: return the options, or change those in the body
+- ``GET``, ``POST`` and ``DELETE faults``: return the queued faults, add one such as
+  ``{"on": "create", "kind": "create-then-cut"}``, or remove them all
+- ``POST exports``: create an export, or ``count`` of them, as the application does
+- ``POST exports/{id}``: end an export now with ``{"status": "finished"}`` or ``{"status": "error"}``
+- ``PUT exports/{id}/file``: replace an export's file with the body
+- ``POST reset``: return to the initial state
 """
 
 from __future__ import annotations

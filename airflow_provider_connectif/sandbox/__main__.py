@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m airflow_provider_connectif.sandbox``: the sandbox in the foreground."""
+"""Run the sandbox in the foreground: ``python -m airflow_provider_connectif.sandbox``."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from airflow_provider_connectif.sandbox.options import SandboxOptions, option_ty
 from airflow_provider_connectif.sandbox.server import Sandbox
 
 _SEED = 6
-_GROUPS = {  # by the first option of each
-    "key": "keys",
-    "queue_seconds": "the exports' course",
-    "newest_version": "creating",
-    "order": "the list",
+_GROUPS = {  # keyed by the first option of each group
+    "key": "API keys",
+    "queue_seconds": "export lifecycle",
+    "newest_version": "creating exports",
+    "order": "listing exports",
     "rate_limit": "rate limit and errors",
-    "rows": "the data",
-    "archive": "the archive",
-    "address_seconds": "the files' server",
+    "rows": "export data",
+    "archive": "export archive",
+    "url_seconds": "file server",
 }
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the command line's parser: a flag for each option."""
+    """Return the parser of the command line, which has a flag for each option."""
     result = argparse.ArgumentParser(
         prog="python -m airflow_provider_connectif.sandbox",
         usage="%(prog)s [--port PORT] [--host HOST] [--quiet] [options]",
         description="A local stand-in for the Connectif Exports API, with made-up data.",
-        epilog="While it runs: POST /_sandbox/options changes options, POST /_sandbox/exports makes an "
-        "export as the application does, POST /_sandbox/faults queues faults, GET /_sandbox/stats tells the counts.",
+        epilog="While it runs: POST /_sandbox/options changes options, POST /_sandbox/exports creates an export as the "
+        "application does, POST /_sandbox/faults queues a fault, and GET /_sandbox/stats returns the counts.",
     )
-    result.add_argument("--port", type=int, default=8787, help="the port to listen on; 0: a free one (8787)")
-    result.add_argument("--host", default="127.0.0.1", help="the address to listen on (127.0.0.1)")
+    result.add_argument("--port", type=int, default=8787, help="port to listen on; 0 selects a free one (8787)")
+    result.add_argument("--host", default="127.0.0.1", help="address to listen on (127.0.0.1)")
     result.add_argument("--quiet", action="store_true", help="do not print a line for each request")
     group: argparse._ActionsContainer = result
     for field, hint in option_types():
@@ -44,21 +44,21 @@ def parser() -> argparse.ArgumentParser:
             group = result.add_argument_group(_GROUPS[field.name])
         flag = "--" + field.name.replace("_", "-")
         default = _SEED if field.name == "seed" else field.default
-        text = field.metadata["help"].replace("%", "%%")
+        help_text = field.metadata["help"].replace("%", "%%")
         if hint is bool:
-            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=text)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=default, help=help_text)
         elif default == ():
-            group.add_argument(flag, action="append", default=[], help=f"{text}; may be repeated", metavar="X")
+            group.add_argument(flag, action="append", default=[], help=f"{help_text}; may be repeated", metavar="X")
         else:
             kind, name = {int: (int, "N"), float: (float, "X")}.get(hint, (str, "X"))
             choices = field.metadata["choices"]
-            text += "" if default == "" else f" ({default})"
+            help_text += "" if default == "" else f" ({default})"
             group.add_argument(
                 flag,
                 type=kind,
                 default=default,
                 choices=choices,
-                help=text,
+                help=help_text,
                 metavar=None if choices else name,
             )
     return result
@@ -66,19 +66,18 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until interrupted."""
-    arguments_parser = parser()
-    given = vars(arguments_parser.parse_args(arguments))
-    port, host, quiet = given.pop("port"), given.pop("host"), given.pop("quiet")
+    command_line = parser()
+    values = vars(command_line.parse_args(arguments))
+    port, host, quiet = values.pop("port"), values.pop("host"), values.pop("quiet")
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.WARNING if quiet else logging.INFO)
     try:
-        options = SandboxOptions(**given)
-        sandbox = Sandbox(options).serve(port=port, host=host)
+        sandbox = Sandbox(SandboxOptions(**values)).serve(port=port, host=host)
     except ValueError as error:
-        arguments_parser.error(str(error))
+        command_line.error(str(error))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with sandbox as running, contextlib.suppress(KeyboardInterrupt):
-            print(f"The Connectif sandbox listens at {running.url}")
+            print(f"The Connectif sandbox is listening on {running.url} (press Ctrl+C to stop it)")
             print(f"  key: {running.key}")
             print(f"  AIRFLOW_CONN_CONNECTIF_DEFAULT='{running.connection_json}'", flush=True)
             running.wait()

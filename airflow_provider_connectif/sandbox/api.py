@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Exports API's routes."""
+"""The routes of the Exports API."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 Handler = Callable[[Request], Awaitable[Response]]
 DEFAULT_PAGE_SIZE = 50
-LARGEST_PAGE_SIZE = 100
+MAX_PAGE_SIZE = 100
 HTML = "<!DOCTYPE html><html><body><h1>We will be back soon</h1></body></html>"
 
 
 class Resource:
-    """A path of the API: key, rate limit and faults first, then the handler of the request's method.
+    """A path of the API, which checks the key, the rate limit and the faults before it calls a handler.
 
-    :param name: the path as it is counted.
-    :param handlers: for each method, what its faults are queued under (``""``: it has none), whether it
-        writes, and what answers it.
+    :param name: the path under which requests are counted
+    :param handlers: for each method, the name under which its faults are queued (``""`` if it has none), whether it
+        writes, and the handler
     """
 
     def __init__(
@@ -62,12 +62,12 @@ class Resource:
             if handler is None:
                 raise HttpError(405, f"{request.method} is not allowed here")
             if state.random.random() < state.options.error_share:
-                raise HttpError(state.random.choice((500, 503)), "Something went wrong at our side")
+                raise HttpError(state.random.choice((500, 503)), "Something went wrong on our side")
             fault = state.faults.take(on, request.path_params.get("export_id", "")) if on else None
             if fault is not None:
                 state.stats.count_fault(f"{on}:{fault.kind}")
-            if fault is not None and not fault.acts_after_creating:
-                response = await api.give(fault, request)
+            if fault is not None and not fault.follows_request:
+                response = await api.inject(fault, request)
             elif on == "create":
                 response = await handler(request, fault)
             else:
@@ -80,9 +80,9 @@ class Resource:
 
 
 class Api:
-    """What the routes of the API share.
+    """The handlers of the API's routes.
 
-    :param sleep: waits for some seconds.
+    :param sleep: coroutine function that waits for a number of seconds
     """
 
     def __init__(self, state: State, sleep: Sleep) -> None:
@@ -91,7 +91,7 @@ class Api:
         self._late: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[BaseRoute]:
-        """Return the routes; each is met with and without a trailing slash."""
+        """Return the routes; each one matches with and without a trailing slash."""
         resources = {
             "/exports": Resource(
                 self, "/exports", {"GET": ("list", False, self.list), "POST": ("create", True, self.create)}
@@ -110,7 +110,7 @@ class Api:
     def authenticate(self, request: Request, writes: bool) -> None:
         """Check the key.
 
-        :raises HttpError: 401 without a body, or 403.
+        :raises HttpError: 401 without a body, or 403
         """
         options = self.state.options
         header = request.headers.get("authorization", "")
@@ -123,13 +123,13 @@ class Api:
         if key == options.blocked_key:
             raise HttpError(403, "The account is blocked")
         if writes and key == options.read_only_key:
-            raise HttpError(403, "The API key has not the scope that is needed: exports write")
+            raise HttpError(403, "The API key lacks the required scope: exports write")
 
     async def list(self, request: Request) -> Response:
-        """``GET /exports``."""
+        """Handle ``GET /exports``."""
         state = self.state
         number = _page_parameter(request, "page", 1, None)
-        size = _page_parameter(request, "pageSize", DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+        size = _page_parameter(request, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         exports, more = state.page(number, size)
         links = {}
         if more:
@@ -144,28 +144,28 @@ class Api:
         return JSONResponse(body)
 
     async def get(self, request: Request) -> Response:
-        """``GET /exports/{id}``."""
+        """Handle ``GET /exports/{id}``."""
         return JSONResponse(self._resource(request, self._find(request)))
 
     async def delete(self, request: Request) -> Response:
-        """``DELETE /exports/{id}``."""
+        """Handle ``DELETE /exports/{id}``."""
         self.state.delete(self._find(request).id)
         return Response(status_code=204)
 
     async def create(self, request: Request, fault: Fault | None) -> Response:
-        """``POST /exports``."""
+        """Handle ``POST /exports``."""
         body = await _json_object(request)
         check_export(body, self.state.options)
         return await self._create(request, body, body["exportType"], fault)
 
     async def create_data_explorer(self, request: Request, fault: Fault | None) -> Response:
-        """``POST /exports/type/data-explorer``."""
+        """Handle ``POST /exports/type/data-explorer``."""
         body = await _json_object(request)
         check_data_explorer(body, self.state.options)
         return await self._create(request, body, "data-explorer", fault)
 
-    async def give(self, fault: Fault, request: Request) -> Response:
-        """Carry out a fault that creates nothing."""
+    async def inject(self, fault: Fault, request: Request) -> Response:
+        """Apply a fault to a request that is not carried out."""
         await request.body()
         if fault.kind == "html":
             return HTMLResponse(HTML, status_code=fault.status or 200)
@@ -179,7 +179,7 @@ class Api:
             self.state.foreign_hosts.add(host)
             url = str(request.url.replace(netloc=host))
             return RedirectResponse(url, fault.status or 307)
-        raise HttpError(fault.status, "A fault that was asked for", headers=fault.headers)
+        raise HttpError(fault.status, "This fault was requested", headers=fault.headers)
 
     async def _create(self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None) -> Response:
         kind = fault.kind if fault else ""
@@ -195,13 +195,13 @@ class Api:
         if kind == "create-then-cut":
             raise CutConnection
         if fault and kind.startswith("create-then-"):
-            raise HttpError(fault.status, "Something went wrong at our side", headers=fault.headers)
+            raise HttpError(fault.status, "Something went wrong on our side", headers=fault.headers)
         return JSONResponse(self._resource(request, export), status_code=201)
 
     async def _create_later(self, seconds: float, body: dict[str, Any], export_type: str) -> None:
         stats = self.state.stats
         await self._sleep(seconds)
-        if stats is self.state.stats:  # else there was a reset meanwhile
+        if stats is self.state.stats:  # otherwise the state has been reset since
             self.state.create(body, export_type=export_type)
 
     def _find(self, request: Request) -> Export:
@@ -213,7 +213,7 @@ class Api:
     def _resource(self, request: Request, export: Export) -> dict[str, Any]:
         state = self.state
         now = state.now()
-        expires, signature = sign(state.signing_key, export.id, now + state.options.address_seconds)
+        expires, signature = sign(state.signing_key, export.id, now + state.options.url_seconds)
         host = file_host(_host(request), state.options.file_host)
         url = f"{request.url.scheme}://{host}/files/{export.id}?expires={expires}&signature={signature}"
         return export.resource(state.options, now, url)
@@ -224,17 +224,17 @@ class Api:
 
 
 def _host(request: Request) -> str:
-    """Return the host and port that the client asked for."""
+    """Return the host and port of the request's URL."""
     return request.headers.get("host") or urlsplit(str(request.url)).netloc
 
 
-def _page_parameter(request: Request, name: str, default: int, largest: int | None) -> int:
+def _page_parameter(request: Request, name: str, default: int, maximum: int | None) -> int:
     text = request.query_params.get(name)
     if text is None:
         return default
     value = int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
-    if value < 1 or (largest is not None and value > largest):
-        reason = "Value must be 1 or more" if largest is None else f"Value must be from 1 to {largest}"
+    if value < 1 or (maximum is not None and value > maximum):
+        reason = "Value must be 1 or more" if maximum is None else f"Value must be from 1 to {maximum}"
         error = {"name": name, "path": f"/{name}", "reason": reason}
         raise HttpError(422, "Validation failed", code="E0103", validation_errors=[error])
     return value

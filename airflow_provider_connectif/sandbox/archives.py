@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export's file, from its rows: CSVs, in a ZIP as the options say."""
+"""Build an export's file: its CSV files, and the ZIP archive around them."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from airflow_provider_connectif.sandbox.data import DataSpec, Table, tables
 from airflow_provider_connectif.sandbox.zips import ZipMember, build
 
 _SEGMENT = 1 << 20
-_SEGMENT_ROWS = 20_000  # more than a segment holds
+_SEGMENT_ROWS = 20_000  # more than fit in a segment
 _BOMB_BYTES = 10 << 30
-_HASHED_BYTES = 64 << 20  # larger files have no MD5, as those that were uploaded in parts have none
+_HASHED_BYTES = 64 << 20  # larger files have no MD5, like objects that were uploaded in parts
 
 
 @dataclass(frozen=True)
 class FileSpec:
-    """Everything that an export's file depends on: two files of equal specs are equal.
+    """Everything that an export's file depends on; equal specs produce equal files.
 
-    :param base_name: the CSVs' name without ``.csv`` (and without ``-products``).
-    :param file_bytes: size of the first CSV; 0: as many rows as ``data.rows``.
+    :param base_name: name of the CSV files, without ``-products`` and ``.csv``
+    :param file_bytes: size of the first CSV file; if 0, it has ``data.rows`` rows
     """
 
     data: DataSpec
@@ -42,9 +42,9 @@ class FileSpec:
 
 @dataclass(frozen=True)
 class FileBlob:
-    """A file in the store.
+    """A file in the object store.
 
-    :param md5: its MD5, if it is small.
+    :param md5: MD5 of the content, or None for a large file
     """
 
     blob: Blob
@@ -52,7 +52,7 @@ class FileBlob:
 
     @classmethod
     def of(cls, blob: Blob) -> FileBlob:
-        """Store some content."""
+        """Return a file with this content."""
         if blob.size > _HASHED_BYTES:
             return cls(blob, None)
         md5 = hashlib.md5(usedforsecurity=False)
@@ -62,7 +62,7 @@ class FileBlob:
 
 
 def build_file(spec: FileSpec) -> FileBlob:
-    """Make an export's file."""
+    """Build an export's file."""
     return FileBlob.of(_content(spec))
 
 
@@ -88,13 +88,13 @@ def _content(spec: FileSpec) -> Blob:
     if spec.damage == "truncated":
         return blob.cut(blob.size * 2 // 3)
     if spec.damage == "corrupt":
-        # Behind the member's header: 30 bytes, its name, perhaps 20 bytes of sizes, and some sound data.
+        # Past the member's header (30 bytes, the name, up to 20 bytes of ZIP64 sizes) and some intact data.
         return blob.with_flipped_bit(30 + len(members[0].name.encode()) + 20 + 40)
     return blob
 
 
 def _lines(spec: FileSpec, table: Table, *, header: bool = True) -> Iterator[bytes]:
-    """Yield a table's rows as they are written, the header first."""
+    """Yield the lines of a table's CSV file, starting with the header."""
     text = io.StringIO()
     writer = csv.writer(
         text,
@@ -114,9 +114,9 @@ def _lines(spec: FileSpec, table: Table, *, header: bool = True) -> Iterator[byt
 
 
 def _sized(spec: FileSpec) -> list[Run]:
-    """Write the first table with exactly ``file_bytes`` bytes: a segment of rows many times, and the rest.
+    """Return the first table in exactly ``file_bytes`` bytes: a segment of rows, repeated, and a remainder.
 
-    Of a size with no room for a row the header is all that there is.
+    If the size leaves no room for a row, only the header is written.
     """
     many = dataclasses.replace(spec, data=dataclasses.replace(spec.data, rows=_SEGMENT_ROWS))
     table = tables(many.data)[0]
@@ -127,12 +127,12 @@ def _sized(spec: FileSpec) -> list[Run]:
     repeat = room // sum(map(len, segment)) if segment else 0
     rest = room - repeat * sum(map(len, segment))
     empty = [""] * (len(table.columns) - 1)
-    least = len(_row(spec, table, ["", *empty]))
-    if repeat and 0 < rest < least:
+    shortest = len(_row(spec, table, ["", *empty]))
+    if repeat and 0 < rest < shortest:
         repeat, rest = repeat - 1, rest + sum(map(len, segment))
-    tail = b"".join(_up_to(iter(segment), rest - least))
-    if rest - len(tail) >= least:
-        tail += _row(spec, table, ["x" * (rest - len(tail) - least), *empty])
+    tail = b"".join(_up_to(iter(segment), rest - shortest))
+    if rest - len(tail) >= shortest:
+        tail += _row(spec, table, ["x" * (rest - len(tail) - shortest), *empty])
     return [Run(header), Run(b"".join(segment), repeat), Run(tail)]
 
 

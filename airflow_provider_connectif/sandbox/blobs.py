@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Byte strings of any length in little memory: runs of bytes, each repeated any number of times."""
+"""Byte strings of any length in little memory, made of runs that repeat the same bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TILE = 1 << 20
 
 
 class Run(NamedTuple):
-    """Some bytes, repeated."""
+    """Bytes that are repeated a number of times."""
 
     data: bytes
     repeat: int = 1
@@ -27,9 +27,9 @@ class Run(NamedTuple):
 
 
 class Blob:
-    """What some runs make when they are put one after the other; any part of it can be read.
+    """A concatenation of runs, any part of which can be read.
 
-    :param runs: the runs; empty ones are dropped.
+    :param runs: the runs; empty ones are dropped
     """
 
     def __init__(self, runs: Iterable[Run]) -> None:
@@ -39,15 +39,15 @@ class Blob:
 
     @property
     def size(self) -> int:
-        """Its length in bytes."""
+        """The length in bytes."""
         return self._starts[-1]
 
     def cut(self, size: int) -> Blob:
-        """Return its first bytes, ``size`` of them."""
+        """Return a blob of the first ``size`` bytes."""
         return self._changed(size, lambda data, offset: data[:offset], rest=False)
 
     def with_flipped_bit(self, position: int) -> Blob:
-        """Return a copy in which the byte at a position is another."""
+        """Return a copy in which one bit of the byte at a position is flipped."""
 
         def flip(data: bytes, offset: int) -> bytes:
             return data[:offset] + bytes([data[offset] ^ 0x10]) + data[offset + 1 :]
@@ -66,7 +66,7 @@ class Blob:
         return Blob(changed)
 
     def read(self, start: int = 0, stop: int | None = None, chunk: int = 1 << 18) -> Iterator[bytes]:
-        """Yield the bytes from ``start`` up to ``stop`` in pieces of at most ``chunk`` bytes."""
+        """Yield the bytes from ``start`` up to ``stop`` in chunks of at most ``chunk`` bytes."""
         end = self.size if stop is None else min(stop, self.size)
         while start < end:
             index = bisect.bisect_right(self._starts, start) - 1
@@ -79,12 +79,12 @@ class Blob:
 
 
 def _tile(run: Run) -> bytes:
-    """Repeat short data up to about 1 MiB, so that reading it goes by large pieces."""
+    """Repeat short data up to about 1 MiB, so that it is read in large chunks."""
     return run.data * max(1, min(run.repeat, -(-_TILE // len(run.data))))
 
 
 def crc32(runs: Iterable[Run]) -> int:
-    """Return the CRC-32 of runs, in a time that hardly grows with the repetitions."""
+    """Return the CRC-32 of runs, in a time that is logarithmic in their repetitions."""
     total = 0
     for run in runs:
         crc, size, repeat = zlib.crc32(run.data), len(run.data), run.repeat
@@ -96,7 +96,7 @@ def crc32(runs: Iterable[Run]) -> int:
 
 
 def _append(first: int, second: int, second_size: int) -> int:
-    """Return the CRC of two strings in a row from their CRCs and the second one's length."""
+    """Return the CRC of two concatenated strings, given their CRCs and the length of the second."""
     return _multiply(_power_of_x(8 * second_size), first) ^ second
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control routes under ``/_sandbox/``: JSON, without a key, for clients on the same machine alone."""
+"""The control routes under ``/_sandbox/``: JSON, without a key, for clients on the same machine only."""
 
 from __future__ import annotations
 
@@ -41,48 +41,48 @@ class Control:
         return [Route(f"/_sandbox/{path}", _Endpoint(handlers)) for path, handlers in paths.items()]
 
     async def stats(self, request: Request) -> Response:
-        """``GET stats``: what was counted."""
+        """Handle ``GET stats``."""
         return JSONResponse(self._state.stats.as_json())
 
     async def options(self, request: Request) -> Response:
-        """``GET options``."""
+        """Handle ``GET options``."""
         return JSONResponse(self._state.options.as_json())
 
     async def change_options(self, request: Request) -> Response:
-        """``POST options``: change those that are given."""
+        """Handle ``POST options``: change the options in the body."""
         self._state.change_options(await _object(request))
         return await self.options(request)
 
     async def reset(self, request: Request) -> Response:
-        """``POST reset``: back to the beginning."""
+        """Handle ``POST reset``: return to the initial state."""
         self._state.reset()
         return JSONResponse({})
 
     async def faults(self, request: Request) -> Response:
-        """``GET faults``: those that wait."""
+        """Handle ``GET faults``: return the queued faults."""
         return JSONResponse([fault.as_json() for fault in self._state.faults.waiting])
 
     async def add_fault(self, request: Request) -> Response:
-        """``POST faults``: put one into the queue."""
+        """Handle ``POST faults``: add one to the queue."""
         self._state.faults.add(Fault.from_json(await _object(request)))
         return await self.faults(request)
 
     async def clear_faults(self, request: Request) -> Response:
-        """``DELETE faults``: forget those that wait."""
+        """Handle ``DELETE faults``: empty the queue."""
         self._state.faults.waiting.clear()
         return await self.faults(request)
 
     async def create_exports(self, request: Request) -> Response:
-        """``POST exports``: one (or ``count``) made in the application; see :meth:`State.create_in_app`."""
+        """Handle ``POST exports``: create one, or ``count`` of them; see :meth:`State.create_in_app`."""
         body = await _object(request)
         count = body.pop("count", 1)
         if not isinstance(count, int):
-            raise ValueError("count: must be a whole number")
+            raise ValueError("count: must be an integer")
         exports = [self._state.create_in_app(body) for _ in range(count)]
         return JSONResponse({"ids": [export.id for export in exports]}, 201)
 
     async def end_export(self, request: Request) -> Response:
-        """``POST exports/{id}``: end it now; ``status`` is ``finished`` or ``error``."""
+        """Handle ``POST exports/{id}``: end it now, with the ``status`` ``finished`` or ``error``."""
         status = (await _object(request)).get("status")
         if status not in ("finished", "error"):
             raise ValueError("status: must be finished or error")
@@ -91,7 +91,7 @@ class Control:
         return JSONResponse({"status": export.status(self._state.options, self._state.now())})
 
     async def replace_file(self, request: Request) -> Response:
-        """``PUT exports/{id}/file``: put the body in place of the export's file."""
+        """Handle ``PUT exports/{id}/file``: replace the export's file with the body."""
         self._state.replace_file(self._find(request), await request.body())
         return JSONResponse({})
 
@@ -109,7 +109,7 @@ class _Endpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if not request.client or not _is_loopback(request.client.host):
-            raise HttpError(403, "Control requests are for clients on the sandbox's own machine")
+            raise HttpError(403, "Control requests are only accepted from the sandbox's own machine")
         handler = self._handlers.get(request.method)
         if handler is None:
             raise HttpError(405, f"{request.method} is not allowed here")
@@ -122,7 +122,7 @@ class _Endpoint:
 
 def _is_loopback(host: str) -> bool:
     address = ipaddress.ip_address(host)
-    # A server that listens on IPv6 sees IPv4 clients in this form.
+    # A server that listens on IPv6 sees IPv4 clients as mapped addresses.
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return (mapped or address).is_loopback
 

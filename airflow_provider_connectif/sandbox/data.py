@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Realistic rows for each type of export, the same ones each time for the same export.
+"""Realistic rows for each type of export, always the same for the same export.
 
-The columns are made up: real ones depend on the store. What is real about the rows is what breaks careless
-readers: delimiters, quotes and line breaks inside of fields, accents, empty fields.
+The columns are invented: real ones depend on the store. The rows contain what breaks careless readers: delimiters,
+quotes and line breaks within fields, accents, empty fields.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _DOMAINS = ("example.com", "example.org", "example.net")
 
 @dataclass(frozen=True)
 class DataSpec:
-    """What the rows of an export depend on, beside its id.
+    """Everything that the rows of an export depend on.
 
-    :param start: first moment, included.
-    :param end: last moment, excluded.
+    :param start: start of the period, inclusive
+    :param end: end of the period, exclusive
     """
 
     export_id: str
@@ -49,7 +49,7 @@ class DataSpec:
 
 @dataclass(frozen=True)
 class Table:
-    """A CSV to be: what its name ends with, its columns, and its rows, made as they are asked for."""
+    """The content of a CSV file: the suffix of its name, its columns, and its rows, which are generated lazily."""
 
     suffix: str
     columns: list[str]
@@ -58,7 +58,7 @@ class Table:
 
 
 def tables(spec: DataSpec) -> list[Table]:
-    """Return the CSVs of an export: two for activities, one for every other type."""
+    """Return the tables of an export: two for activities, one for every other type."""
     if spec.export_type == "contacts":
         return [Table("", _contact_columns(spec.version), lambda: _contacts(spec))]
     if spec.export_type == "activities":
@@ -71,23 +71,23 @@ def tables(spec: DataSpec) -> list[Table]:
     return [Table("", _STATS_COLUMNS, lambda: _stats(spec))]
 
 
-def format_date(moment: datetime, date_format: str) -> str:
-    """Write a moment in one of the API's date formats: ``ISO``, or those that moment.js calls L, LL, LLL."""
+def format_date(timestamp: datetime, date_format: str) -> str:
+    """Format a datetime in one of the API's date formats: ``ISO``, or Moment.js's ``L``, ``LL`` or ``LLL``."""
     if date_format == "L":
-        return f"{moment:%m/%d/%Y}"
+        return f"{timestamp:%m/%d/%Y}"
     if date_format == "LL":
-        return f"{moment:%B} {moment.day}, {moment.year}"
+        return f"{timestamp:%B} {timestamp.day}, {timestamp.year}"
     if date_format == "LLL":
-        return f"{moment:%B} {moment.day}, {moment.year} {int(f'{moment:%I}')}:{moment:%M %p}"
-    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return f"{timestamp:%B} {timestamp.day}, {timestamp.year} {int(f'{timestamp:%I}')}:{timestamp:%M %p}"
+    return timestamp.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _random(spec: DataSpec, table: str) -> random.Random:
     return random.Random(f"{spec.export_id}:{spec.revision}:{table}")
 
 
-def _moments(spec: DataSpec, rng: random.Random) -> Iterator[datetime]:
-    """Yield a moment for each row, in order, each within the dates that were asked for."""
+def _timestamps(spec: DataSpec, rng: random.Random) -> Iterator[datetime]:
+    """Yield a timestamp for each row, in ascending order, within the requested dates."""
     step = (spec.end - spec.start) / max(spec.rows, 1)
     if step <= timedelta(0):
         return
@@ -122,8 +122,8 @@ def _contact_columns(version: int) -> list[str]:
 def _contacts(spec: DataSpec) -> Iterator[list[str]]:
     rng = _random(spec, "contacts")
     width = len(_contact_columns(spec.version))
-    for moment in _moments(spec, rng):
-        day = format_date(moment, spec.date_format)
+    for timestamp in _timestamps(spec, rng):
+        day = format_date(timestamp, spec.date_format)
         yield [
             f"{rng.getrandbits(40):010x}@{rng.choice(_DOMAINS)}",
             rng.choice(_NAMES),
@@ -164,11 +164,11 @@ def _activity_columns(version: int) -> list[str]:
 
 
 def _activities(spec: DataSpec) -> Iterator[tuple[list[str], list[list[str]]]]:
-    """Yield each activity's row with the rows of its products; only purchases have some."""
+    """Yield each activity's row with the rows of its products, which only purchases have."""
     rng = _random(spec, "activities")
     kinds = spec.activity_types or ACTIVITY_TYPES
     width = len(_activity_columns(spec.version))
-    for moment in _moments(spec, rng):
+    for timestamp in _timestamps(spec, rng):
         kind = rng.choice(kinds)
         activity = f"{rng.getrandbits(96):024x}"
         purchase = f"{rng.randrange(10**7):07d}" if kind == "purchase" else ""
@@ -190,7 +190,7 @@ def _activities(spec: DataSpec) -> Iterator[tuple[list[str], list[list[str]]]]:
         row = [
             activity,
             kind,
-            format_date(moment, spec.date_format),
+            format_date(timestamp, spec.date_format),
             f"{rng.getrandbits(40):010x}@{rng.choice(_DOMAINS)}",
             purchase,
             f"{amount / 100:.2f}" if purchase else "",
@@ -214,10 +214,10 @@ _REPORT_COLUMNS = ["Date", "Product ID", "Product name", "Purchases", "Units", "
 
 def _report(spec: DataSpec) -> Iterator[list[str]]:
     rng = _random(spec, "report")
-    for moment in _moments(spec, rng):
+    for timestamp in _timestamps(spec, rng):
         purchases = rng.randrange(1, 50)
         yield [
-            f"{moment:%Y-%m-%d}",
+            f"{timestamp:%Y-%m-%d}",
             f"SKU-{rng.randrange(5000):05d}",
             rng.choice(_PRODUCTS),
             str(purchases),
@@ -231,11 +231,11 @@ _STATS_COLUMNS = ["date", "id", "name", "sent", "opened", "clicked"]
 
 def _stats(spec: DataSpec) -> Iterator[list[str]]:
     rng = _random(spec, "stats")
-    for moment in _moments(spec, rng):
+    for timestamp in _timestamps(spec, rng):
         sent = rng.randrange(10000)
         opened = rng.randrange(sent + 1)
         yield [
-            format_date(moment, spec.date_format),
+            format_date(timestamp, spec.date_format),
             f"{rng.getrandbits(96):024x}",
             rng.choice(("Rebajas, verano", "Bienvenida", 'Pop-up "10 %"')),
             str(sent),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's errors, with the bodies that the vendor documents (``HttpError`` and its 422 form)."""
+"""The errors of the API, with the bodies that the vendor documents (``HttpError`` and its 422 form)."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ TITLES = {
 
 
 class HttpError(Exception):
-    """An answer other than success.
+    """An error response of the API.
 
-    :param status: HTTP status.
-    :param detail: what was wrong.
-    :param code: the vendor's error code, where there is one.
-    :param validation_errors: for 422, the fields that were refused.
-    :param headers: headers beyond the usual ones.
-    :param has_body: False for the statuses that come with no body at all.
+    :param status: HTTP status
+    :param detail: description of the problem
+    :param code: the vendor's error code, if there is one
+    :param validation_errors: for 422, the rejected fields
+    :param headers: additional headers
+    :param has_body: False for a status that is sent without a body
     """
 
     def __init__(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export, its course from queued to finished by the clock, and its resource as the vendor documents it."""
+"""An export: its lifecycle, which follows the clock, and its resource as the vendor documents it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _TITLES = ("Purchases", "V! Carrito", "V! Carrito abandonado", "Ventas por categ
 
 @dataclass
 class Export:
-    """One export.
+    """An export.
 
-    :param number: its place in the order of creation, for exports of one moment.
-    :param options: the options of its creation, which its data keep.
-    :param own_course: whether its course follows those too, in place of the present ones.
-    :param finish_at: the moment at which it ends, where one was ordered.
-    :param not_before: it does not end earlier than this, for the options of the course were changed then.
+    :param number: sequence number, which orders exports that were created at the same time
+    :param options: the options at its creation, which determine its data
+    :param own_timing: whether those options determine its timing too, instead of the current ones
+    :param finish_at: when it ends, if that was requested
+    :param not_before: the earliest time at which it may end: the last time its timing options were changed
     """
 
     id: str
@@ -42,7 +42,7 @@ class Export:
     options: SandboxOptions
     fails: bool = False
     title: str = ""
-    own_course: bool = False
+    own_timing: bool = False
     finish_at: float | None = None
     not_before: float = 0.0
     ended_at: float | None = None
@@ -60,21 +60,21 @@ class Export:
 
     @property
     def status_kind(self) -> str:
-        """``finished`` or ``error`` for an export that has ended."""
+        """The status of the export once it has ended: ``finished`` or ``error``."""
         return "error" if self.fails else "finished"
 
-    def course(self, options: SandboxOptions) -> tuple[float, float]:
-        """Return the moments at which it starts and ends."""
-        timing = self.options if self.own_course else options
+    def start_and_end(self, options: SandboxOptions) -> tuple[float, float]:
+        """Return the times at which it leaves the queue and at which it ends."""
+        timing = self.options if self.own_timing else options
         start = self.created_at + timing.queue_seconds
         if self.finish_at is not None:
             return min(start, self.finish_at), self.finish_at
         return start, max(start + timing.seconds_per_export, self.not_before)
 
     def settle(self, options: SandboxOptions, now: float) -> None:
-        """Note that it has ended, if it has: from then on no option changes that."""
+        """Record that it has ended, if it has, so that a change of the options no longer affects that."""
         if self.ended_at is None:
-            _, end = self.course(options)
+            _, end = self.start_and_end(options)
             if now >= end:
                 self.ended_at = end
 
@@ -83,13 +83,13 @@ class Export:
         self.settle(options, now)
         if self.ended_at is not None:
             return self.status_kind
-        start, _ = self.course(options)
+        start, _ = self.start_and_end(options)
         return "queued" if now < start else "inProgress"
 
     def resource(self, options: SandboxOptions, now: float, file_url: str) -> dict[str, Any]:
-        """Return the documented resource: these fields and no others.
+        """Return the documented resource, with exactly the documented fields.
 
-        :param file_url: a signed address made for this request.
+        :param file_url: a signed URL created for this request
         """
         status = self.status(options, now)
         shown = {"error": options.error_status, "inProgress": options.unknown_status or "inProgress"}
@@ -122,14 +122,14 @@ class Export:
 
     @property
     def total(self) -> int:
-        """How many items it has: none where its dates leave no room. By the file's size it is a guess."""
+        """The number of items, which is an estimate if the options set the file's size."""
         if self.spec.data.start >= self.spec.data.end:
             return 0
         return self.options.file_bytes // _ROW_BYTES or self.options.rows
 
     def _done(self, options: SandboxOptions, now: float) -> int:
-        start, end = self.course(options)
-        # One that failed stopped somewhere: half-way will do.
+        start, end = self.start_and_end(options)
+        # A failed export stopped somewhere: halfway is as good as anywhere.
         share = 0.5 if self.ended_at is not None else (now - start) / (end - start) if end > start else 0.0
         return min(int(self.total * max(share, 0.0)), self.total)
 
@@ -140,13 +140,16 @@ class Export:
 
     @property
     def file_name(self) -> str:
-        """The file's name as the API tells it: in lower case, whatever the case of the names inside."""
+        """The file's name as the API reports it: in lower case, unlike the names in the archive."""
         name = self.spec.base_name.lower()
         return f"{name}.{self.extension}" if self.options.file_name_extension else name
 
 
 def report_filters(filters: Mapping[str, Any], style: str) -> dict[str, Any]:
-    """Return the filters as the API reports them back, by the ``filter_dates`` option."""
+    """Return the filters as the API reports them.
+
+    :param style: the ``filter_dates`` option
+    """
     reported = dict(filters)
     for name in ("fromDate", "toDate"):
         text = reported.get(name)
@@ -184,13 +187,13 @@ def _file_spec(export: Export) -> FileSpec:
 
 
 def _dates(export: Export) -> tuple[datetime, datetime]:
-    """Return the first moment of the data and the one after the last."""
+    """Return the start of the data's period (inclusive) and its end (exclusive)."""
     created = datetime.fromtimestamp(export.created_at, timezone.utc)
     start, end = export.filters.get("fromDate"), export.filters.get("toDate")
     first = parse_any(start) if start else created - timedelta(days=365)
     last = parse_any(end) if end else created
     if export.export_type == "data-explorer" and end:
-        last += timedelta(days=1)  # both days are included
+        last += timedelta(days=1)  # both days are inclusive
     return first, last
 
 
@@ -200,8 +203,8 @@ def _base_name(export: Export) -> str:
         return f"export-{export.export_type}-{unique}"
     report = export.filters.get("reportId", "")
     titles = dict(entry.split("=", 1) for entry in export.options.report_titles if "=" in entry)
-    usual = _TITLES[hashlib.sha256(report.encode()).digest()[0] % len(_TITLES)]
-    title = export.title or titles.get(report, usual)
+    default = _TITLES[hashlib.sha256(report.encode()).digest()[0] % len(_TITLES)]
+    title = export.title or titles.get(report, default)
     dates = [export.filters[name] for name in ("fromDate", "toDate") if name in export.filters]
     days = [f"{parse_any(text):%Y%m%d}" for text in dates]
     return "-".join([title, *days, str(unique)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults that wait for their request: each is given to the next requests of its kind, then it is used up."""
+"""Faults to inject: each one is queued, and applied to the next requests of its kind."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from typing import Any
 
 ON = ("create", "list", "get", "file")
 
-# What a kind does; "NNN" stands for any HTTP status of an error.
+# What each kind does; "NNN" stands for any HTTP error status.
 KINDS = {
-    "NNN": "answer with that status, and do nothing",
-    "html": "answer with an HTML page (its status: `status`, or else 200)",
-    "hang": "do nothing and never answer: after `seconds` the connection is closed",
-    "cut": "close the connection without an answer; for a file, after `bytes` bytes of it",
+    "NNN": "respond with that status and do nothing else",
+    "html": "respond with an HTML page, with `status` (200 by default)",
+    "hang": "do not respond, and close the connection after `seconds`",
+    "cut": "close the connection without a response; for a file, after `bytes` bytes of it",
 }
 API_KINDS = {
-    "redirect": "redirect to the same path on another host (the status: `status`, or else 307)",
+    "redirect": "redirect to the same path on another host, with `status` (307 by default)",
 }
 CREATE_KINDS = {
-    "create-then-NNN": "create the export and answer with that status",
-    "create-then-hang": "create the export and never answer: after `seconds` the connection is closed",
-    "create-then-cut": "create the export and close the connection without an answer",
-    "create-late": "answer with `status` (or else 504), and create the export `seconds` later",
-    "then-fails": "create the export and answer well, but the export ends in error",
+    "create-then-NNN": "create the export and respond with that status",
+    "create-then-hang": "create the export, do not respond, and close the connection after `seconds`",
+    "create-then-cut": "create the export and close the connection without a response",
+    "create-late": "respond with `status` (504 by default) and create the export `seconds` later",
+    "then-fails": "create the export and respond normally, but let the export fail",
 }
 FILE_KINDS = {
     "stall": "stop sending after `bytes` bytes, for `seconds`, then close the connection",
-    "drip": "send `bytes` bytes a second",
-    "short": "send `bytes` bytes less than were asked for, with a length that says so",
-    "change": "the file is replaced by another before the request is answered",
+    "drip": "send `bytes` bytes per second",
+    "short": "send `bytes` bytes less than requested, with a matching Content-Length",
+    "change": "replace the file with another one, then respond",
 }
 _STATUS = re.compile(r"(create-then-)?([45]\d\d)")
 
 
 @dataclasses.dataclass
 class Fault:
-    """A fault.
+    """A fault to inject into some requests.
 
-    :param on: the requests that it is for: ``create``, ``list``, ``get`` or ``file``.
-    :param kind: what happens; see :data:`KINDS`, :data:`API_KINDS`, :data:`CREATE_KINDS`, :data:`FILE_KINDS`.
-    :param times: how many requests get it.
-    :param skip: how many requests go well before.
-    :param seconds: how long, for the kinds that take time.
-    :param bytes: how many, for the kinds that count bytes.
-    :param status: an HTTP status, for the kinds that answer with one.
-    :param retry_after: seconds for a ``Retry-After`` header, for kinds that answer with a status; 0: none.
-    :param export_id: only for requests for this export; empty: for any.
-    :raises ValueError: when there is no such fault.
+    :param on: the requests that it applies to: ``create``, ``list``, ``get`` or ``file``
+    :param kind: what happens; see :data:`KINDS`, :data:`API_KINDS`, :data:`CREATE_KINDS`, :data:`FILE_KINDS`
+    :param times: number of requests that it applies to
+    :param skip: number of requests that succeed first
+    :param seconds: duration, for the kinds that take time
+    :param bytes: number of bytes, for the kinds that count bytes
+    :param status: HTTP status, for the kinds that respond with one
+    :param retry_after: seconds for a ``Retry-After`` header, for the kinds that respond with a status; 0 sends none
+    :param export_id: limits the fault to requests for this export; if empty, it applies to all
+    :raises ValueError: if an argument is not valid
     """
 
     on: str
@@ -81,23 +81,24 @@ class Fault:
 
     @classmethod
     def from_json(cls, body: Any) -> Fault:
-        """Make a fault from a JSON object.
+        """Return the fault that a JSON object describes.
 
-        :raises ValueError: when it is none.
+        :raises ValueError: if it does not describe a fault
         """
         if not isinstance(body, Mapping):
-            raise ValueError("a fault is an object")
+            raise ValueError("a fault must be a JSON object")
         unknown = set(body) - {field.name for field in dataclasses.fields(cls)}
-        if unknown or "on" not in body or "kind" not in body:
-            names = ", ".join(field.name for field in dataclasses.fields(cls))
-            raise ValueError(f"a fault has on and kind, and some of {names}, not {', '.join(sorted(unknown))}")
+        if unknown:
+            raise ValueError(f"a fault has no field named {', '.join(sorted(unknown))}")
+        if "on" not in body or "kind" not in body:
+            raise ValueError("a fault must have the fields on and kind")
         return cls(**{**body, "kind": str(body["kind"])})
 
     @classmethod
     def from_text(cls, text: str) -> Fault:
-        """Make a fault from ``ON:KIND``, ``ON:KIND:TIMES`` or ``ON:KIND:NAME=VALUE:…``.
+        """Return the fault that a text such as ``ON:KIND``, ``ON:KIND:TIMES`` or ``ON:KIND:NAME=VALUE:…`` describes.
 
-        :raises ValueError: when the text is none.
+        :raises ValueError: if the text does not describe a fault
         """
         on, _, rest = text.partition(":")
         kind, *details = rest.split(":")
@@ -110,12 +111,12 @@ class Fault:
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of its answer."""
+        """The additional headers of the response."""
         return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
 
     @property
-    def acts_after_creating(self) -> bool:
-        """Whether the request must first be read, checked and perhaps carried out."""
+    def follows_request(self) -> bool:
+        """Whether the request is validated, and carried out where the kind says so, before the fault applies."""
         return self.kind.startswith("create-") or self.kind == "then-fails"
 
     def as_json(self) -> dict[str, Any]:
@@ -124,17 +125,17 @@ class Fault:
 
 
 class FaultQueue:
-    """The faults that wait, in the order in which they came."""
+    """The queued faults, in the order in which they were added."""
 
     def __init__(self) -> None:
         self.waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Put a fault at the end."""
+        """Append a fault."""
         self.waiting.append(fault)
 
     def take(self, on: str, export_id: str = "") -> Fault | None:
-        """Return the fault for a request, if one waits for it, and count it down."""
+        """Return the next fault that applies to a request, or None, and count the request."""
         for fault in self.waiting:
             if fault.on != on or fault.export_id not in ("", export_id):
                 continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files' server: an object store that answers to signed addresses, and all that can go wrong."""
+"""The file server: an object store that serves signed URLs, with everything that can go wrong."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from airflow_provider_connectif.sandbox.archives import FileBlob, build_file
 from airflow_provider_connectif.sandbox.exports import Export
 from airflow_provider_connectif.sandbox.faults import Fault
 from airflow_provider_connectif.sandbox.options import SandboxOptions
-from airflow_provider_connectif.sandbox.ranges import RangeNotSatisfiable, asked_range
-from airflow_provider_connectif.sandbox.signed_urls import is_genuine
+from airflow_provider_connectif.sandbox.ranges import RangeNotSatisfiable, requested_range
+from airflow_provider_connectif.sandbox.signed_urls import is_signed
 from airflow_provider_connectif.sandbox.state import State
 from airflow_provider_connectif.sandbox.wire import CutConnection, Sleep, hold
 
@@ -33,7 +33,7 @@ _CHUNK = 1 << 18
 
 
 class StoreError(Exception):
-    """An answer of the store other than success, told in XML as S3 does."""
+    """An error response of the object store, in XML as S3 sends it."""
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -42,19 +42,19 @@ class StoreError(Exception):
         self.headers = dict(headers or {})
 
     def response(self) -> Response:
-        """Return the answer."""
+        """Return the response."""
         text = f"<Error><Code>{self.code}</Code><Message>{escape(str(self))}</Message></Error>"
         body = f'<?xml version="1.0" encoding="UTF-8"?>\n{text}'
         return Response(body, self.status, self.headers, "application/xml")
 
 
 @dataclass
-class _Course:
-    """How a response is to be sent: from and to where, and what happens on the way.
+class _Transfer:
+    """How a response is sent: which bytes, and what interrupts them.
 
-    :param cut_after: bytes after which the connection is cut, or None.
-    :param stall_after: bytes after which nothing is sent for ``stall_seconds``, or None.
-    :param cut_after_stall: whether the connection is cut then.
+    :param cut_after: number of bytes after which the connection is closed, or None
+    :param stall_after: number of bytes after which nothing is sent for ``stall_seconds``, or None
+    :param cut_after_stall: whether the connection is closed after that
     """
 
     start: int
@@ -67,9 +67,9 @@ class _Course:
 
 
 class Files:
-    """The files' server.
+    """The file server.
 
-    :param sleep: waits for some seconds.
+    :param sleep: coroutine function that waits for a number of seconds
     """
 
     def __init__(self, state: State, sleep: Sleep) -> None:
@@ -82,15 +82,15 @@ class Files:
         return [Route("/files/{export_id}", _Endpoint(self))]
 
     async def serve(self, request: Request, send: Send) -> None:
-        """Answer a request for a file.
+        """Handle a request for a file.
 
-        :raises StoreError: for an answer other than success.
+        :raises StoreError: if the response is an error
         """
         state, options = self._state, self._state.options
         state.stats.file_requests += 1
-        export = self._admit(request)
+        export = self._authorize(request)
         if state.random.random() < options.file_error_share:
-            raise _trouble(state.random.choice((500, 503)))
+            raise _requested_error(state.random.choice((500, 503)))
         fault = state.faults.take("file", export.id)
         if fault:
             state.stats.count_fault(f"file:{fault.kind}")
@@ -105,10 +105,10 @@ class Files:
             if fault.kind == "change":
                 state.replace_file(export)
             elif fault.status:
-                raise _trouble(fault.status, fault.headers)
+                raise _requested_error(fault.status, fault.headers)
         await self._send_file(request, send, export, fault)
 
-    def _admit(self, request: Request) -> Export:
+    def _authorize(self, request: Request) -> Export:
         state = self._state
         if "authorization" in request.headers:
             state.stats.file_requests_with_authorization += 1
@@ -123,8 +123,8 @@ class Files:
         export_id = request.path_params["export_id"]
         expires = request.query_params.get("expires", "")
         signature = request.query_params.get("signature", "")
-        genuine = is_genuine(state.signing_key, export_id, expires, signature)
-        if not genuine or (request.method == "HEAD" and not state.options.head):
+        signed = is_signed(state.signing_key, export_id, expires, signature)
+        if not signed or (request.method == "HEAD" and not state.options.head):
             raise StoreError(403, "SignatureDoesNotMatch", "The request signature does not match")
         if float(expires) <= state.now():
             raise StoreError(403, "AccessDenied", "Request has expired")
@@ -142,62 +142,64 @@ class Files:
         if_match = request.headers.get("if-match")
         if if_match not in (None, "*", etag):
             raise StoreError(412, "PreconditionFailed", "At least one of the pre-conditions did not hold")
-        asked = None
+        requested = None
         if options.ranges:
             try:
-                asked = asked_range(request.headers, size, etag, modified)
+                requested = requested_range(request.headers, size, etag, modified)
             except RangeNotSatisfiable:
-                of_size = {"content-range": f"bytes */{size}"}
-                raise StoreError(416, "InvalidRange", "The range is not satisfiable", of_size) from None
-        course = _course(asked or (0, size), options, fault)
-        if asked:
-            headers["content-range"] = f"bytes {course.start}-{course.stop - 1}/{size}"
-        headers |= _checksum_headers(file, options, whole=asked is None)
+                content_range = {"content-range": f"bytes */{size}"}
+                raise StoreError(416, "InvalidRange", "The range is not satisfiable", content_range) from None
+        transfer = _transfer(requested or (0, size), options, fault)
+        if requested:
+            headers["content-range"] = f"bytes {transfer.start}-{transfer.stop - 1}/{size}"
+        headers |= _checksum_headers(file, options, whole=requested is None)
         if not options.chunked:
-            headers["content-length"] = str(course.stop - course.start)
+            headers["content-length"] = str(transfer.stop - transfer.start)
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 206 if asked else 200, "headers": raw})
+        await send({"type": "http.response.start", "status": 206 if requested else 200, "headers": raw})
         if request.method == "GET":
-            await self._send_body(request, send, export, file, course)
+            await self._send_body(request, send, export, file, transfer)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _send_body(self, request: Request, send: Send, export: Export, file: FileBlob, course: _Course) -> None:
+    async def _send_body(
+        self, request: Request, send: Send, export: Export, file: FileBlob, transfer: _Transfer
+    ) -> None:
         state = self._state
         options, stats = state.options, state.stats
-        position = course.start
-        while position < course.stop:
-            sent = position - course.start
-            room = course.stop - position
-            if course.cut_after is not None:
-                if sent >= course.cut_after:
+        position = transfer.start
+        while position < transfer.stop:
+            sent = position - transfer.start
+            room = transfer.stop - position
+            if transfer.cut_after is not None:
+                if sent >= transfer.cut_after:
                     raise CutConnection
-                room = min(room, course.cut_after - sent)
-            if course.stall_after is not None:
-                if sent >= course.stall_after:
-                    course.stall_after = None
-                    await hold(request.receive, course.stall_seconds, self._sleep)
-                    if course.cut_after_stall:
+                room = min(room, transfer.cut_after - sent)
+            if transfer.stall_after is not None:
+                if sent >= transfer.stall_after:
+                    transfer.stall_after = None
+                    await hold(request.receive, transfer.stall_seconds, self._sleep)
+                    if transfer.cut_after_stall:
                         raise CutConnection
                     continue
-                room = min(room, course.stall_after - sent)
-            chunk = next(file.blob.read(position, position + min(room, _CHUNK), self._chunk(course)), b"")
+                room = min(room, transfer.stall_after - sent)
+            chunk = next(file.blob.read(position, position + min(room, _CHUNK), self._chunk(transfer)), b"")
             if not chunk:
-                raise CutConnection  # more was promised than there is
+                raise CutConnection  # the announced length exceeds the file
             before = export.bytes_sent
-            chunk, cut = self._allowed(export, chunk, options)
+            chunk, cut = self._interrupt(export, chunk, options)
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
             position += len(chunk)
             stats.file_bytes += len(chunk)
             if cut and export.bytes_sent > before:
                 raise CutConnection
-            if course.bytes_per_second:
-                await self._sleep(len(chunk) / course.bytes_per_second)
+            if transfer.bytes_per_second:
+                await self._sleep(len(chunk) / transfer.bytes_per_second)
 
-    def _chunk(self, course: _Course) -> int:
-        return min(max(course.bytes_per_second // 10, 1), _CHUNK) if course.bytes_per_second else _CHUNK
+    def _chunk(self, transfer: _Transfer) -> int:
+        return min(max(transfer.bytes_per_second // 10, 1), _CHUNK) if transfer.bytes_per_second else _CHUNK
 
-    def _allowed(self, export: Export, chunk: bytes, options: SandboxOptions) -> tuple[bytes, bool]:
-        """Return what of a chunk may go out before the file's next cut or change, and if there is one."""
+    def _interrupt(self, export: Export, chunk: bytes, options: SandboxOptions) -> tuple[bytes, bool]:
+        """Return the part of a chunk up to the file's next cut or change, and whether it ends in one."""
         before = export.bytes_sent
         cut = False
         if options.cut_every_bytes and (not options.cut_times or export.cuts < options.cut_times):
@@ -215,7 +217,7 @@ class Files:
         return chunk, cut
 
     async def _file(self, export: Export) -> FileBlob:
-        """Return an export's file; it is built in another thread, once, when it is first asked for."""
+        """Return an export's file, which is built once, in another thread, at the first request."""
         file = self._state.cached_file(export)
         if file is None:
             key = (export.id, export.revision)
@@ -242,27 +244,27 @@ class _Endpoint:
             await error.response()(scope, receive, send)
 
 
-def _trouble(status: int, headers: Mapping[str, str] | None = None) -> StoreError:
+def _requested_error(status: int, headers: Mapping[str, str] | None = None) -> StoreError:
     code = {403: "AccessDenied", 404: "NoSuchKey", 503: "SlowDown"}.get(status, "InternalError")
-    return StoreError(status, code, "A fault that was asked for", headers)
+    return StoreError(status, code, "This fault was requested", headers)
 
 
-def _course(asked: tuple[int, int], options: SandboxOptions, fault: Fault | None) -> _Course:
-    course = _Course(*asked, bytes_per_second=options.bytes_per_second)
+def _transfer(requested: tuple[int, int], options: SandboxOptions, fault: Fault | None) -> _Transfer:
+    transfer = _Transfer(*requested, bytes_per_second=options.bytes_per_second)
     if options.stall_after_bytes:
-        course.stall_after, course.stall_seconds = options.stall_after_bytes, options.stall_seconds
+        transfer.stall_after, transfer.stall_seconds = options.stall_after_bytes, options.stall_seconds
     if fault is None:
-        return course
+        return transfer
     if fault.kind == "short":
-        course.stop = max(course.stop - fault.bytes, course.start + 1)
+        transfer.stop = max(transfer.stop - fault.bytes, transfer.start + 1)
     elif fault.kind == "cut":
-        course.cut_after = fault.bytes
+        transfer.cut_after = fault.bytes
     elif fault.kind == "stall":
-        course.stall_after, course.stall_seconds = fault.bytes, fault.seconds
-        course.cut_after_stall = True
+        transfer.stall_after, transfer.stall_seconds = fault.bytes, fault.seconds
+        transfer.cut_after_stall = True
     elif fault.kind == "drip":
-        course.bytes_per_second = max(fault.bytes, 1)
-    return course
+        transfer.bytes_per_second = max(fault.bytes, 1)
+    return transfer
 
 
 def _headers(export: Export, file: FileBlob, options: SandboxOptions) -> tuple[str, dict[str, str]]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which part of a file a request asks for."""
+"""The range of bytes that a request asks for."""
 
 from __future__ import annotations
 
@@ -10,16 +10,15 @@ _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class RangeNotSatisfiable(Exception):
-    """The range begins after the file's end."""
+    """The range starts beyond the end of the file."""
 
 
-def asked_range(headers: Mapping[str, str], size: int, etag: str, last_modified: str) -> tuple[int, int] | None:
-    """Return the first byte and the one after the last, or None where the whole file is to be sent.
+def requested_range(headers: Mapping[str, str], size: int, etag: str, last_modified: str) -> tuple[int, int] | None:
+    """Return the requested range as start (inclusive) and stop (exclusive), or None for the whole file.
 
-    Several ranges at once, and what is no range at all, are ignored as object stores do; so is a range
-    whose ``If-Range`` names another file.
+    Like object stores, ignore multiple ranges and invalid ones, and a range whose ``If-Range`` does not match.
 
-    :raises RangeNotSatisfiable: when no byte of the file is in the range.
+    :raises RangeNotSatisfiable: if no byte of the file is in the range
     """
     match = _RANGE.fullmatch(headers.get("range", "").strip())
     if not match or not (match[1] or match[2]):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API's rate limit: so many requests in each window of time, told in one of the styles met."""
+"""The rate limit of the API: a number of requests per window, reported in one of several styles of headers."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from airflow_provider_connectif.sandbox.options import SandboxOptions
 
 
 class RateLimit:
-    """Counts requests in windows that begin at whole multiples of their length."""
+    """A counter of requests in windows that start at multiples of their length."""
 
     def __init__(self) -> None:
         self._window = -1
         self._used = 0
 
     def take(self, options: SandboxOptions, now: float) -> tuple[bool, dict[str, str]]:
-        """Count one request.
+        """Count a request.
 
-        :param now: the server's time, in epoch seconds.
-        :return: whether it is within the limit, and the headers that tell of the limit.
+        :param now: the server's time, in epoch seconds
+        :return: whether the request is within the limit, and the headers that report the limit
         """
         if not options.rate_limit:
             return True, {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sandbox as a running server: in a thread for tests, or in the foreground for people."""
+"""The sandbox as a server, which runs in a thread."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _START_SECONDS = 30.0
 class Sandbox:
     """A stand-in for the Exports API.
 
-    :param options: how it behaves.
-    :param clock: gives epoch seconds.
-    :param sleep: waits for some seconds, in the server's event loop.
+    :param options: its behaviour
+    :param clock: returns the time in epoch seconds
+    :param sleep: coroutine function that waits for a number of seconds
     """
 
     def __init__(
@@ -53,15 +53,16 @@ class Sandbox:
         self._sleep = sleep
 
     def serve(self, port: int = 0, host: str = "127.0.0.1") -> RunningSandbox:
-        """Return the sandbox as a context manager: within it, it serves in a thread of its own.
+        """Return a context manager that runs the server in a thread.
 
-        :param port: 0: a free one.
+        :param port: port to listen on; 0 selects a free one
+        :param host: address to listen on
         """
         return RunningSandbox(self._options, self._clock, self._sleep, host, port)
 
 
 class RunningSandbox:
-    """A sandbox that serves from ``__enter__`` to ``__exit__``.
+    """A sandbox that serves requests from ``__enter__`` to ``__exit__``.
 
     Its methods may be called from any thread.
     """
@@ -77,9 +78,9 @@ class RunningSandbox:
             access_log=False,
             lifespan="off",
             ws="none",
-            date_header=False,  # our clock may be skewed
+            date_header=False,  # it would ignore clock_skew_seconds
             timeout_keep_alive=60,
-            timeout_graceful_shutdown=0,  # requests under way are cancelled
+            timeout_graceful_shutdown=0,  # cancel requests in progress
         )
         self._server = uvicorn.Server(config)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -103,13 +104,13 @@ class RunningSandbox:
         self.close()
 
     def close(self) -> None:
-        """Stop serving; requests under way are cut."""
+        """Stop the server, and close the connections of requests in progress."""
         self._server.should_exit = True
         if self._thread is not None:
             self._thread.join()
 
     def wait(self) -> None:
-        """Wait until the server ends."""
+        """Wait until the server stops."""
         if self._thread is not None:
             while self._thread.is_alive():
                 self._thread.join(0.5)
@@ -121,7 +122,7 @@ class RunningSandbox:
 
     @property
     def url(self) -> str:
-        """The API's base URL."""
+        """The base URL of the API."""
         name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(self._host, self._host)  # noqa: S104
         return f"http://{name}:{self._port}"
 
@@ -132,42 +133,42 @@ class RunningSandbox:
 
     @property
     def connection_json(self) -> str:
-        """The Airflow connection to it, as ``AIRFLOW_CONN_CONNECTIF_DEFAULT`` takes it."""
+        """The Airflow connection, as a value for ``AIRFLOW_CONN_CONNECTIF_DEFAULT``."""
         return json.dumps({"conn_type": "connectif", "host": self.url, "password": self.key})
 
     @property
     def options(self) -> SandboxOptions:
-        """The present options."""
+        """The current options."""
         return self._state.options
 
     @property
     def stats(self) -> Stats:
-        """What was counted until now."""
+        """A snapshot of the counts."""
         return self._call(lambda: self._state.stats.snapshot())
 
     def set(self, **changes: Any) -> None:
-        """Change options.
+        """Change some options.
 
-        :raises ValueError: when a name or a value is wrong.
+        :raises ValueError: if a name or a value is not valid
         """
         self._call(lambda: self._state.change_options(changes))
 
     def fault(self, on: str, kind: str, **details: Any) -> None:
-        """Put a fault into the queue; see :class:`~airflow_provider_connectif.sandbox.faults.Fault`."""
+        """Queue a fault; see :class:`~airflow_provider_connectif.sandbox.faults.Fault`."""
         fault = Fault(on, kind, **details)
         self._call(lambda: self._state.faults.add(fault))
 
     def create_in_app(self, body: Mapping[str, Any] | None = None) -> str:
-        """Create an export as a person does in the application, and return its id.
+        """Create an export as the application does, and return its id.
 
         See :meth:`~airflow_provider_connectif.sandbox.state.State.create_in_app`.
         """
         return self._call(lambda: self._state.create_in_app(body).id)
 
     def end_export(self, export_id: str, *, fails: bool = False) -> None:
-        """End an export now, well or in error.
+        """Let an export finish or fail now.
 
-        :raises KeyError: when there is no such export.
+        :raises KeyError: if there is no such export
         """
         if self._call(lambda: self._state.end(export_id, fails=fails)) is None:
             raise KeyError(export_id)
@@ -175,8 +176,8 @@ class RunningSandbox:
     def replace_file(self, export_id: str, content: bytes | None = None) -> None:
         """Replace an export's file.
 
-        :param content: what to put in its place; None: other rows of the same kind.
-        :raises KeyError: when there is no such export.
+        :param content: the new content; if None, different rows of the same kind
+        :raises KeyError: if there is no such export
         """
         export = self._call(lambda: self._state.get(export_id))
         if export is None:
@@ -184,16 +185,16 @@ class RunningSandbox:
         self._call(lambda: self._state.replace_file(export, content))
 
     def reset(self, **changes: Any) -> None:
-        """Forget everything, go back to the first options, and then change some.
+        """Return to the initial state and options, and then change some options.
 
-        :raises ValueError: when a name or a value is wrong.
+        :raises ValueError: if a name or a value is not valid
         """
         self._call(self._state.reset)
         if changes:
             self.set(**changes)
 
     def _call(self, function: Callable[[], T]) -> T:
-        """Run a function in the server's thread, where alone the state is touched."""
+        """Run a function in the server's thread, the only one that accesses the state."""
         if self._loop is None or self._thread is None or not self._thread.is_alive():
             return function()
         result: Future[T] = Future()
@@ -208,9 +209,9 @@ class RunningSandbox:
         return result.result()
 
     def _bind(self) -> None:
-        """Listen on the host and, where that is the loopback, on its other address too.
+        """Listen on the host.
 
-        Both, so that ``localhost`` reaches this server whichever address it stands for.
+        On a loopback host, listen on both IPv4 and IPv6, because ``localhost`` may resolve to either.
         """
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         hosts = [(family, self._host)]
@@ -224,7 +225,7 @@ class RunningSandbox:
             except OSError:
                 sock.close()
                 if index:
-                    continue  # a machine without IPv6 does with the first
+                    continue  # this machine has no IPv6
                 raise
             self._sockets.append(sock)
             self._port = sock.getsockname()[1]
@@ -240,7 +241,7 @@ class RunningSandbox:
 def _routes(state: State, sleep: Sleep) -> Router:
     async def not_found(scope: Scope, receive: Receive, send: Send) -> None:
         scope["sandbox.route"] = "unknown"
-        raise HttpError(404, "There is nothing here")
+        raise HttpError(404, "The path does not exist")
 
     routes = [*Control(state).routes(), *Files(state, sleep).routes(), *Api(state, sleep).routes()]
     return Router(routes, redirect_slashes=False, default=not_found)

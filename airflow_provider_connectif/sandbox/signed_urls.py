@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signed addresses of files: new for every request, valid for a time, on another origin than the API."""
+"""Signed URLs of files: different for each request, valid for a limited time, on a different origin than the API."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 
 @functools.lru_cache(maxsize=64)
 def file_host(api_host: str, option: str) -> str:
-    """Return the host and port of the files' addresses.
+    """Return the host and port of signed URLs.
 
-    The same server listens under both names of the loopback, so the other one makes another origin. A host
-    that is not the loopback has no second name that is sure to reach it, and stays as it is.
+    On the loopback interface the server can be reached both as ``localhost`` and by its IP address, so the other one
+    is used as a different origin. Any other host is used unchanged, because it has no second name known to work.
 
-    :param api_host: the ``Host`` header of the API's request.
-    :param option: the ``file_host`` option.
+    :param api_host: ``Host`` header of the request to the API
+    :param option: the ``file_host`` option
     """
     split = urlsplit(f"//{api_host}")
     port = f":{split.port}" if split.port else ""
@@ -35,17 +35,17 @@ def file_host(api_host: str, option: str) -> str:
 
 
 def sign(key: bytes, export_id: str, expires: float) -> tuple[str, str]:
-    """Return ``expires`` and ``signature`` for an address. No two are alike.
+    """Return the parameters ``expires`` and ``signature`` of a signed URL, which are different each time.
 
-    :param expires: epoch seconds.
+    :param expires: expiry time in epoch seconds
     """
-    moment = f"{expires:.3f}"
+    expires_text = f"{expires:.3f}"
     nonce = secrets.token_hex(8)
-    return moment, nonce + _digest(key, export_id, moment, nonce)
+    return expires_text, nonce + _digest(key, export_id, expires_text, nonce)
 
 
-def is_genuine(key: bytes, export_id: str, expires: str, signature: str) -> bool:
-    """Tell whether an address was made by :func:`sign` for this export; it may have expired."""
+def is_signed(key: bytes, export_id: str, expires: str, signature: str) -> bool:
+    """Return whether the parameters are from :func:`sign` for this export. They may have expired."""
     nonce, digest = signature[:16], signature[16:]
     return hmac.compare_digest(digest.encode(), _digest(key, export_id, expires, nonce).encode())
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that the sandbox knows: its exports, options, faults and counts. Used from one thread, the server's."""
+"""The state of the sandbox: exports, options, faults and counts. Only the server's thread accesses it."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _SEEDS: Sequence[tuple[str, str]] = (
 
 
 class State:
-    """The sandbox's state.
+    """The state of the sandbox.
 
-    :param options: the options to begin with, and to go back to on a reset.
-    :param clock: gives epoch seconds.
+    :param options: the initial options, which a reset restores
+    :param clock: returns the time in epoch seconds
     """
 
     def __init__(self, options: SandboxOptions, clock: Callable[[], float]) -> None:
-        self._first_options = options
+        self._initial_options = options
         self._clock = clock
         self._id_middle = secrets.token_hex(5)
         self._number = 0
@@ -49,8 +49,8 @@ class State:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything and begin anew with the first options."""
-        self.options = self._first_options
+        """Return to the initial state and options."""
+        self.options = self._initial_options
         self.faults = FaultQueue()
         for text in self.options.faults:
             self.faults.add(Fault.from_text(text))
@@ -65,20 +65,20 @@ class State:
         self._seed()
 
     def now(self) -> float:
-        """Return the server's time: epoch seconds, skewed as the options say."""
+        """Return the server's time in epoch seconds, including the skew that the options set."""
         return self._clock() + self.options.clock_skew_seconds
 
     def change_options(self, changes: Mapping[str, Any]) -> None:
-        """Change options. What has ended stays so; what is under way takes its new course from now on.
+        """Change some options. Exports that have ended are not affected; others follow the new timing from now on.
 
-        :raises ValueError: when a name or a value is wrong; then nothing changes.
+        :raises ValueError: if a name or a value is not valid; then nothing is changed
         """
         options = self.options.changed(changes)
         faults = [Fault.from_text(text) for text in options.faults] if "faults" in changes else []
         now = self.now()
         for export in self._exports.values():
             export.settle(self.options, now)
-            if export.ended_at is None and not export.own_course:
+            if export.ended_at is None and not export.own_timing:
                 export.not_before = now
         self.options = options
         for fault in faults:
@@ -91,7 +91,7 @@ class State:
     def create(self, body: Mapping[str, Any], *, export_type: str, fails: bool = False) -> Export:
         """Create an export as ``POST`` does.
 
-        :param body: the checked request.
+        :param body: the validated body of the request
         """
         export = self._add(
             export_type=export_type,
@@ -100,19 +100,18 @@ class State:
             date_format=body.get("dateFormat", "ISO"),
             version=body.get("version", "v1"),
             filters=report_filters(body.get("filters") or {}, self.options.filter_dates),
-            fails=fails or self._is_to_fail(export_type),
+            fails=fails or self._should_fail(export_type),
         )
         self.stats.created_by_api += 1
         self.stats.created.append({"id": export.id, "createdAt": iso(export.created_at), "body": dict(body)})
         return export
 
     def create_in_app(self, body: Mapping[str, Any] | None = None) -> Export:
-        """Create an export as a person does in the application.
+        """Create an export as the application does.
 
-        :param body: any of ``exportType``, ``delimiter``, ``dateFormat``, ``version``, ``filters``,
-            ``origin``, ``createdAt``, ``finishedAt``, ``title`` (of a report), ``fail`` (bool), and
-            ``options``: options for this export alone.
-        :raises ValueError: when a name or a value is wrong.
+        :param body: any of ``exportType``, ``delimiter``, ``dateFormat``, ``version``, ``filters``, ``origin``,
+            ``createdAt``, ``finishedAt``, ``title`` (of a report), ``fail`` (bool), ``options`` (for this export only)
+        :raises ValueError: if a name or a value is not valid
         """
         body = dict(body or {})
         unknown = set(body) - _APP_FIELDS
@@ -129,18 +128,18 @@ class State:
             date_format=body.get("dateFormat", "ISO"),
             version=body.get("version", f"v{self.options.newest_version}"),
             filters=report_filters(body.get("filters") or {}, self.options.filter_dates),
-            fails=self._is_to_fail(export_type) if fails is None else bool(fails),
+            fails=self._should_fail(export_type) if fails is None else bool(fails),
             created_at=parse_any(body["createdAt"]).timestamp() if "createdAt" in body else finished_at,
             finish_at=finished_at,
             title=body.get("title", ""),
             options=self.options.changed(overrides) if overrides else self.options,
-            own_course=bool({"queue_seconds", "seconds_per_export"} & set(overrides)),
+            own_timing=bool({"queue_seconds", "seconds_per_export"} & set(overrides)),
         )
         self.stats.created_in_app += 1
         return export
 
     def end(self, export_id: str, *, fails: bool = False) -> Export | None:
-        """End an export now, well or in error, unless it has ended already."""
+        """Let an export finish or fail now, unless it has already ended."""
         export = self.get(export_id)
         if export is not None:
             now = self.now()
@@ -151,18 +150,18 @@ class State:
         return export
 
     def get(self, export_id: str) -> Export | None:
-        """Return an export, or None."""
+        """Return an export, or None if there is no such export."""
         return self._exports.get(export_id)
 
     def delete(self, export_id: str) -> bool:
-        """Delete an export; False when there is none."""
+        """Delete an export, and return whether there was one."""
         export = self._exports.pop(export_id, None)
         if export is not None:
             self._in_order.remove((export.created_at, export.number, export.id))
         return export is not None
 
     def page(self, number: int, size: int) -> tuple[list[Export], bool]:
-        """Return a page of the list in the order that the options say, and whether more follow."""
+        """Return a page of the list, in the order that the options set, and whether there are more pages."""
         total = len(self._in_order)
         start = (number - 1) * size
         stop = min(start + size, total)
@@ -178,19 +177,19 @@ class State:
     # --- files ------------------------------------------------------------------------------------------
 
     def cached_file(self, export: Export) -> FileBlob | None:
-        """Return the export's file if it is at hand; building it takes time and is for another thread."""
+        """Return the export's file if it has already been built."""
         return export.file or self._files.get((export.id, export.revision))
 
     def keep_file(self, export: Export, revision: int, file: FileBlob) -> None:
-        """Keep a file at hand, and let the oldest go."""
+        """Keep a file in memory, and discard the oldest one."""
         self._files[export.id, revision] = file
         while len(self._files) > _FILES_KEPT:
             del self._files[next(iter(self._files))]
 
     def replace_file(self, export: Export, content: bytes | None = None) -> None:
-        """Replace an export's file, as if its store had got another.
+        """Replace an export's file, as if another one had been uploaded.
 
-        :param content: the new content; None: other rows of the same kind.
+        :param content: the new content; if None, different rows of the same kind
         """
         export.revision += 1
         export.file = None if content is None else FileBlob.of(Blob([Run(content)]))
@@ -198,20 +197,20 @@ class State:
         data = dataclasses.replace(export.spec.data, revision=export.revision)
         export.spec = dataclasses.replace(export.spec, data=data)
 
-    # --- within -----------------------------------------------------------------------------------------
+    # --- internals --------------------------------------------------------------------------------------
 
     def _add(self, *, created_at: float | None = None, options: SandboxOptions | None = None, **fields: Any) -> Export:
         now = self.now() if created_at is None else created_at
         self._number += 1
         export_id = f"{int(now) & 0xFFFFFFFF:08x}{self._id_middle}{self._number & 0xFFFFFF:06x}"
-        # Whole milliseconds, as they are told: what is told and what is compared are the same.
+        # Whole milliseconds, so that the time that is compared equals the one that is reported.
         now = math.floor(now * 1000) / 1000
         export = Export(id=export_id, number=self._number, created_at=now, options=options or self.options, **fields)
         self._exports[export.id] = export
         bisect.insort(self._in_order, (export.created_at, export.number, export.id))
         return export
 
-    def _is_to_fail(self, export_type: str) -> bool:
+    def _should_fail(self, export_type: str) -> bool:
         fail = self.options.fail
         if isinstance(fail, tuple):
             return export_type in fail

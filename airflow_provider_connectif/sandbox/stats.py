@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the sandbox has counted."""
+"""The counts of the sandbox."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any
 
 @dataclasses.dataclass
 class Stats:
-    """Counts since the start or the last reset. Exports that the sandbox itself seeded are not counted.
+    """Counts since the start or the last reset, not including the exports that existed at the start.
 
-    :param requests: requests to the API and to the files, without those under ``/_sandbox/``.
-    :param by_route: requests by method and route, such as ``GET /exports/{id}``.
-    :param by_status: answers by status; ``cut`` where the connection was closed without a whole answer.
-    :param rate_limited: answers with 429, whatever their reason.
-    :param created_by_api: exports created by ``POST``.
-    :param created_in_app: exports "made in the application" by a control request or a shifting page.
-    :param created: the exports created by ``POST``: ``id``, ``createdAt`` and the request's ``body``.
-    :param file_requests: requests for a file (GET and HEAD), refused ones included.
-    :param file_bytes: bytes of files that were sent.
-    :param file_requests_with_authorization: file requests that carried an ``Authorization`` header.
-    :param foreign_requests_with_authorization: API requests with an ``Authorization`` header that came in by
-        the host of the ``next_host`` option or of a redirection: the client took the key to another host.
-    :param faults: faults given, by ``on:kind``.
+    :param requests: requests for the API and for files, but not those under ``/_sandbox/``
+    :param by_route: requests by method and route, such as ``GET /exports/{id}``
+    :param by_status: responses by status; ``cut`` if the connection was closed before the response was complete
+    :param rate_limited: responses with status 429, whatever the reason
+    :param created_by_api: exports created by ``POST``
+    :param created_in_app: exports created as by the application, by a control request or a shifting page
+    :param created: the exports created by ``POST``, each with ``id``, ``createdAt`` and the ``body`` of the request
+    :param file_requests: requests for files (``GET`` and ``HEAD``), including rejected ones
+    :param file_bytes: bytes of files that were sent
+    :param file_requests_with_authorization: requests for files with an ``Authorization`` header
+    :param foreign_requests_with_authorization: API requests with an ``Authorization`` header to the host of the
+        ``next_host`` option or of a redirect, which means that the client sent the key to another host
+    :param faults: injected faults by ``on:kind``
     """
 
     requests: int = 0
@@ -40,8 +40,8 @@ class Stats:
     foreign_requests_with_authorization: int = 0
     faults: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def count_answer(self, route: str, status: str) -> None:
-        """Count a request and its answer."""
+    def count_response(self, route: str, status: str) -> None:
+        """Count a request and its response."""
         self.requests += 1
         self.by_route[route] = self.by_route.get(route, 0) + 1
         self.by_status[status] = self.by_status.get(status, 0) + 1
@@ -52,11 +52,11 @@ class Stats:
         self.faults[name] = self.faults.get(name, 0) + 1
 
     def snapshot(self) -> Stats:
-        """Return a copy that later requests do not change."""
+        """Return a copy that is not affected by later requests."""
         return Stats(**self.as_json())
 
     def as_json(self) -> dict[str, Any]:
         """Return the counts as a dictionary of JSON values."""
-        # The entries of the lists never change, and there may be thousands: the lists alone are copied.
+        # A shallow copy is enough, because the thousands of entries that a list may have never change.
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: copy.copy(value) for name, value in values.items()}

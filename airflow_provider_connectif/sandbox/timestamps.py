@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments as the API writes and reads them."""
+"""Timestamps as the API writes and reads them."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _DATE_TIME = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2}:\d{2})(\.\d{1,9})?(Z|
 
 
 def iso(seconds: float) -> str:
-    """Write epoch seconds as the API does: UTC with milliseconds and ``Z``."""
-    moment = datetime.fromtimestamp(round(seconds * 1000) / 1000, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """Format epoch seconds as the API does: in UTC, with milliseconds and ``Z``."""
+    timestamp = datetime.fromtimestamp(round(seconds * 1000) / 1000, timezone.utc)
+    return timestamp.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_date_time(text: str) -> datetime | None:
-    """Read an ISO 8601 date-time with its offset; None when the text is none (a bare date is none)."""
+    """Return an ISO 8601 date-time with an offset, or None if the text is not one. A date alone is not one."""
     match = _DATE_TIME.fullmatch(text)
     if not match:
         return None
@@ -30,7 +30,7 @@ def parse_date_time(text: str) -> datetime | None:
 
 
 def parse_date(text: str) -> date | None:
-    """Read ``YYYY-MM-DD``; None when the text is anything else."""
+    """Return a date in the form ``YYYY-MM-DD``, or None if the text is not one."""
     if not _DATE.fullmatch(text):
         return None
     try:
@@ -40,14 +40,14 @@ def parse_date(text: str) -> date | None:
 
 
 def parse_any(text: str) -> datetime:
-    """Read a date-time or a bare date (its midnight in UTC).
+    """Return a date-time with an offset, or the midnight in UTC at which a date starts.
 
-    :raises ValueError: when the text is neither.
+    :raises ValueError: if the text is neither
     """
-    moment = parse_date_time(text)
-    if moment is None:
+    timestamp = parse_date_time(text)
+    if timestamp is None:
         day = parse_date(text)
         if day is None:
-            raise ValueError(f"{text!r} is neither a date-time with its offset nor a YYYY-MM-DD date")
-        moment = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
-    return moment
+            raise ValueError(f"{text!r} is neither a date-time with an offset nor a YYYY-MM-DD date")
+        timestamp = datetime(day.year, day.month, day.day, tzinfo=timezone.utc)
+    return timestamp

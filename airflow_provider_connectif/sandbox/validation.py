@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules for creating an export: which fields, of which form, for which type."""
+"""Validation of the requests that create an export."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_provider_connectif.sandbox.timestamps import parse_date, parse_date
 DELIMITERS = (",", ";")
 DATE_FORMATS = ("ISO", "L", "LL", "LLL")
 CREATABLE_TYPES = ("contacts", "activities")
-LONGEST = timedelta(days=31)
+MAX_SPAN = timedelta(days=31)
 
 Check = Callable[[Any], "str | None"]
 INVALID = "Value is not valid"
@@ -54,25 +54,25 @@ def _one_of(*values: str) -> Check:
 
 def _id(known: tuple[str, ...]) -> Check:
     def check(value: Any) -> str | None:
-        fine = isinstance(value, str) and value and (not known or value in known)
-        return None if fine else INVALID
+        valid = isinstance(value, str) and value and (not known or value in known)
+        return None if valid else INVALID
 
     return check
 
 
 def _date_time(value: Any) -> str | None:
-    fine = isinstance(value, str) and parse_date_time(value)
-    return None if fine else "Value must be a date-time in ISO8601 format"
+    valid = isinstance(value, str) and parse_date_time(value)
+    return None if valid else "Value must be a date-time in ISO8601 format"
 
 
 def _date(value: Any) -> str | None:
-    fine = isinstance(value, str) and parse_date(value)
-    return None if fine else "Value must be a date in YYYY-MM-DD format"
+    valid = isinstance(value, str) and parse_date(value)
+    return None if valid else "Value must be a date in YYYY-MM-DD format"
 
 
 def _strings(value: Any) -> str | None:
-    fine = isinstance(value, list) and all(isinstance(part, str) and part for part in value)
-    return None if fine else "Value must be an array of strings"
+    valid = isinstance(value, list) and all(isinstance(part, str) and part for part in value)
+    return None if valid else "Value must be an array of strings"
 
 
 def _object(value: Any) -> str | None:
@@ -86,7 +86,7 @@ def _forbidden(value: Any) -> str | None:
 def check_export(body: Mapping[str, Any], options: SandboxOptions) -> None:
     """Check the body of ``POST /exports``.
 
-    :raises HttpError: 422, with every field that is wrong.
+    :raises HttpError: 422, with every invalid field
     """
     errors = _Errors()
     versions = [f"v{number}" for number in range(1, options.newest_version + 1)]
@@ -116,17 +116,17 @@ def check_export(body: Mapping[str, Any], options: SandboxOptions) -> None:
         if dated and not errors.has("/filters/fromDate") and not errors.has("/filters/toDate"):
             start, end = parse_date_time(filters["fromDate"]), parse_date_time(filters["toDate"])
             if start and end:
-                _check_span(errors, end - start, LONGEST)
+                _check_span(errors, end - start, MAX_SPAN)
     errors.raise_any()
 
 
 def check_data_explorer(body: Mapping[str, Any], options: SandboxOptions) -> None:
     """Check the body of ``POST /exports/type/data-explorer``.
 
-    Both days count, so the 1st to the 31st is the longest; whether the vendor lets one day more pass is not
-    known, and here it does not.
+    Both dates are inclusive, so the longest period is from the 1st to the 31st. It is unknown whether the vendor
+    accepts one more day; the sandbox does not.
 
-    :raises HttpError: 422, with every field that is wrong.
+    :raises HttpError: 422, with every invalid field
     """
     errors = _Errors()
     rules: dict[str, Check] = {"delimiter": _one_of(*DELIMITERS), "filters": _object}
@@ -144,12 +144,12 @@ def check_data_explorer(body: Mapping[str, Any], options: SandboxOptions) -> Non
         if not errors.has("/filters/fromDate") and not errors.has("/filters/toDate"):
             start, end = parse_date(filters["fromDate"]), parse_date(filters["toDate"])
             if start and end:
-                _check_span(errors, end - start, LONGEST - timedelta(days=1))
+                _check_span(errors, end - start, MAX_SPAN - timedelta(days=1))
     errors.raise_any()
 
 
-def _check_span(errors: _Errors, span: timedelta, longest: timedelta) -> None:
+def _check_span(errors: _Errors, span: timedelta, maximum: timedelta) -> None:
     if span < timedelta(0):
         errors.add("/filters/toDate", "Value must not be before fromDate")
-    elif span > longest:
+    elif span > maximum:
         errors.add("/filters/toDate", "The date range must not be greater than 31 days")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layer between the web server and the routes: the ``Date`` header, counts, errors, cut connections."""
+"""The layer between the web server and the routes: the ``Date`` header, counts, errors, closed connections."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Sleep = Callable[[float], Awaitable[Any]]
 
 
 class CutConnection(Exception):
-    """Raised by a route to close the connection where it stands."""
+    """Raised by a route to close the connection immediately."""
 
 
 class Wire:
     """The outermost ASGI application.
 
-    A route sets ``scope["sandbox.route"]`` to the name that it is counted by; requests without one (control
-    requests) are not counted.
+    Requests are counted under the name that their route sets as ``scope["sandbox.route"]``. A control request sets none
+    and is not counted.
     """
 
     def __init__(self, app: ASGIApp, state: State) -> None:
@@ -37,7 +37,7 @@ class Wire:
         self._state = state
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # The server's own transport is the one way to close a connection without an answer.
+        # Only the server's own transport can close a connection without a response.
         transport: asyncio.Transport = send.__self__.transport  # type: ignore[attr-defined]
         status = 0
 
@@ -62,16 +62,16 @@ class Wire:
         finally:
             route = scope.get("sandbox.route")
             if route:
-                self._state.stats.count_answer(route, outcome)
-            # The query of a file's address is a secret; the path is not.
+                self._state.stats.count_response(route, outcome)
+            # The path only: the query of a signed URL is secret.
             log.info("%s %s: %s", scope["method"], scope["path"], outcome)
         if outcome == "cut":
-            # The web server takes a return before the connection is lost for a mistake, and answers 500.
+            # If the application returned before the connection is closed, the web server would respond with 500.
             await _gone(receive)
 
 
 async def hold(receive: Receive, seconds: float, sleep: Sleep) -> None:
-    """Wait, but no longer than the client does."""
+    """Wait until the time has passed or the client has disconnected."""
     gone = asyncio.ensure_future(_gone(receive))
     done = asyncio.ensure_future(sleep(seconds))
     try:

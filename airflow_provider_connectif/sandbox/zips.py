@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ZIP archives as the vendor's exporter writes them, of any size, without ever holding one.
+"""Write ZIP archives like those of the vendor's exporter, of any size, without holding one in memory.
 
-Written here and not with :mod:`zipfile`, because a member of 20 GB must be laid out without being made: its
-text is a short segment many times over, deflated once and ended by a full flush, so that the repetition of
-the deflated segment is the deflate stream of the repetition.
+:mod:`zipfile` cannot do this: a member of 20 GB is described without being generated. Its content is a short segment
+that is repeated many times. The segment is deflated once and ends with a full flush, so that repeating the deflated
+segment produces the deflate stream of the repeated segment.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from airflow_provider_connectif.sandbox.blobs import Blob, Run, crc32
 
 _LIMIT = 0xFFFFFFFF
 _ENCRYPTED, _DESCRIPTOR, _UTF8 = 1 << 0, 1 << 3, 1 << 11
-_VERSION = 45  # what a zip64-capable writer puts in
+_VERSION = 45  # the version needed for ZIP64
 _DOS_TIME, _DOS_DATE = 0, (2023 - 1980) << 9 | 4 << 5 | 26
 _LAST_BLOCK = b"\x03\x00"  # an empty deflate block that ends the stream
 
 
 @dataclass(frozen=True)
 class ZipMember:
-    """A member to be: its name and its content."""
+    """The name and content of a member."""
 
     name: str
     content: Sequence[Run]
@@ -50,14 +50,14 @@ def build(
     zip64: str = "auto",
     encrypted: bool = False,
 ) -> Blob:
-    """Lay out an archive.
+    """Build an archive.
 
-    :param streamed: sizes and CRC follow each member in a data descriptor (flag bit 3), as a writer does that
-        cannot go back; otherwise they stand in its header.
-    :param stored: members are not compressed.
-    :param zip64: ``auto`` where a size needs it; ``always``; ``central-only``: large members have 64-bit data
-        descriptors that their own headers do not announce, as some stream writers do.
-    :param encrypted: members claim to be encrypted.
+    :param streamed: whether sizes and CRC follow each member in a data descriptor (flag bit 3), as written by a program
+        that cannot seek, instead of being in the member's header
+    :param stored: whether members are stored without compression
+    :param zip64: ``auto`` (if a size requires it), ``always``, or ``central-only``: large members have 64-bit data
+        descriptors that their local headers do not announce, as some stream writers do
+    :param encrypted: whether members are marked as encrypted
     """
     runs: list[Run] = []
     central: list[bytes] = []
@@ -87,7 +87,7 @@ def _pack(member: ZipMember, streamed: bool, stored: bool, zip64: str, encrypted
         runs=runs,
         packed_size=packed_size,
         size=size,
-        # Without a descriptor the header itself must hold the sizes, whatever the wish.
+        # Without a data descriptor the sizes must be in the header, whatever the option says.
         local_zip64=zip64 == "always" or (large and (zip64 == "auto" or not streamed)),
     )
 

@@ -59,7 +59,7 @@ def test_an_address_is_valid_for_100_minutes(client, clock, export_id) -> None:
 
 
 def test_the_time_of_an_address_is_an_option(sandbox, client, clock, export_id) -> None:
-    sandbox.set(address_seconds=2)
+    sandbox.set(url_seconds=2)
     url = client.export(export_id)["fileUrl"]
     clock.move(2)
     assert requests.get(url, timeout=10).status_code == 403
