@@ -258,7 +258,7 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow_provider_connectif.files.stores import azure, gcs, s3
 
     mib = 1024 * 1024
-    monkeypatch.setattr(s3, "growing_sizes", lambda part: mib)
-    monkeypatch.setattr(s3, "even_size", lambda expected: mib)
+    monkeypatch.setattr(s3, "growing_part_size", lambda part: mib)
+    monkeypatch.setattr(s3, "equal_part_size", lambda expected: mib)
     monkeypatch.setattr(azure, "BLOCK_SIZE", mib)
-    monkeypatch.setattr(gcs, "PIECE", mib)
+    monkeypatch.setattr(gcs, "CHUNK_SIZE", mib)

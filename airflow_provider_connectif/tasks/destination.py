@@ -21,7 +21,7 @@ from airflow_provider_connectif.tasks.uri_fields import (
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
-    from airflow_provider_connectif.files.stores.resolve import Folder
+    from airflow_provider_connectif.files.stores.base import Store
 
 EXTRAS = {
     "amazon": ("s3", "s3a", "s3n"),
@@ -83,7 +83,7 @@ def fields_of(export: Export, zone: Any = timezone.utc) -> dict[str, str | date 
     }
 
 
-def open_folder(uri: str, storage_conn_id: str | None) -> Folder:
+def open_folder(uri: str, storage_conn_id: str | None) -> Store:
     """Open a folder of the store that a URI names.
 
     :param uri: as the author wrote it, its fields filled in.
@@ -92,12 +92,12 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Folder:
     """
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
-    from airflow_provider_connectif.files.stores.resolve import Folder
+    from airflow_provider_connectif.files.stores.resolve import resolve_store
 
     scheme = uri.partition("://")[0]
     try:
         path = ObjectStoragePath(uri, conn_id=storage_conn_id)
-        return Folder(path.fs, path.path)
+        fs = path.fs
     except ImportError:
         raise _no_store(scheme) from None
     except ValueError as problem:
@@ -107,6 +107,7 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Folder:
             f"destination: the store of {scheme}:// cannot be opened ({type(problem).__name__}). Check the connection "
             "that storage_conn_id names, or where there is none, the environment's credentials."
         ) from None
+    return resolve_store(fs, path.path)
 
 
 def _is_registered(scheme: str) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_connectif.files.folder.delivery import deliver
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.stores import Place
 
 MIB = 1024 * 1024
@@ -81,7 +81,7 @@ def store(
     arguments.setdefault("sleep", lambda seconds: None)
     return deliver(
         archive,
-        Folder(place.fs, place.path),
+        resolve_store(place.fs, place.path),
         uri=place.uri,
         export=described,
         file_format=file_format,

@@ -16,7 +16,8 @@ from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores import local
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.faults import Fault, Faults, proxied
 from tests.files.exports import MIB, Archive, Member, contents, digests, export, snapshot, store
 from tests.stores import Place, filesystem
@@ -189,22 +190,22 @@ def test_a_store_that_cannot_take_back_either_leaves_it_to_the_next_run(
     memory_store: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described, archive = export(2)
-    real_put, real_delete = Folder.put, Folder.delete
+    real_put, real_delete = Store.put, Store.delete
 
-    def fails(self: Folder, name: str, *args: Any, **kw: Any) -> None:
+    def fails(self: Store, name: str, *args: Any, **kw: Any) -> None:
         if name == MANIFEST_NAME:
-            monkeypatch.setattr(Folder, "delete", refuses)
+            monkeypatch.setattr(Store, "delete", refuses)
             raise DestinationError("no more")
         real_put(self, name, *args, **kw)
 
-    def refuses(self: Folder, names: object) -> None:
+    def refuses(self: Store, names: object) -> None:
         raise DestinationError("no more")
 
-    monkeypatch.setattr(Folder, "put", fails)
+    monkeypatch.setattr(Store, "put", fails)
     with pytest.raises(DestinationError):
         store(memory_store, described, archive)
-    monkeypatch.setattr(Folder, "put", real_put)
-    monkeypatch.setattr(Folder, "delete", real_delete)
+    monkeypatch.setattr(Store, "put", real_put)
+    monkeypatch.setattr(Store, "delete", real_delete)
     assert set(contents(archive)) < memory_store.names()
     third, archive = export(3)
     store(memory_store, third, archive)
@@ -212,7 +213,7 @@ def test_a_store_that_cannot_take_back_either_leaves_it_to_the_next_run(
 
 
 def test_an_unfinished_upload_is_not_sent_on_after_it_was_given_up(s3_store: Place) -> None:
-    staged = Folder(s3_store.fs, s3_store.path).stage("a.csv")
+    staged = resolve_store(s3_store.fs, s3_store.path).stage("a.csv")
     for _ in range(6):
         staged.write(bytes(MIB))
     staged.discard()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_connectif.files.stores.parts import MIB, MOST_PARTS, even_size, growing_sizes
+from airflow_provider_connectif.files.stores.background import MIB
+from airflow_provider_connectif.files.stores.parts import MAX_PARTS, equal_part_size, growing_part_size
 from tests.stores import Place
 
 
@@ -36,16 +37,16 @@ def test_a_large_file_takes_no_more_memory_than_one_of_a_tenth(request: pytest.F
 
 
 def test_parts_of_growing_size_hold_100_gb() -> None:
-    assert sum(growing_sizes(part) for part in range(1, MOST_PARTS + 1)) > 200e9
-    assert max(growing_sizes(part) for part in range(1, MOST_PARTS + 1)) <= 64 * MIB
+    assert sum(growing_part_size(part) for part in range(1, MAX_PARTS + 1)) > 200e9
+    assert max(growing_part_size(part) for part in range(1, MAX_PARTS + 1)) <= 64 * MIB
 
 
 @pytest.mark.parametrize("size", [0, 1, 10**9, 10**11, 5 * 10**12])
 def test_parts_of_one_size_hold_what_is_expected(size: int) -> None:
-    assert even_size(size) * MOST_PARTS >= size
-    assert even_size(size) >= 8 * MIB
+    assert equal_part_size(size) * MAX_PARTS >= size
+    assert equal_part_size(size) >= 8 * MIB
 
 
 def test_ten_gb_go_in_the_smallest_parts() -> None:
-    assert even_size(10**10) == 8 * MIB
-    assert even_size(None) * MOST_PARTS > 150e9
+    assert equal_part_size(10**10) == 8 * MIB
+    assert equal_part_size(None) * MAX_PARTS > 150e9

@@ -6,7 +6,7 @@ A *claim* (``.connectif_claim.<run>…json``) is there while a task instance wor
 instances of one run that aim at one folder are a mistake, and the manifest tells only of those that have
 finished; the claim tells of those that work at the same moment. One of them stores, the others fail.
 
-- Where the store can create an object only if there is none (``Folder.exclusive_put``), the claim has one
+- Where the store can create an object only if there is none (``Store.exclusive_put``), the claim has one
   name for the whole run, and who creates it has it.
 - Elsewhere each task instance writes a claim of its own, and the earliest by the store's clock wins (by name
   within one moment). Such clocks tick in seconds, so a claim is good only when it has stood for
@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_connectif.files.errors import FileError, FolderConflict
-from airflow_provider_connectif.files.stores.resolve import Folder, StoredObject
+from airflow_provider_connectif.files.stores.base import Store, StoredObject
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Claim:
 
     def __init__(
         self,
-        folder: Folder,
+        folder: Store,
         writer: Mapping[str, Any],
         *,
         clock: Callable[[], float],

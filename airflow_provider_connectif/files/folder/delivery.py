@@ -47,7 +47,8 @@ from airflow_provider_connectif.files.folder.manifest import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_connectif.files.stores.resolve import Folder, Staged
+    from airflow_provider_connectif.files.stores.base import Store
+    from airflow_provider_connectif.files.stores.staged import Staged
     from airflow_provider_connectif.files.unpack.members import Member
 
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ _ADDRESSES = ("fileUrl", "file_url")
 
 def deliver(
     open_archive: Callable[[], Iterable[Member]],
-    folder: Folder,
+    folder: Store,
     *,
     uri: str,
     export: Mapping[str, Any],
@@ -105,7 +106,7 @@ def deliver(
 
 @dataclasses.dataclass
 class _Delivery:
-    folder: Folder
+    folder: Store
     uri: str
     export: Mapping[str, Any]
     file_format: str
@@ -169,7 +170,7 @@ class _Delivery:
         manifest = self._last_look(self._finish(manifest))
         with contextlib.suppress(DestinationError):
             self.claim.settled()
-        self.folder.sweep(manifest.names)
+        self.folder.delete_abandoned_uploads(manifest.names)
         return manifest
 
     def _upload(self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack) -> list[Staged]:
@@ -186,7 +187,7 @@ class _Delivery:
             # An object that is not published is discarded when the stack is left, whatever the reason.
             staged[name] = stack.enter_context(self.folder.stage(name, member.size))
             if member.sha256 is not None:
-                staged[name].leave_sha256_to(member.sha256)
+                staged[name].take_sha256_from(member.sha256)
             for chunk in member.chunks():
                 staged[name].write(chunk)
                 self._tell(staged[name], member.size)

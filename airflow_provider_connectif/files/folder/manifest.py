@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_connectif.files.errors import ManifestUnreadable
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.base import Store
 
 MANIFEST_NAME = "_connectif_manifest.json"
 VERSION = 1
@@ -123,7 +123,7 @@ class Manifest:
             ) from error
 
 
-def read_manifest(folder: Folder) -> Manifest | None:
+def read_manifest(folder: Store) -> Manifest | None:
     """The folder's manifest, or None when it has none.
 
     :raises ManifestUnreadable: when there is one that cannot be understood
@@ -133,7 +133,7 @@ def read_manifest(folder: Folder) -> Manifest | None:
     return None if data is None else Manifest.from_bytes(data)
 
 
-def write_manifest(folder: Folder, manifest: Manifest) -> None:
+def write_manifest(folder: Store, manifest: Manifest) -> None:
     """Put the manifest into the folder, in one step.
 
     :raises DestinationError: when the store fails
@@ -147,7 +147,7 @@ def write_manifest(folder: Folder, manifest: Manifest) -> None:
             raise
 
 
-def is_intact(folder: Folder, manifest: Manifest) -> bool:
+def is_intact(folder: Store, manifest: Manifest) -> bool:
     """Whether every object of the manifest is there, as far as can be told without reading it.
 
     Compared are the sizes and, where the store has them, the ETags. On a local folder an object that was

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blobs in Azure Storage, through an ``adlfs`` filesystem.
 
-Blocks are staged, which is invisible, and a list of them is committed. ``adlfs`` files cannot do that: they
-know no ``discard``, and commit when they are closed. So the blocks are staged with the client that the
-filesystem holds.
+Blocks are staged, which is invisible, and then a list of them is committed. ``adlfs`` files cannot do this: they have
+no ``discard``, and commit when they are closed. So the blocks are staged with the filesystem's client.
 
-Uncommitted blocks are deleted by the service after a week, and with the next commit to the same blob: a
-second writer of one blob loses its blocks when the first commits. Each commit therefore notes the content's
-SHA-256 in the blob's metadata; a writer that lost its blocks to an equal content has nothing left to do.
+The service deletes uncommitted blocks after a week, and with the next commit to the same blob: a second writer of a
+blob loses its blocks when the first one commits. Each commit therefore records the content's SHA-256 in the blob's
+metadata; a writer that lost its blocks to the same content has nothing left to do.
 """
 
 from __future__ import annotations
@@ -19,14 +18,15 @@ from typing import Any
 from fsspec.asyn import sync
 
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.stores.base import MIB, Staged, Store, StoredObject
-from airflow_provider_connectif.files.stores.parts import SMALLEST_PART, Parts
+from airflow_provider_connectif.files.stores.background import MIB
+from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
+from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts
+from airflow_provider_connectif.files.stores.staged import Staged
 
-#: 50,000 blocks are allowed (https://learn.microsoft.com/rest/api/storageservices/put-block): room for 390
-#: GB.
-BLOCK_SIZE = SMALLEST_PART
+#: 50,000 blocks are allowed (https://learn.microsoft.com/rest/api/storageservices/put-block): enough for 390 GB.
+BLOCK_SIZE = MIN_PART_SIZE
 
-#: Beyond the 390 GB of the first blocks.
+#: For the blocks beyond the first 40,000.
 LARGE_BLOCK_SIZE = 64 * MIB
 
 CHECKSUM_FIELD = "connectif_sha256"
@@ -46,7 +46,7 @@ class AzureStaged(Staged):
         )
 
     async def _send(self, number: int, body: io.BytesIO, checksum: str) -> str:
-        # All ids of one blob must have one length, also those of a writer beside us: adlfs takes these too.
+        # All block ids of a blob must have the same length, those of a concurrent writer included: adlfs uses these.
         block = uuid.uuid4().hex
         async with self._store.blob(self.name) as blob:
             await blob.stage_block(block, body.getvalue())  # not the stream itself: aiohttp would close it
@@ -70,7 +70,7 @@ class AzureStaged(Staged):
 
         async with self._store.blob(self.name) as blob:
             try:
-                answer = await blob.commit_block_list(
+                response = await blob.commit_block_list(
                     [BlobBlock(block) for block in self._blocks], metadata={CHECKSUM_FIELD: self.sha256}
                 )
             except HttpResponseError as error:
@@ -79,11 +79,11 @@ class AzureStaged(Staged):
                 found = await blob.get_blob_properties()
                 if found.size != self.bytes or (found.metadata or {}).get(CHECKSUM_FIELD) != self.sha256:
                     raise DestinationError(
-                        f"Another writer stored {self.name} with other content in the same moment; "
-                        "that discards the blocks of this upload. Run the task again."
+                        f"Another writer stored {self.name} with different content at the same time, which "
+                        "discarded the blocks of this upload. Run the task again."
                     ) from error
-                return _bare(found.etag)
-            return _bare(answer.get("etag"))
+                return without_quotes(found.etag)
+            return without_quotes(response.get("etag"))
 
     def _discard(self) -> None:
         self._parts.cancel()
@@ -94,27 +94,27 @@ class AzureStore(Store):
 
     exclusive_put = True
 
-    def __init__(self, fs: Any, root: str) -> None:
-        super().__init__(fs, root)
-        self.container, prefix, _ = fs.split_path(root)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.container, prefix, _ = self.fs.split_path(self.root)
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
     def blob(self, name: str) -> Any:
-        """The client of one blob."""
+        """Return the client of one blob."""
         return self.fs.service_client.get_blob_client(container=self.container, blob=self._prefix + name)
 
     def run(self, coroutine: Any, *args: Any) -> Any:
-        """Run ``coroutine(*args)`` in the filesystem's event loop, where its clients live."""
+        """Run ``coroutine(*args)`` in the filesystem's event loop, to which its clients belong."""
         return sync(self.fs.loop, coroutine, *args)
 
-    def stage(self, name: str, expected_bytes: int | None = None) -> AzureStaged:
+    def _stage(self, name: str, expected_bytes: int | None) -> AzureStaged:
         return AzureStaged(self, name)
 
-    def put(self, name: str, data: bytes, *, exclusive: bool = False) -> None:
-        self.run(self._put, name, data, exclusive)
+    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
+        self.run(self._upload_blob, name, data, exclusive)
         self.fs.invalidate_cache()
 
-    async def _put(self, name: str, data: bytes, exclusive: bool) -> None:
+    async def _upload_blob(self, name: str, data: bytes, exclusive: bool) -> None:
         from azure.core.exceptions import ResourceExistsError
 
         async with self.blob(name) as blob:
@@ -123,11 +123,11 @@ class AzureStore(Store):
             except ResourceExistsError as error:
                 raise FileExistsError(name) from error
 
-    def read(self, name: str) -> bytes:
-        data: bytes = self.run(self._read, name)
+    def _read(self, name: str) -> bytes:
+        data: bytes = self.run(self._download_blob, name)
         return data
 
-    async def _read(self, name: str) -> bytes:
+    async def _download_blob(self, name: str) -> bytes:
         from azure.core.exceptions import ResourceNotFoundError
 
         async with self.blob(name) as blob:
@@ -138,38 +138,37 @@ class AzureStore(Store):
                 raise FileNotFoundError(name) from error
             return data
 
-    def info(self, name: str) -> StoredObject:
-        found: StoredObject = self.run(self._info, name)
+    def _info(self, name: str) -> StoredObject:
+        found: StoredObject = self.run(self._blob_properties, name)
         return found
 
-    async def _info(self, name: str) -> StoredObject:
+    async def _blob_properties(self, name: str) -> StoredObject:
         from azure.core.exceptions import ResourceNotFoundError
 
         async with self.blob(name) as blob:
             try:
-                found = await blob.get_blob_properties()
+                return _stored_object(name, await blob.get_blob_properties())
             except ResourceNotFoundError as error:
                 raise FileNotFoundError(name) from error
-            return StoredObject(name, found.size, _bare(found.etag), found.last_modified.timestamp())
 
-    def find(self, prefix: str) -> list[StoredObject]:
-        found: list[StoredObject] = self.run(self._find, prefix)
+    def _find(self, prefix: str) -> list[StoredObject]:
+        found: list[StoredObject] = self.run(self._list_blobs, prefix)
         return found
 
-    async def _find(self, prefix: str) -> list[StoredObject]:
+    async def _list_blobs(self, prefix: str) -> list[StoredObject]:
         found = []
         async with self.fs.service_client.get_container_client(self.container) as container:
             async for each in container.list_blobs(name_starts_with=self._prefix + prefix):
                 name = each.name[len(self._prefix) :]
                 if "/" not in name:
-                    found.append(StoredObject(name, each.size, _bare(each.etag), each.last_modified.timestamp()))
+                    found.append(_stored_object(name, each))
         return found
 
-    def delete(self, name: str) -> None:
-        self.run(self._delete, name)
+    def _delete(self, name: str) -> None:
+        self.run(self._delete_blob, name)
         self.fs.invalidate_cache()
 
-    async def _delete(self, name: str) -> None:
+    async def _delete_blob(self, name: str) -> None:
         from azure.core.exceptions import ResourceNotFoundError
 
         async with self.blob(name) as blob:
@@ -179,5 +178,5 @@ class AzureStore(Store):
                 return
 
 
-def _bare(etag: str | None) -> str | None:
-    return etag.strip('"') if etag else None
+def _stored_object(name: str, properties: Any) -> StoredObject:
+    return StoredObject(name, properties.size, without_quotes(properties.etag), properties.last_modified.timestamp())

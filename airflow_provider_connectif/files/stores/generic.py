@@ -1,59 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any other fsspec filesystem: a hidden temporary name, then a move.
+"""Any other fsspec filesystem: an object is written under a hidden temporary name and then moved.
 
-Weaker than the others: many filesystems move by copying and deleting, and a reader who looks in that moment
-may see a part of the object. It never stays so: a move that fails is an error, and the next run replaces the
-object.
+This is weaker than the other stores: many filesystems move by copying and deleting, and a reader may see a part of the
+object meanwhile. That never lasts: a move that fails is an error, and the next run replaces the object.
 """
 
 from __future__ import annotations
 
 import contextlib
-import uuid
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import BackgroundCalls, Staged, StoredObject
+from airflow_provider_connectif.files.stores.base import StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
+from airflow_provider_connectif.files.stores.staged import StagedFile
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
 
-PREFIX = ".connectif-"
-SUFFIX = ".part"
-
-#: An unfinished file that nobody has written to for this long belongs to a process that is dead.
-ABANDONED_AFTER = 24 * 3600.0
+_MODIFIED_KEYS = ("modified", "mtime", "last_modified", "LastModified", "created")
 
 
-class GenericStaged(Staged):
+class GenericStaged(StagedFile):
     """An object under a hidden name."""
 
     def __init__(self, store: GenericStore, name: str) -> None:
         super().__init__(name)
         self._store = store
-        self._temporary = store.path(f"{PREFIX}{uuid.uuid4().hex}{SUFFIX}")
-        self._file: Any = None
-        self._beside = BackgroundCalls()
+        self._temporary = store.path(temporary_name())
 
     def _open(self) -> Any:
-        if self._file is None:
-            self._store.fs.makedirs(self._store.root, exist_ok=True)
-            self._file = self._store.fs.open(self._temporary, "wb")
-        return self._file
+        self._store.fs.makedirs(self._store.root, exist_ok=True)
+        return self._store.fs.open(self._temporary, "wb")
 
-    def _write(self, data: bytes) -> None:
-        self._beside.do(self._open().write, data, size=len(data))
-
-    def _complete(self) -> None:
-        file = self._open()
-        self._beside.finish()
-        file.close()
-
-    def _publish(self) -> str | None:
+    def _publish(self) -> None:
         self._store.fs.mv(self._temporary, self._store.path(self.name))
         self._store.fs.invalidate_cache(self._store.root)
-        return None
 
     def _discard(self) -> None:
-        self._beside.close()
+        self._writing.close()
         if self._file is not None:
             with contextlib.suppress(Exception):
                 self._file.close()
@@ -63,34 +46,33 @@ class GenericStaged(Staged):
 
 
 class GenericStore(ListingStore):
-    """A folder of any fsspec filesystem."""
+    """A folder in any fsspec filesystem."""
 
-    def stage(self, name: str, expected_bytes: int | None = None) -> GenericStaged:
+    def _stage(self, name: str, expected_bytes: int | None) -> GenericStaged:
         return GenericStaged(self, name)
 
-    def put(self, name: str, data: bytes, *, exclusive: bool = False) -> None:
+    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
         with GenericStaged(self, name) as staged:
             staged.write(data)
             staged.complete()
             staged.publish()
 
-    def read(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes:
         self.fs.invalidate_cache(self.root)
         data: bytes = self.fs.cat_file(self.path(name))
         return data
 
     @staticmethod
-    def told(name: str, found: dict[str, Any]) -> StoredObject:
-        moments = (found.get(key) for key in ("modified", "mtime", "last_modified", "LastModified", "created"))
-        for moment in moments:
-            if isinstance(moment, datetime):
-                return StoredObject(name, found["size"], None, moment.timestamp())
-            if isinstance(moment, (int, float)):
-                return StoredObject(name, found["size"], None, float(moment))
-        return StoredObject(name, found["size"])
+    def _parse(name: str, entry: dict[str, Any]) -> StoredObject:
+        for key in _MODIFIED_KEYS:
+            modified = entry.get(key)
+            if isinstance(modified, datetime):
+                return StoredObject(name, entry["size"], None, modified.timestamp())
+            if isinstance(modified, (int, float)):
+                return StoredObject(name, entry["size"], None, float(modified))
+        return StoredObject(name, entry["size"])
 
-    def sweep(self, names: set[str], now: float) -> None:
-        for each in self.find(PREFIX):
-            old = each.modified is not None and now - each.modified > ABANDONED_AFTER
-            if old and each.name.endswith(SUFFIX):
-                self.delete(each.name)
+    def _delete_abandoned_uploads(self, names: set[str]) -> None:
+        for each in self._find(PREFIX):
+            if is_temporary(each.name) and self._is_abandoned(each.modified):
+                self._delete(each.name)

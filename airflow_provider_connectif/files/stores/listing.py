@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a folder holds, asked through any fsspec filesystem, whose cache of listings is never trusted."""
+"""Looking up and deleting objects through any fsspec filesystem, without trusting its cache of listings."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from airflow_provider_connectif.files.stores.base import Store, StoredObject
 
 
 class ListingStore(Store):
-    """A store whose objects are looked up and deleted as fsspec does it."""
+    """A store whose objects are looked up and deleted with the methods of fsspec."""
 
     @staticmethod
     @abstractmethod
-    def told(name: str, found: dict[str, Any]) -> StoredObject:
-        """Understand what the filesystem tells of an object."""
+    def _parse(name: str, entry: dict[str, Any]) -> StoredObject:
+        """Return the properties of an object from what ``info`` and ``ls`` of the filesystem return."""
 
-    def info(self, name: str) -> StoredObject:
+    def _info(self, name: str) -> StoredObject:
         self.fs.invalidate_cache(self.root)
-        found = self.fs.info(self.path(name))
-        if found["type"] != "file":
+        entry = self.fs.info(self.path(name))
+        if entry["type"] != "file":
             raise FileNotFoundError(name)
-        return self.told(name, found)
+        return self._parse(name, entry)
 
-    def find(self, prefix: str) -> list[StoredObject]:
+    def _find(self, prefix: str) -> list[StoredObject]:
         self.fs.invalidate_cache(self.root)
         try:
             listed = self.fs.ls(self.root, detail=True)
         except FileNotFoundError:
             return []
         named = [(each["name"].rstrip("/").rsplit("/", 1)[-1], each) for each in listed if each["type"] == "file"]
-        return [self.told(name, each) for name, each in named if name.startswith(prefix)]
+        return [self._parse(name, each) for name, each in named if name.startswith(prefix)]
 
-    def delete(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         try:
             with contextlib.suppress(FileNotFoundError):
                 self.fs.rm_file(self.path(name))

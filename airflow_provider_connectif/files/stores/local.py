@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files in a folder of this machine, or of a file server that is mounted here.
 
-A file is written under a hidden name in the same folder, brought to the disk, and renamed, which replaces
-what was there in one step. While it is written its writer holds a lock on it, which the system takes away
-with the process: that is how a later run tells what a killed one left from what another one is writing at
-this moment.
+A file is written under a hidden name in the same folder, synced to disk, and renamed, which replaces what was there in
+one step. Its writer holds a lock on it meanwhile, which the system releases when the process ends: this is how a later
+run distinguishes what a killed process left behind from what another one is writing.
 """
 
 from __future__ import annotations
@@ -15,18 +14,14 @@ import fcntl
 import hashlib
 import os
 import socket
-import uuid
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import MIB, BackgroundCalls, Staged, Store, StoredObject
+from airflow_provider_connectif.files.stores.background import MIB, BackgroundCalls
+from airflow_provider_connectif.files.stores.base import Store, StoredObject
+from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
 
-PREFIX = ".connectif-"
-SUFFIX = ".part"
-
-#: Where locks do not tell (another machine, a mount without them), an unfinished file is dead after this.
-ABANDONED_AFTER = 24 * 3600.0
-
-#: So much is handed to the disk at a time, for the last wait to be short.
+#: Data is synced to disk each time so many bytes have been written, to keep the last wait short.
 _SYNC_EVERY = 64 * MIB
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
@@ -38,7 +33,7 @@ class LocalStaged(Staged):
     def __init__(self, store: LocalStore, name: str) -> None:
         super().__init__(name)
         self._store = store
-        self._temporary = ""
+        self.temporary_path = ""
         self._fd = -1
         self._unsynced = 0
         self._syncing = BackgroundCalls()
@@ -46,12 +41,12 @@ class LocalStaged(Staged):
     def _open(self) -> None:
         os.makedirs(self._store.root, exist_ok=True)
         while self._fd < 0:
-            temporary = self._store.path(f"{PREFIX}{_machine()}-{uuid.uuid4().hex}{SUFFIX}")
-            fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            self._temporary, self._fd = temporary, fd
+            path = self._store.path(temporary_name(_machine()))
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+            self.temporary_path, self._fd = path, fd
             _lock(fd)
             if not os.fstat(fd).st_nlink:
-                # Another run took it for abandoned between the two calls above.
+                # Between the two calls above, another run considered it abandoned and deleted it.
                 os.close(fd)
                 self._fd = -1
 
@@ -64,7 +59,7 @@ class LocalStaged(Staged):
         self._unsynced += len(data)
         if self._unsynced >= _SYNC_EVERY:
             self._unsynced = 0
-            self._syncing.do(_sync, self._fd, size=_SYNC_EVERY)
+            self._syncing.submit(_sync, self._fd, size=_SYNC_EVERY)
 
     def _complete(self) -> None:
         if self._fd < 0:
@@ -73,14 +68,14 @@ class LocalStaged(Staged):
         _sync(self._fd)
 
     def _publish(self) -> None:
-        os.replace(self._temporary, self._store.path(self.name))
+        os.replace(self.temporary_path, self._store.path(self.name))
         self._close()
         _sync_folder(self._store.root)
 
     def _discard(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            if self._temporary:
-                os.unlink(self._temporary)
+            if self.temporary_path:
+                os.unlink(self.temporary_path)
         self._close()
 
     def _close(self) -> None:
@@ -95,10 +90,13 @@ class LocalStore(Store):
 
     exclusive_put = True
 
-    def stage(self, name: str, expected_bytes: int | None = None) -> LocalStaged:
+    def __init__(self, fs: Any, root: str, **kwargs: Any) -> None:
+        super().__init__(fs, os.path.abspath(root or "/"), **kwargs)
+
+    def _stage(self, name: str, expected_bytes: int | None) -> LocalStaged:
         return LocalStaged(self, name)
 
-    def put(self, name: str, data: bytes, *, exclusive: bool = False) -> None:
+    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
         staged = LocalStaged(self, name)
         with staged:
             staged.write(data)
@@ -107,25 +105,24 @@ class LocalStore(Store):
                 staged.publish()
                 return
             try:
-                os.link(staged._temporary, self.path(name))
+                os.link(staged.temporary_path, self.path(name))
             except FileExistsError:
                 raise
             except OSError:
-                # No hard links here (many network mounts): the name is taken in one step, the content
-                # follows.
+                # No hard links here (many network mounts): create the name in one step, then write the content.
                 fd = os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
                 with os.fdopen(fd, "wb") as file:
                     file.write(data)
 
-    def read(self, name: str) -> bytes:
+    def _read(self, name: str) -> bytes:
         with open(self.path(name), "rb") as file:
             return file.read()
 
-    def info(self, name: str) -> StoredObject:
+    def _info(self, name: str) -> StoredObject:
         found = os.stat(self.path(name))
         return StoredObject(name, found.st_size, None, found.st_mtime)
 
-    def find(self, prefix: str) -> list[StoredObject]:
+    def _find(self, prefix: str) -> list[StoredObject]:
         try:
             names = os.listdir(self.root)
         except FileNotFoundError:
@@ -135,26 +132,23 @@ class LocalStore(Store):
             if name.startswith(prefix):
                 with contextlib.suppress(FileNotFoundError):
                     if os.path.isfile(self.path(name)):
-                        found.append(self.info(name))
+                        found.append(self._info(name))
         return found
 
-    def delete(self, name: str) -> None:
+    def _delete(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(name))
 
-    def sweep(self, names: set[str], now: float) -> None:
-        for each in self.find(PREFIX):
-            if not each.name.endswith(SUFFIX):
-                continue
-            here = each.name.startswith(f"{PREFIX}{_machine()}-")
-            if here or (each.modified is not None and now - each.modified > ABANDONED_AFTER):
-                self._sweep(each.name)
+    def _delete_abandoned_uploads(self, names: set[str]) -> None:
+        for each in self._find(PREFIX):
+            if is_temporary(each.name, _machine()) or (is_temporary(each.name) and self._is_abandoned(each.modified)):
+                self._delete_unless_locked(each.name)
 
-    def _sweep(self, name: str) -> None:
+    def _delete_unless_locked(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(self.path(name), os.O_WRONLY | os.O_CLOEXEC)
             try:
-                # Deleted under the lock: its writer, if it is just being born, sees that and begins anew.
+                # Deleted under the lock: a writer that has just created it notices, and creates another.
                 if _lock(fd, wait=False):
                     os.unlink(self.path(name))
             finally:
@@ -166,9 +160,9 @@ def _machine() -> str:
 
 
 def _lock(fd: int, *, wait: bool = True) -> bool:
-    """Lock a file.
+    """Lock a file, and return whether this succeeded.
 
-    False when somebody else has it, or when this place knows no locks and ``wait`` is False.
+    False if another process holds the lock, or if the mount does not support locks and ``wait`` is False.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -185,7 +179,7 @@ def _sync(fd: int) -> None:
     try:
         os.fsync(fd)
     except OSError as error:
-        # Some mounts have no such call; a full disk or a lost server is another matter.
+        # Some mounts do not support this call; a full disk or a lost server is an error.
         if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
             raise
 
@@ -196,8 +190,3 @@ def _sync_folder(path: str) -> None:
         _sync(fd)
     finally:
         os.close(fd)
-
-
-def store(fs: Any, root: str) -> LocalStore:
-    """The store for a path of fsspec's local filesystem."""
-    return LocalStore(fs, os.path.abspath(root))

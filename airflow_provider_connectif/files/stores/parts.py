@@ -1,61 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An upload in numbered parts, several under way at once, with a bound on the memory that they hold."""
+"""An upload in numbered parts, several of them in flight, with a limit on the memory that they hold."""
 
 from __future__ import annotations
 
 import asyncio
-import collections
 import io
 from collections.abc import Callable, Coroutine
-from concurrent.futures import Future
 from typing import Any
 
-from airflow_provider_connectif.files.stores.base import MIB
+from airflow_provider_connectif.files.stores.background import MIB, FutureQueue
 
-SMALLEST_PART = 8 * MIB
+MIN_PART_SIZE = 8 * MIB
 
 #: S3 allows 10,000 parts: https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
-MOST_PARTS = 10_000
+MAX_PARTS = 10_000
 
-#: Bytes of parts that are being sent; one part more is being filled.
-IN_FLIGHT = 32 * MIB
+#: The bytes of parts that may be in flight; one more part is being filled.
+MAX_BYTES_IN_FLIGHT = 32 * MIB
 
 
-def growing_sizes(part: int) -> int:
-    """The size of the part with the number ``part`` (from 1), when the total is not known.
+def growing_part_size(part: int) -> int:
+    """Return the size of the part with the number ``part`` (from 1) if the total is unknown.
 
-    Small while most objects end, larger later: 40 GB fit in parts of 8 MiB, 200 GB in all 10,000.
+    Small where most objects end, larger later: 40 GB fit in parts of 8 MiB, 200 GB in all 10,000.
     """
-    if part <= MOST_PARTS // 2:
-        return SMALLEST_PART
-    if part <= MOST_PARTS * 4 // 5:
-        return 2 * SMALLEST_PART
-    return 8 * SMALLEST_PART
+    if part <= MAX_PARTS // 2:
+        return MIN_PART_SIZE
+    if part <= MAX_PARTS * 4 // 5:
+        return 2 * MIN_PART_SIZE
+    return 8 * MIN_PART_SIZE
 
 
-def even_size(expected_bytes: int | None, *, unknown: int = 2 * SMALLEST_PART) -> int:
-    """One size for all parts, for stores that want them equal.
+def equal_part_size(expected_bytes: int | None, *, default: int = 2 * MIN_PART_SIZE) -> int:
+    """Return one size for all parts, for stores that require this.
 
-    :param expected_bytes: the most that the object can have, when that is known
-    :param unknown: the size when it is not known (16 MiB: room for 160 GB)
+    :param expected_bytes: the object's maximum size, if known
+    :param default: the size to use if it is not known (16 MiB: enough for 160 GB)
     """
     if expected_bytes is None:
-        return unknown
-    whole_mib = -(-expected_bytes // MOST_PARTS // MIB) + 1
-    return max(SMALLEST_PART, whole_mib * MIB)
+        return default
+    whole_mib = -(-expected_bytes // MAX_PARTS // MIB) + 1
+    return max(MIN_PART_SIZE, whole_mib * MIB)
 
 
 class Parts:
-    """Cuts what is written into parts and sends them from the event loop of an fsspec filesystem.
+    """Cuts what is written into parts, and sends them from the event loop of an fsspec filesystem.
 
-    A part is handed over as a ``BytesIO``, which is filled anew when the part has been sent: ``botocore`` makes one of
-    any bytes, and ``aiohttp`` then copies them; and to get fresh memory for each part costs more than to fill it.
+    A part is passed as a ``BytesIO``, which is reused when the part has been sent: ``botocore`` makes one of any bytes,
+    which ``aiohttp`` then copies, and allocating memory for each part costs more than filling it.
 
     :param loop: that event loop, which runs in a thread of its own
-    :param send: makes the coroutine that sends one part, by its number (from 1), content and checksum
-    :param checksum: computes it, in the thread that writes: the event loop has enough to do
-    :param size_of: the size of a part by its number
-    :param in_flight: the bytes that may be under way at once
+    :param send: returns the coroutine that sends one part, given its number (from 1), content and checksum
+    :param checksum: computes the checksum, in the thread that writes: the event loop is busy enough
+    :param size_of: returns the size of a part, given its number
+    :param max_bytes_in_flight: the maximum number of bytes that are being sent
     """
 
     def __init__(
@@ -64,28 +62,26 @@ class Parts:
         send: Callable[[int, io.BytesIO, str], Coroutine[Any, Any, Any]],
         *,
         checksum: Callable[[memoryview], str] = lambda _: "",
-        size_of: Callable[[int], int] = growing_sizes,
-        in_flight: int = IN_FLIGHT,
+        size_of: Callable[[int], int] = growing_part_size,
+        max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     ) -> None:
         self._loop = loop
         self._send = send
         self._checksum = checksum
         self._size_of = size_of
-        self._limit = in_flight
         self._body: io.BytesIO | None = None
-        self._free: list[io.BytesIO] = []
-        self._sending: collections.deque[tuple[Future[Any], io.BytesIO, int]] = collections.deque()
-        self._sending_bytes = 0
+        self._unused_bodies: list[io.BytesIO] = []
+        self._in_flight: FutureQueue[tuple[Any, io.BytesIO]] = FutureQueue(max_bytes_in_flight, self._sent)
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._answers: list[Any] = []
+        self._results: list[Any] = []
         self._count = 0
 
     def write(self, data: bytes) -> None:
-        """Add ``data``; raises what sending an earlier part raised."""
+        """Append ``data``; raise what sending an earlier part raised."""
         rest = memoryview(data)
         while rest:
             if self._body is None:
-                self._body = self._free.pop() if self._free else io.BytesIO()
+                self._body = self._unused_bodies.pop() if self._unused_bodies else io.BytesIO()
             room = self._size_of(self._count + 1) - self._body.tell()
             self._body.write(rest[:room])
             if len(rest) >= room:
@@ -93,57 +89,47 @@ class Parts:
             rest = rest[room:]
 
     def finish(self) -> list[Any]:
-        """Send the rest, wait for all, and return their answers in order.
+        """Send the rest, wait for all parts, and return the results of ``send`` in order.
 
-        One empty part if nothing was written.
+        One empty part is sent if nothing was written.
         """
         if self._body is not None or not self._count:
             self._flush()
-        while self._sending:
-            self._take()
-        return self._answers
+        self._in_flight.drain()
+        return self._results
 
     def cancel(self) -> None:
-        """Stop what is under way, and return when it has stopped: no part arrives after this."""
-        for future, _, _ in self._sending:
-            future.cancel()
+        """Stop sending, and return when nothing is being sent any more: no part arrives after this."""
+        self._in_flight.cancel()
         self._body = None
-        self._free.clear()
-        self._sending.clear()
+        self._unused_bodies.clear()
         if self._loop.is_running():
-            asyncio.run_coroutine_threadsafe(self._stopped(), self._loop).result()
+            asyncio.run_coroutine_threadsafe(self._wait_for_tasks(), self._loop).result()
 
     def _flush(self) -> None:
         body, self._body = self._body or io.BytesIO(), None
         size = body.tell()
         body.truncate()
         body.seek(0)
-        while self._sending and (self._sending[0][0].done() or self._sending_bytes + size > self._limit):
-            self._take()
-        for future, _, _ in self._sending:
-            # A part that failed behind one that is still under way: no use in sending more.
-            if future.done():
-                future.result()
+        self._in_flight.make_room(size)
         self._count += 1
         with body.getbuffer() as content:
             checksum = self._checksum(content)
         future = asyncio.run_coroutine_threadsafe(self._run(self._count, body, checksum), self._loop)
-        self._sending.append((future, body, size))
-        self._sending_bytes += size
+        self._in_flight.add(future, size)
 
-    def _take(self) -> None:
-        future, body, size = self._sending.popleft()
-        self._sending_bytes -= size
-        self._answers.append(future.result())
+    def _sent(self, sent: tuple[Any, io.BytesIO]) -> None:
+        result, body = sent
+        self._results.append(result)
         body.seek(0)
-        self._free.append(body)
+        self._unused_bodies.append(body)
 
-    async def _run(self, number: int, body: io.BytesIO, checksum: str) -> Any:
+    async def _run(self, number: int, body: io.BytesIO, checksum: str) -> tuple[Any, io.BytesIO]:
         task = asyncio.current_task()
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await self._send(number, body, checksum)
+        return await self._send(number, body, checksum), body
 
-    async def _stopped(self) -> None:
+    async def _wait_for_tasks(self) -> None:
         await asyncio.gather(*self._tasks, return_exceptions=True)

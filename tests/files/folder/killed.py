@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_connectif.files.folder import delivery as module
 from airflow_provider_connectif.files.folder.claims import Claim
-from airflow_provider_connectif.files.stores.resolve import Staged
+from airflow_provider_connectif.files.stores.staged import Staged
 from tests.files.exports import MIB, export, store
 from tests.stores import Place, filesystem
 

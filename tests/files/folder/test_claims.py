@@ -12,7 +12,7 @@ import pytest
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, FolderConflict
 from airflow_provider_connectif.files.folder.claims import CLAIM_DEAD_AFTER, Claim
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.files.exports import Archive, Member, contents, export, store, writer
 from tests.stores import Place
 
@@ -20,7 +20,7 @@ HOUR = 3600.0
 
 
 def claim_of(place: Place, later: float = 0.0, **changes: object) -> Claim:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     return Claim(folder, writer(**changes), clock=lambda: time.time() + later, sleep=lambda seconds: None)
 
 
@@ -100,7 +100,7 @@ def test_where_claims_are_ordered_by_time_the_earlier_wins_even_when_both_have_b
 
 def test_a_claim_is_good_only_when_it_has_stood_longer_than_the_stores_clock_ticks(s3_store: Place) -> None:
     slept: list[float] = []
-    folder = Folder(s3_store.fs, s3_store.path)
+    folder = resolve_store(s3_store.fs, s3_store.path)
     claim = Claim(folder, writer(), clock=lambda: 1_800_000_000.0, sleep=slept.append)
     claim.take()
     claim.confirm()

@@ -19,7 +19,8 @@ from airflow_provider_connectif.files.errors import (
 )
 from airflow_provider_connectif.files.folder import delivery as module
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.files.exports import MIB, Archive, Member, contents, digests, export, snapshot, store, writer
 from tests.stores import Place
 
@@ -94,7 +95,7 @@ def test_the_same_export_is_downloaded_again_when_a_file_is_not_what_the_manifes
     described, archive = export()
     store(place, described, archive)
     if harm == "missing":
-        Folder(place.fs, place.path).delete(["activities-1.csv"])
+        resolve_store(place.fs, place.path).delete(["activities-1.csv"])
     else:
         place.write("activities-1.csv", b"short")
     store(place, described, archive)
@@ -162,22 +163,22 @@ def test_the_old_objects_are_deleted_only_after_the_new_manifest_names_them(
 ) -> None:
     store(memory_store, *export(1))
     steps = []
-    real_put, real_delete = Folder.put, Folder.delete
+    real_put, real_delete = Store.put, Store.delete
 
-    def put(self: Folder, name: str, data: bytes, **kw: bool) -> None:
+    def put(self: Store, name: str, data: bytes, **kw: bool) -> None:
         if name == MANIFEST_NAME:
             steps.append(("manifest", set(json.loads(data).get("replaces", []))))
             assert {"activities-2.csv", "activities-2-products.csv"} <= memory_store.names()
         real_put(self, name, data, **kw)
 
-    def delete(self: Folder, names: list[str]) -> None:
+    def delete(self: Store, names: list[str]) -> None:
         names = list(names)
         if any(not name.startswith(".") for name in names):
             steps.append(("delete", set(names)))
         real_delete(self, names)
 
-    monkeypatch.setattr(Folder, "put", put)
-    monkeypatch.setattr(Folder, "delete", delete)
+    monkeypatch.setattr(Store, "put", put)
+    monkeypatch.setattr(Store, "delete", delete)
     store(memory_store, *export(2))
     old = {"activities-1.csv", "activities-1-products.csv"}
     assert steps == [("manifest", old), ("delete", old), ("manifest", set())]
@@ -370,7 +371,7 @@ def test_objects_that_vanish_right_after_they_were_stored_are_an_error(
 ) -> None:
     real = module.write_manifest
 
-    def vandal(folder: Folder, written: Manifest) -> None:
+    def vandal(folder: Store, written: Manifest) -> None:
         real(folder, written)
         folder.delete(["activities-1.csv"])
 

@@ -18,8 +18,10 @@ import pytest
 
 from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.stores import local
-from airflow_provider_connectif.files.stores.resolve import Folder
+from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from airflow_provider_connectif.files.stores.s3 import S3Store
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX
 from tests.files.reading import threads_of_ours
 from tests.stores import Place
 
@@ -41,7 +43,7 @@ def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def store(folder: Folder, name: str, data: bytes) -> str:
+def store(folder: Store, name: str, data: bytes) -> str:
     with folder.stage(name) as staged:
         for chunk in in_chunks(data):
             staged.write(chunk)
@@ -53,7 +55,7 @@ def store(folder: Folder, name: str, data: bytes) -> str:
 @pytest.mark.parametrize("size", [0, 1, MIB, 2 * MIB, 5 * MIB // 2 + 7])
 def test_an_object_arrives_byte_for_byte_with_its_size_and_checksum(place: Place, size: int) -> None:
     data = some_bytes(size)
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     with folder.stage("a.csv") as staged:
         for chunk in in_chunks(data, 300_007):
             staged.write(chunk)
@@ -67,7 +69,7 @@ def test_an_object_arrives_byte_for_byte_with_its_size_and_checksum(place: Place
 
 
 def test_no_thread_stays_when_an_object_is_complete_or_given_up(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     for complete in (True, False):
         with folder.stage("a.csv") as staged:
             staged.write(some_bytes(3 * MIB))
@@ -79,7 +81,7 @@ def test_no_thread_stays_when_an_object_is_complete_or_given_up(place: Place) ->
 
 
 def test_nothing_is_to_be_seen_under_the_name_until_it_is_published(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     with folder.stage("a.csv") as staged:
         staged.write(some_bytes(3 * MIB))
         assert "a.csv" not in place.names()
@@ -91,7 +93,7 @@ def test_nothing_is_to_be_seen_under_the_name_until_it_is_published(place: Place
 
 
 def test_an_object_that_was_there_is_to_be_seen_unchanged_until_the_new_one_is_published(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     store(folder, "a.csv", b"old")
     with folder.stage("a.csv") as staged:
         staged.write(some_bytes(3 * MIB // 2))
@@ -103,7 +105,7 @@ def test_an_object_that_was_there_is_to_be_seen_unchanged_until_the_new_one_is_p
 
 @pytest.mark.parametrize("size", [0, 10, 3 * MIB])
 def test_an_exception_while_writing_leaves_nothing_behind(place: Place, size: int) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
 
     def produce() -> None:
         with folder.stage("a.csv") as staged:
@@ -118,7 +120,7 @@ def test_an_exception_while_writing_leaves_nothing_behind(place: Place, size: in
 
 @pytest.mark.parametrize("size", [0, 10, 3 * MIB])
 def test_a_completed_object_that_is_discarded_leaves_nothing_behind(place: Place, size: int) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     staged = folder.stage("a.csv")
     staged.write(some_bytes(size))
     staged.complete()
@@ -132,7 +134,7 @@ def test_an_interrupt_while_writing_leaves_nothing_behind(place: Place) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    staged = Folder(place.fs, place.path).stage("a.csv")
+    staged = resolve_store(place.fs, place.path).stage("a.csv")
     staged.write(some_bytes(3 * MIB // 2))
     staged._write = interrupted  # type: ignore[method-assign]
     with pytest.raises(KeyboardInterrupt):
@@ -142,7 +144,7 @@ def test_an_interrupt_while_writing_leaves_nothing_behind(place: Place) -> None:
 
 
 def test_the_etag_told_after_publishing_is_the_one_that_the_store_tells_later(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     with folder.stage("a.csv") as staged:
         staged.write(some_bytes(3 * MIB // 2))
         staged.complete()
@@ -154,18 +156,18 @@ def test_the_etag_told_after_publishing_is_the_one_that_the_store_tells_later(pl
 
 
 def test_what_is_discarded_or_published_takes_no_more_bytes(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     staged = folder.stage("a.csv")
     staged.discard()
     with pytest.raises(ValueError, match=r"a\.csv is discarded"):
         staged.write(b"more")
-    with pytest.raises(ValueError, match="needs it to be complete"):
+    with pytest.raises(ValueError, match="but must be complete"):
         folder.stage("b.csv").publish()
 
 
 def test_two_writers_of_one_object_at_once_leave_it_whole(place: Place) -> None:
     data = some_bytes(3 * MIB)
-    one, other = (Folder(place.fs, place.path).stage("a.csv") for _ in range(2))
+    one, other = (resolve_store(place.fs, place.path).stage("a.csv") for _ in range(2))
     for chunk in in_chunks(data):
         one.write(chunk)
         other.write(chunk)
@@ -180,19 +182,19 @@ def test_two_writers_of_one_object_at_once_leave_it_whole(place: Place) -> None:
 
 
 def test_a_writer_whose_blocks_azure_dropped_for_other_content_says_so(azure_store: Place) -> None:
-    one, other = (Folder(azure_store.fs, azure_store.path).stage("a.csv") for _ in range(2))
+    one, other = (resolve_store(azure_store.fs, azure_store.path).stage("a.csv") for _ in range(2))
     one.write(b"one")
     other.write(b"other")
     one.complete()
     other.complete()
     one.publish()
-    with pytest.raises(DestinationError, match=r"Another writer stored a\.csv with other content"):
+    with pytest.raises(DestinationError, match=r"Another writer stored a\.csv with different content"):
         other.publish()
     assert azure_store.read("a.csv") == b"one"
 
 
 def test_a_small_object_is_put_read_listed_and_deleted(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     assert folder.read("m.json") is None
     assert folder.info("m.json") is None
     assert folder.find("m") == []
@@ -206,19 +208,19 @@ def test_a_small_object_is_put_read_listed_and_deleted(place: Place) -> None:
 
 
 def test_what_others_write_is_seen_though_the_filesystem_caches(place: Place) -> None:
-    folder = Folder(place.fs, place.path)
+    folder = resolve_store(place.fs, place.path)
     folder.put("a", b"1")
     assert [found.name for found in folder.find("")] == ["a"]
     from tests.stores import filesystem
 
-    Folder(filesystem(place.kind, place.options), place.path).put("b", b"22")
+    resolve_store(filesystem(place.kind, place.options), place.path).put("b", b"22")
     assert sorted(found.name for found in folder.find("")) == ["a", "b"]
     assert folder.info("b") is not None
     assert folder.read("b") == b"22"
 
 
 def test_of_many_who_create_an_object_at_once_one_succeeds(strict_place: Place) -> None:
-    folder = Folder(strict_place.fs, strict_place.path)
+    folder = resolve_store(strict_place.fs, strict_place.path)
     if not folder.exclusive_put:
         assert strict_place.kind == "s3"  # rclone ignores the condition, silently
         return
@@ -253,26 +255,26 @@ def test_only_amazons_own_s3_is_trusted_to_create_exclusively(endpoint: str | No
 
 @pytest.mark.parametrize("name", ["", "a/b", "..", "/etc/passwd"])
 def test_a_name_that_leaves_the_folder_is_refused(memory_store: Place, name: str) -> None:
-    with pytest.raises(ValueError, match="no name of an object in a folder"):
-        Folder(memory_store.fs, memory_store.path).stage(name)
+    with pytest.raises(ValueError, match="is not a plain name"):
+        resolve_store(memory_store.fs, memory_store.path).stage(name)
 
 
 def test_a_folder_may_be_the_bucket_itself(s3_store: Place) -> None:
     bucket = s3_store.path.split("/")[0]
-    folder = Folder(s3_store.fs, f"s3://{bucket}/")
+    folder = resolve_store(s3_store.fs, f"s3://{bucket}/")
     store(folder, "a.csv", b"data")
     assert [found.name for found in folder.find("")] == ["a.csv"]
     assert s3_store.fs.cat_file(f"{bucket}/a.csv") == b"data"
 
 
 def test_the_sweep_takes_what_a_dead_process_left_and_leaves_what_a_living_one_writes(local_store: Place) -> None:
-    folder = Folder(local_store.fs, local_store.path)
+    folder = resolve_store(local_store.fs, local_store.path)
     living = folder.stage("b.csv")
     living.write(b"going on")
-    dead = f"{local_store.path}/{local.PREFIX}{local._machine()}-0123456789abcdef{local.SUFFIX}"
+    dead = f"{local_store.path}/{PREFIX}{local._machine()}-0123456789abcdef{SUFFIX}"
     with open(dead, "wb") as file:
         file.write(b"half")
-    folder.sweep([])
+    folder.delete_abandoned_uploads([])
     assert not os.path.exists(dead)
     living.complete()
     living.publish()
@@ -281,19 +283,21 @@ def test_the_sweep_takes_what_a_dead_process_left_and_leaves_what_a_living_one_w
 
 def test_the_sweep_leaves_what_another_machine_may_be_writing_for_a_day(local_store: Place) -> None:
     os.makedirs(local_store.path)
-    foreign = f"{local_store.path}/{local.PREFIX}another-0123456789abcdef{local.SUFFIX}"
+    foreign = f"{local_store.path}/{PREFIX}another-0123456789abcdef{SUFFIX}"
     with open(foreign, "wb"):
         pass
-    Folder(local_store.fs, local_store.path).sweep([])
+    resolve_store(local_store.fs, local_store.path).delete_abandoned_uploads([])
     assert os.path.exists(foreign)
-    Folder(local_store.fs, local_store.path, clock=lambda: time.time() + 25 * 3600).sweep([])
+    resolve_store(local_store.fs, local_store.path, clock=lambda: time.time() + 25 * 3600).delete_abandoned_uploads([])
     assert not os.path.exists(foreign)
 
 
 def test_the_sweep_touches_no_file_that_is_not_ours(local_store: Place) -> None:
     for name in (".hidden", "a.part", ".connectif_claim.x.json", "data.csv"):
         local_store.write(name, b"theirs")
-    Folder(local_store.fs, local_store.path, clock=lambda: time.time() + 1e6).sweep(["data.csv"])
+    resolve_store(local_store.fs, local_store.path, clock=lambda: time.time() + 1e6).delete_abandoned_uploads(
+        ["data.csv"]
+    )
     assert local_store.names() == {".hidden", "a.part", ".connectif_claim.x.json", "data.csv"}
 
 
@@ -302,22 +306,22 @@ def test_without_locks_a_file_is_written_all_the_same(local_store: Place, monkey
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    store(Folder(local_store.fs, local_store.path), "a.csv", b"data")
+    store(resolve_store(local_store.fs, local_store.path), "a.csv", b"data")
     assert local_store.read("a.csv") == b"data"
 
 
 def test_the_sweep_aborts_uploads_of_these_names_that_are_a_day_old(s3_store: Place) -> None:
-    folder = Folder(s3_store.fs, s3_store.path)
+    folder = resolve_store(s3_store.fs, s3_store.path)
     for name in ("a.csv", "of-somebody-else.csv"):
         folder.stage(name).write(b"never finished")
-    folder.sweep(["a.csv"])
+    folder.delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished() == 2
-    Folder(s3_store.fs, s3_store.path, clock=lambda: time.time() + 25 * 3600).sweep(["a.csv"])
+    resolve_store(s3_store.fs, s3_store.path, clock=lambda: time.time() + 25 * 3600).delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished() == 1
 
 
 def test_a_published_file_has_the_rights_that_any_new_file_has(local_store: Place) -> None:
-    store(Folder(local_store.fs, local_store.path), "a.csv", b"data")
+    store(resolve_store(local_store.fs, local_store.path), "a.csv", b"data")
     local_store.write("plain", b"")
     rights = [os.stat(f"{local_store.path}/{name}").st_mode & 0o777 for name in ("a.csv", "plain")]
     assert rights[0] == rights[1]
@@ -329,7 +333,7 @@ def test_an_error_of_the_store_does_not_quote_the_query_of_an_address(
     def fails(*_: object, **__: object) -> None:
         raise OSError("cannot reach 'https://store.example/lake/a.csv?sv=2024&sig=abcdef123456'")
 
-    folder = Folder(memory_store.fs, memory_store.path)
+    folder = resolve_store(memory_store.fs, memory_store.path)
     monkeypatch.setattr(type(memory_store.fs), "cat_file", fails)
     with pytest.raises(DestinationError, match=r"reading a\.csv: OSError: cannot reach") as caught:
         folder.read("a.csv")
@@ -353,7 +357,7 @@ def sent_parts(place: Place, monkeypatch: pytest.MonkeyPatch, data: bytes) -> li
     place.fs.connect()
     place.fs.s3.meta.events.register("before-sign.s3.UploadPart", note)
     try:
-        store(Folder(place.fs, place.path), "a.csv", data)
+        store(resolve_store(place.fs, place.path), "a.csv", data)
     finally:
         place.fs.s3.meta.events.unregister("before-sign.s3.UploadPart", note)
     return sent

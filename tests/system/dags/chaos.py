@@ -14,7 +14,7 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.files.folder import delivery
-from airflow_provider_connectif.files.stores import resolve
+from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.tasks.state_store import TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
@@ -38,7 +38,7 @@ def slowed(owner: Any, name: str) -> None:
 slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
 slowed(delivery._Delivery, "_tell")
-slowed(resolve.Staged, "publish")
+slowed(staged.Staged, "publish")
 slowed(delivery, "write_manifest")
 
 

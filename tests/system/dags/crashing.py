@@ -19,7 +19,7 @@ from airflow.sdk import DAG, Param
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.api.polling.wait import Watch
 from airflow_provider_connectif.files.folder import delivery
-from airflow_provider_connectif.files.stores import resolve
+from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
 from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
@@ -87,7 +87,7 @@ around(TaskStateRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
 around(Watch, "look", after="while waiting")
 around(delivery._Delivery, "_tell", after="during the download")
-around(resolve.Staged, "publish", after="between the publications")
+around(staged.Staged, "publish", after="between the publications")
 around(delivery, "write_manifest", "before the manifest", "after the manifest")
 
 for deferrable in (False, True):

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.stores.base import store_errors
+from airflow_provider_connectif.files.stores.errors import store_errors
 
 
 class Part(bytearray):
