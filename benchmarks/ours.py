@@ -25,8 +25,8 @@ from airflow_provider_connectif.files.stores import (
     resolve,  # noqa: F401
 )
 from airflow_provider_connectif.files.unpack import archive  # noqa: F401
-from airflow_provider_connectif.tasks import uri_fields  # noqa: F401
-from airflow_provider_connectif.tasks.transfer import store
+from airflow_provider_connectif.tasks.progress import ProgressLog
+from airflow_provider_connectif.tasks.transfer import StoreOptions, manifest_writer, store_export
 from benchmarks.measured import measured
 
 
@@ -39,19 +39,17 @@ def main() -> None:
 
     has_fs("file")  # Airflow looks through its providers for stores
     export = Export("b" * 24, "finished", export_type="contacts", file_name="contacts.zip", file_url=told["address"])
+    log = logging.getLogger("benchmark")
     instance = SimpleNamespace(dag_id="benchmark", run_id=told["destination"], task_id="store", map_index=-1)
 
     def run() -> dict[str, Any]:
-        return store(
-            {"ti": instance},  # type: ignore[typeddict-item]
-            None,  # type: ignore[arg-type]  # asked for a second address, which a benchmark does not need
+        return store_export(
+            None,  # type: ignore[arg-type]  # needed for a second signed URL, which a benchmark does not use
             export,
-            destination=told["destination"],
-            storage_conn_id=told.get("storage_conn_id"),
-            file_format=told["file_format"],
-            if_exists="replace",
-            max_uncompressed_bytes=None,
-            log=logging.getLogger("benchmark"),
+            StoreOptions(told["destination"], told.get("storage_conn_id"), told["file_format"]),
+            writer=manifest_writer({"ti": instance}),  # type: ignore[typeddict-item]
+            on_progress=ProgressLog(log.info),
+            log=log,
         )
 
     print(json.dumps(measured(run)))

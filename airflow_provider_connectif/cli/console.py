@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a command speaks with people: its result on the standard output, all other words on the standard error."""
+"""What the commands print: results to standard output, everything else to standard error."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
 
 def command(work: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
-    """Make a command of a function: without Airflow's log lines unless ``--verbose``, and with errors for people.
+    """Make a command of a function: without log lines unless ``--verbose``, and with messages instead of tracebacks.
 
-    :param work: takes the parsed arguments.
+    :param work: called with the parsed arguments
     """
 
     @suppress_logs_and_warning
@@ -41,17 +41,17 @@ def command(work: Callable[[Namespace], None]) -> Callable[[Namespace], None]:
 
 
 class ConsoleLog:
-    """Takes what the package tells its log, and writes it for people.
+    """A log whose messages are printed, without level and time.
 
-    :param stream: where to; the standard error of the moment when not given.
+    :param stream: where to print; the current standard error by default
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
 
-    def info(self, words: str, *values: object) -> None:
-        """Write a line."""
-        self._stream.write(f"{words % values if values else words}\n")
+    def info(self, message: str, *args: object) -> None:
+        """Print a line."""
+        self._stream.write(f"{message % args if args else message}\n")
         self._stream.flush()
 
     warning = info
@@ -59,31 +59,31 @@ class ConsoleLog:
 
 @contextmanager
 def exit_with_message() -> Iterator[None]:
-    """End with exit code 1 and one sentence in place of a traceback.
+    """Exit with code 1 and one message instead of a traceback.
 
-    What lies below an error of the package, and the text of any other error, may hold the address of a file.
+    The context of this package's errors, and the text of any other error, may contain the signed URL of a file.
     """
     try:
         yield
-    except InvalidArgument as problem:
-        raise SystemExit(f"{_as_typed(problem.argument)}: {problem.problem}") from None
-    except (ConnectifError, FileError, AirflowException) as problem:
-        raise SystemExit(str(problem)) from None
+    except InvalidArgument as error:
+        raise SystemExit(f"{_option_name(error.argument)}: {error.problem}") from None
+    except (ConnectifError, FileError, AirflowException) as error:
+        raise SystemExit(str(error)) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
-        # Whoever read the output has seen enough; Python would complain when it flushes what is left.
+        # The reader of the output, such as `head`, is done. Python would report an error when it flushes the rest.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except Exception as problem:
-        raise SystemExit(_unexpected(problem)) from None
+    except Exception as error:
+        raise SystemExit(_unexpected(error)) from None
 
 
 @contextmanager
 def database_connections() -> Iterator[None]:
-    """Have connections of Airflow's database found, and not those of the environment and secrets backends alone.
+    """Find connections in Airflow's database too, not only in the environment and in secrets backends.
 
-    Airflow's own ``airflow connections test`` says in this same way that it runs where the database is.
+    Airflow's own ``airflow connections test`` sets the same variable.
     """
     before = os.environ.get(_CONTEXT)
     os.environ[_CONTEXT] = "server"
@@ -96,14 +96,14 @@ def database_connections() -> Iterator[None]:
             os.environ[_CONTEXT] = before
 
 
-def _as_typed(argument: str) -> str:
+def _option_name(argument: str) -> str:
     return argument if argument in _POSITIONAL else f"--{argument.replace('_', '-')}"
 
 
-def _unexpected(problem: Exception) -> str:
-    frames = traceback.extract_tb(problem.__traceback__)
+def _unexpected(error: Exception) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
     place = f" in {Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else ""
     return (
-        f"Something unexpected went wrong: {type(problem).__name__}{place}. "
-        "Its text is left out, for it may hold a secret. Please report this."
+        f"Unexpected error: {type(error).__name__}{place}. "
+        "Its message is not shown because it may contain a secret. Please report this."
     )

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``airflow connectif …`` is made of.
+"""The arguments of ``airflow connectif …``.
 
-Airflow's command line loads this at each start, whatever the command is: it imports nothing that is not loaded by
-then. What the commands do is in :mod:`airflow_provider_connectif.cli.export_command`, which is loaded when one runs.
+Airflow's command line imports this module at each start, whatever the command, so it imports nothing that is not
+imported already. The commands are in :mod:`airflow_provider_connectif.cli.export_command`, imported when one runs.
 """
 
 from __future__ import annotations
@@ -32,65 +32,65 @@ _WAIT = Arg(("--wait",), action="store_true", help="Wait until the export is fin
 _FILTERS = (
     Arg(("--type",), help="Only exports of this type, such as activities"),
     Arg(("--status",), help="Only exports with this status, such as finished"),
-    Arg(("--origin",), help="Only exports made through the API (api), or by a person in the application (app)"),
+    Arg(("--origin",), help="Only exports created through the API (api) or in the application (app)"),
     Arg(
         ("--created-after",),
-        help="Only exports made after this moment, such as 2026-11-01 or 2026-11-01T06:30:00Z. "
-        "Without a zone it is in Airflow's default_timezone",
+        help="Only exports created after this date or time, such as 2026-11-01 or 2026-11-01T06:30:00Z. "
+        "Without a time zone, Airflow's default_timezone is used",
     ),
-    Arg(("--limit",), type=positive_int(allow_zero=False), help="Only so many, the newest"),
+    Arg(("--limit",), type=positive_int(allow_zero=False), help="Only this many exports, the newest"),
 )
 
-_CREATING = (
+_REQUEST = (
     Arg(("export_type",), choices=("contacts", "activities", "data-explorer"), help="What to export"),
     Arg(("--segment-id",), help="Only contacts in this segment (contacts and activities)"),
     Arg(
         ("--from-date",),
-        help="Beginning. Activities: a date-time with a zone, such as 2026-11-01T00:00:00Z. Data Explorer: a date",
+        help="Start. Activities: a date and time with a time zone, such as 2026-11-01T00:00:00Z. Data Explorer: a date",
     ),
     Arg(
         ("--to-date",),
-        help="End, like --from-date, at most 31 days later. For Data Explorer the day itself is included",
+        help="End, like --from-date, at most 31 days later. For Data Explorer this day is included",
     ),
     Arg(
         ("--activity-types",),
         type=string_list_type,
-        help="Types of activities with commas between them, such as purchase,login (default: all)",
+        help="Comma-separated activity types, such as purchase,login (default: all)",
     ),
     Arg(("--report-id",), help="The Data Explorer report"),
-    Arg(("--delimiter",), default=",", choices=(",", ";"), help="Between fields (default: a comma)"),
+    Arg(("--delimiter",), default=",", choices=(",", ";"), help="The character between fields (default: a comma)"),
     Arg(
         ("--date-format",),
         default="ISO",
         choices=("ISO", "L", "LL", "LLL"),
-        help="How dates are written (default: ISO; contacts and activities)",
+        help="The format of dates (default: ISO; contacts and activities)",
     ),
     Arg(("--version",), help="The version of the columns, such as v5 (contacts and activities)"),
 )
 
-_STORING = (
+_STORE = (
     Arg(
         ("destination",),
-        help="A folder: a path, or a URI such as s3://lake/connectif/{export_id}. It may name fields of the export",
+        help="A folder: a path, or a URI such as s3://lake/connectif/{export_id}. It may contain fields of the export",
     ),
     Arg(("--storage-conn-id",), help="The id of the store's Airflow connection"),
     Arg(
         ("--file-format",),
         default="csv",
         choices=("csv", "csv.gz", "archive"),
-        help="csv (the default), csv.gz, or archive: Connectif's ZIP as it is",
+        help="csv (the default), csv.gz, or archive: Connectif's ZIP file, unchanged",
     ),
     Arg(
         ("--if-exists",),
         default="replace",
         choices=("replace", "skip", "error"),
-        help="What to do where the folder holds another export: replace it (the default), skip, or error",
+        help="What to do if the folder holds another export: replace it (the default), skip, or error",
     ),
 )
 
 
 def get_connectif_cli_commands() -> list[CLICommand]:
-    """Give Airflow's command line the group ``connectif``."""
+    """Return the commands that this provider adds to Airflow's command line."""
     exports = (
         ActionCommand(
             name="list",
@@ -106,15 +106,15 @@ def get_connectif_cli_commands() -> list[CLICommand]:
         ),
         ActionCommand(
             name="create",
-            help="Ask for an export, and print its id",
+            help="Create an export, and print its id",
             func=lazy_load_command(f"{_COMMANDS}.exports_create"),
-            args=(*_CREATING, _WAIT, _CONNECTION, ARG_VERBOSE),
+            args=(*_REQUEST, _WAIT, _CONNECTION, ARG_VERBOSE),
         ),
         ActionCommand(
             name="download",
             help="Store a finished export's files in a folder",
             func=lazy_load_command(f"{_COMMANDS}.exports_download"),
-            args=(_EXPORT_ID, *_STORING, _WAIT, _CONNECTION, ARG_OUTPUT, ARG_VERBOSE),
+            args=(_EXPORT_ID, *_STORE, _WAIT, _CONNECTION, ARG_OUTPUT, ARG_VERBOSE),
         ),
     )
     return [

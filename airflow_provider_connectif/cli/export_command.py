@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands ``airflow connectif exports …``: thin, what they do is what hook and operators do."""
+"""The commands ``airflow connectif exports …``, which do what the hook and the operators do."""
 
 from __future__ import annotations
 
@@ -31,20 +31,20 @@ def exports_list(args: Namespace) -> None:
     from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.cli.output import print_exports
 
-    created_after = None if args.created_after is None else _moment("created_after", args.created_after)
+    created_after = None if args.created_after is None else _parse_datetime("created_after", args.created_after)
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
         export_filter = ExportFilter(
             export_type=args.type, status=args.status, origin=args.origin, created_after=created_after
         )
         found = client.list_exports(export_filter)
-        # The API documents no order, so the newest are known when all have been seen.
+        # The API documents no order, so the newest are known only when all have been read.
         exports = sorted(found, key=_created_at, reverse=True)
     print_exports(exports[: args.limit], args.output)
 
 
 @command
 def exports_show(args: Namespace) -> None:
-    """Print all that is known of one export."""
+    """Print everything about one export."""
     from airflow_provider_connectif.cli.output import print_export
 
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
@@ -53,14 +53,14 @@ def exports_show(args: Namespace) -> None:
 
 @command
 def exports_create(args: Namespace) -> None:
-    """Ask for an export, wait for it where that is wanted, and print its id."""
+    """Create an export, print its id, and with ``--wait`` wait for it."""
     from airflow_provider_connectif.api.creation import MemoryRecord, create_once
     from airflow_provider_connectif.api.export_request import ExportRequest
 
     request = ExportRequest.of(**{name: getattr(args, name) for name in REQUEST_ARGUMENTS})
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
         export_id = create_once(client, request, MemoryRecord())
-        # At once: whoever stops waiting can still find it.
+        # Before waiting, so that the id is known even if the command is interrupted.
         sys.stdout.write(f"{export_id}\n")
         sys.stdout.flush()
         if args.wait:
@@ -69,32 +69,22 @@ def exports_create(args: Namespace) -> None:
 
 @command
 def exports_download(args: Namespace) -> None:
-    """Store an export's files in a folder as the operator does, and print what is there then."""
+    """Store an export's files in a folder, as the operator does, and print the files that are there."""
     from airflow_provider_connectif.cli.output import print_rows
     from airflow_provider_connectif.cli.progress import show_progress
-    from airflow_provider_connectif.tasks.destination import name_folder
-    from airflow_provider_connectif.tasks.transfer import bring
+    from airflow_provider_connectif.tasks.transfer import StoreOptions, store_export
 
-    tell = ConsoleLog()
+    log = ConsoleLog()
     destination = args.destination if "://" in args.destination else str(Path(args.destination).absolute())
+    options = StoreOptions(destination, args.storage_conn_id, args.file_format, args.if_exists)
+    # Each call is a run: two calls with the same folder replace each other's export, as two runs of a DAG do.
+    writer = {"command": "airflow connectif exports download", "run_id": uuid.uuid4().hex}
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
         if args.wait:
-            wait_for(client, args.export_id, tell)
-        export = _finished(client.get_export(args.export_id))
+            wait_for(client, args.export_id, log)
+        export = _check_finished(client.get_export(args.export_id))
         with show_progress(sys.stderr) as on_progress:
-            result = bring(
-                client,
-                export,
-                uri=name_folder(destination, export, timezone.utc),
-                storage_conn_id=args.storage_conn_id,
-                file_format=args.file_format,
-                if_exists=args.if_exists,
-                max_uncompressed_bytes=None,
-                # Each call is a run of its own: two that aim at one folder replace each other, as two runs of a DAG do.
-                writer={"command": "airflow connectif exports download", "run_id": uuid.uuid4().hex},
-                on_progress=on_progress,
-                log=tell,
-            )
+            result = store_export(client, export, options, writer=writer, on_progress=on_progress, log=log)
     print_rows(result["files"], args.output)
 
 
@@ -114,7 +104,7 @@ def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callab
         pause = min(1.5 * pause, _LONGEST_PAUSE)
 
 
-def _finished(export: Export) -> Export:
+def _check_finished(export: Export) -> Export:
     if export.failed:
         raise ExportFailed(export.id, export.status)
     if not export.finished:
@@ -128,12 +118,12 @@ def _created_at(export: Export) -> datetime:
     return export.created_at or datetime.min.replace(tzinfo=timezone.utc)
 
 
-def _moment(name: str, text: str) -> datetime:
-    from airflow.sdk import timezone as airflows
+def _parse_datetime(name: str, text: str) -> datetime:
+    from airflow.sdk import timezone as airflow_timezone
 
     try:
-        return airflows.parse(text)
+        return airflow_timezone.parse(text)
     except Exception:
         raise InvalidArgument(
-            name, f"{text!r} is no moment; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
+            name, f"{text!r} is not a date or time; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
         ) from None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a download is: a bar for each file on a terminal, and a line now and then elsewhere."""
+"""The progress of a download: a bar for each file in a terminal, and a line every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from airflow_provider_connectif.cli.console import ConsoleLog
-from airflow_provider_connectif.tasks.progress import Progress
+from airflow_provider_connectif.tasks.progress import ProgressLog
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
+#: Called with an object's name, the bytes written so far, and its size, if known.
 OnProgress = Callable[[str, int, "int | None"], None]
-"""Takes an object's name, the bytes written of it so far, and how many there will be, where that is known."""
 
 
 @contextmanager
 def show_progress(stream: TextIO) -> Iterator[OnProgress]:
-    """Show progress while the context lasts.
+    """Show progress while the context is active.
 
-    :param stream: where to, such as the standard error.
+    :param stream: where to show it, such as standard error
     """
     if stream.isatty() and os.environ.get("TERM") != "dumb":
         with _bars(stream) as on_progress:
             yield on_progress
     else:
-        yield Progress(ConsoleLog(stream).info)
+        yield ProgressLog(ConsoleLog(stream).info)
 
 
 @contextmanager
@@ -44,21 +44,21 @@ def _bars(stream: TextIO) -> Iterator[OnProgress]:
         progress.TransferSpeedColumn(),
         progress.TimeRemainingColumn(),
         console=Console(file=stream),
-    ) as shown:
+    ) as display:
         bars: dict[str, TaskID] = {}
         sizes: dict[str, int] = {}
 
-        def end(names: list[str]) -> None:
-            # The size that was known before is an upper bound only, for files that are compressed.
-            for name in names:
-                shown.update(bars[name], total=sizes[name], completed=sizes[name])
+        def complete_last_bar() -> None:
+            # For files that are compressed, the total was only an upper bound.
+            for name in list(bars)[-1:]:
+                display.update(bars[name], total=sizes[name], completed=sizes[name])
 
         def on_progress(name: str, done: int, total: int | None) -> None:
             if name not in bars:
-                end(list(bars)[-1:])
-                bars[name] = shown.add_task(name, total=total)
+                complete_last_bar()
+                bars[name] = display.add_task(name, total=total)
             sizes[name] = done
-            shown.update(bars[name], completed=done)
+            display.update(bars[name], completed=done)
 
         yield on_progress
-        end(list(bars)[-1:])
+        complete_last_bar()

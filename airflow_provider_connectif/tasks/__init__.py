@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operators, sensors and triggers share: the only room beside theirs that knows Airflow."""
+"""What the operators, sensors, triggers and commands share. Like them, it knows Airflow."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package's errors as Airflow's: final ones are not retried, the others are, as often as the author said."""
+"""This package's errors as Airflow's: final ones are not retried, others are, as often as the task's ``retries``."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Raise the package's errors as Airflow's.
+    """Raise this package's errors as Airflow's.
 
-    ``from None`` throughout: what lies below may hold the address of a file.
+    Always ``from None``: the original error's context may contain the signed URL of a file.
 
-    :raises AirflowFailException: where trying again cannot help.
-    :raises AirflowException: where it may.
+    :raises AirflowFailException: if a retry cannot help
+    :raises AirflowException: if a retry may help
     """
     try:
         yield
-    except InvalidArgument as problem:
-        raise ConnectifArgumentError(str(problem)) from None
-    except (ConnectifError, FileError) as problem:
-        kind = AirflowFailException if problem.final else AirflowException
-        raise kind(str(problem)) from None
+    except InvalidArgument as error:
+        raise ConnectifArgumentError(str(error)) from None
+    except (ConnectifError, FileError) as error:
+        raise (AirflowFailException if error.final else AirflowException)(str(error)) from None

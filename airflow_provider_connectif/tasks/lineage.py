@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling others what was stored: asset events for DAGs that wait for it, datasets for OpenLineage."""
+"""What was stored, for other tools: asset events for DAGs that wait for it, datasets for OpenLineage."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 def add_to_outlet_events(
     operator: BaseOperator, context: Context, result: Mapping[str, Any], export: Export | None = None
 ) -> None:
-    """Give the events of the task's outlets what was stored: ``extra`` of each of its assets.
+    """Add what was stored to ``extra`` of the asset events of the task's outlets.
 
-    :param operator: the task.
-    :param context: its context.
-    :param result: what it returns.
-    :param export: the export, where it was looked at; ``items`` is the API's own count, where it tells one.
+    :param operator: the task
+    :param context: the task's context
+    :param result: what the task returns
+    :param export: the export, if it was read; ``items`` is the API's own count, if it reports one
     """
     assets = [outlet for outlet in operator.outlets or [] if isinstance(outlet, Asset)]
     if not assets:
@@ -45,8 +45,8 @@ def add_to_outlet_events(
 def operator_lineage(result: Mapping[str, Any] | None) -> Any:
     """Describe what was stored to OpenLineage.
 
-    :param result: what the task returned; None where it has stored nothing.
-    :return: its ``OperatorLineage``; None where Airflow's OpenLineage provider is not installed.
+    :param result: what the task returned; None if it stored nothing
+    :return: an ``OperatorLineage``; None if Airflow's OpenLineage provider is not installed
     """
     try:
         from airflow.providers.common.compat.openlineage.facet import OutputDataset, OutputStatisticsOutputDatasetFacet
@@ -64,16 +64,16 @@ def operator_lineage(result: Mapping[str, Any] | None) -> Any:
 
 
 def openlineage_dataset(uri: str) -> tuple[str, str]:
-    """Name a folder as OpenLineage names datasets: namespace and name.
+    """Return the namespace and the name that OpenLineage's naming rules give to a folder.
 
-    :param uri: the folder, such as ``s3://lake/a/b``; the id of a connection in it is left out.
+    :param uri: the folder, such as ``s3://lake/a/b``; a connection id in it is left out
     """
     if "://" not in uri:
         return "file", uri
     parts = urlsplit(uri)
     scheme = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}.get(parts.scheme, parts.scheme)
-    # In abfss://container@account.dfs… what comes before the @ is the container; elsewhere it is a connection's id.
-    place = parts.netloc if scheme in ("abfs", "abfss") else re.sub(r"^[^@]*@", "", parts.netloc)
+    # In abfss://container@account.dfs…, the part before the @ is the container; elsewhere it is a connection id.
+    authority = parts.netloc if scheme in ("abfs", "abfss") else re.sub(r"^[^@]*@", "", parts.netloc)
     if scheme == "file":
-        return "file", "/" + (place + parts.path).lstrip("/")
-    return f"{scheme}://{place}", parts.path.strip("/") or "/"
+        return "file", "/" + (authority + parts.path).lstrip("/")
+    return f"{scheme}://{authority}", parts.path.strip("/") or "/"

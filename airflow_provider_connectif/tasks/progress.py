@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Progress in the log at sensible moments: not at every block, and not in silence for minutes."""
+"""Log lines about progress: one every few seconds, not one for each block."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ import time
 from collections.abc import Callable
 
 
-class Progress:
-    """Says how far the storing of each object is.
+class ProgressLog:
+    """Logs how much of each object is stored.
 
-    :param say: takes a line for the log.
-    :param every: seconds between two lines of one object.
-    :param clock: seconds, from any beginning.
+    :param log: called with each line
+    :param interval: seconds between two lines about the same object
+    :param clock: monotonic seconds
     """
 
     def __init__(
         self,
-        say: Callable[[str], None],
+        log: Callable[[str], object],
         *,
-        every: float = 10.0,
+        interval: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._say = say
-        self._every = every
+        self._log = log
+        self._interval = interval
         self._clock = clock
         self._name: str | None = None
-        self._began = 0.0
-        self._said = 0.0
+        self._started = 0.0
+        self._logged = 0.0
 
     def __call__(self, name: str, done: int, total: int | None) -> None:
-        """Take note.
+        """Log a line if the last one is old enough.
 
-        :param name: the object's.
-        :param done: bytes written so far.
-        :param total: bytes that there will be, where known. An upper bound of what is written, for compressed objects.
+        :param name: the object's name
+        :param done: bytes written so far
+        :param total: the object's size, if known; for compressed objects an upper bound
         """
         now = self._clock()
         if name != self._name:
-            self._name, self._began, self._said = name, now, now
-        if now - self._said < self._every:
+            self._name, self._started, self._logged = name, now, now
+        if now - self._logged < self._interval:
             return
-        self._said = now
-        speed = done / max(now - self._began, 0.001)
-        line = f"{name}: {size(done)}"
+        self._logged = now
+        speed = done / max(now - self._started, 0.001)
+        line = f"{name}: {format_size(done)}"
         if total and done <= total:
-            line += f" of {size(total)} ({100 * done // total}%)"
-        line += f", {size(int(speed))}/s"
+            line += f" of {format_size(total)} ({100 * done // total}%)"
+        line += f", {format_size(int(speed))}/s"
         if total and speed and done <= total:
-            line += f", about {(total - done) / speed:.0f} s to go"
-        self._say(line + ".")
+            line += f", about {(total - done) / speed:.0f} s left"
+        self._log(line + ".")
 
 
-def size(count: int) -> str:
-    """Write a number of bytes for people, such as ``1.4 GB``."""
+def format_size(count: int) -> str:
+    """Format a number of bytes, such as ``1.4 GB``."""
     if count < 1000:
         return f"{count} bytes"
     number = float(count)

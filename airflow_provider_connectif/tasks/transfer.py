@@ -1,42 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a finished export to a folder of the user's store: where the API, the file and Airflow meet."""
+"""Storing a finished export: from its signed URL, through its archive, to the objects and the manifest of a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import timezone
+from dataclasses import dataclass
+from datetime import timezone, tzinfo
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_connectif.api.file_url import fresh_address
-from airflow_provider_connectif.tasks.destination import check_folder, fields_of, name_folder, open_folder, tidy_uri
-from airflow_provider_connectif.tasks.progress import Progress, size
+from airflow_provider_connectif.tasks.destination import (
+    check_destination,
+    export_fields,
+    fill_destination,
+    normalize_uri,
+    open_folder,
+)
+from airflow_provider_connectif.tasks.progress import format_size
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
+    from airflow_provider_connectif.files.unpack.archive import Archive
+
+FILE_FORMATS = ("csv", "csv.gz", "archive")
+IF_EXISTS = ("replace", "skip", "error")
 
 
-def stored_already(
-    context: Context, *, destination: str, storage_conn_id: str | None, log: Any
-) -> dict[str, Any] | None:
-    """Find a whole export in the destination, whichever: for ``if_exists="skip"``, before anything is asked for.
+@dataclass(frozen=True)
+class StoreOptions:
+    """Where and how an export is stored; rendered.
 
-    :param context: the task's context.
-    :param destination: rendered. One that names fields of the export is not known before the export is.
-    :param storage_conn_id: the id of the store's Airflow connection.
-    :param log: the task's log.
-    :return: what the task returns; None where there is none, or where it cannot be known.
-    :raises FileError: where the folder belongs to another task of the same run, or its store fails.
+    The fields are the arguments of the same names of
+    :class:`~airflow_provider_connectif.transfers.connectif_to_object_storage.ConnectifExportToObjectStorageOperator`.
+    """
+
+    destination: str
+    storage_conn_id: str | None = None
+    file_format: str = "csv"
+    if_exists: str = "replace"
+    max_uncompressed_bytes: int | None = None
+
+
+def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log: Any) -> dict[str, Any] | None:
+    """Return the result of the complete export that the destination holds, whichever export it is.
+
+    Used for ``if_exists="skip"`` before an export is created. If the destination names fields of the export, the
+    folder is not known yet.
+
+    :param writer: the task instance, as the manifest records it
+    :param log: where the outcome is logged
+    :return: what the task returns; None if there is no complete export, or the folder is not known yet
+    :raises FileError: if another task of the same run stores in the folder, or the store fails
     """
     from airflow_provider_connectif.files.folder.delivery import deliver
     from airflow_provider_connectif.files.folder.manifest import is_intact, read_manifest
 
-    if check_folder(destination):
+    if check_destination(options.destination):
         return None
-    uri = tidy_uri(destination)
-    folder = open_folder(uri, storage_conn_id)
+    uri = normalize_uri(options.destination)
+    folder = open_folder(uri, options.storage_conn_id)
     manifest = read_manifest(folder)
     if manifest is None or not is_intact(folder, manifest):
         return None
@@ -52,127 +76,95 @@ def stored_already(
             export=manifest.export,
             file_format=manifest.file_format,
             if_exists="skip",
-            writer=_writer(context),
+            writer=writer,
         )
     except _NoLongerThere:
         return None
-    log.info("Export %s is stored in %s already: nothing is asked for.", result["export_id"], uri)
+    log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
 
 
-def store(
-    context: Context,
+def store_export(
     client: ConnectifClient,
     export: Export,
+    options: StoreOptions,
     *,
-    destination: str,
-    storage_conn_id: str | None,
-    file_format: str,
-    if_exists: str,
-    max_uncompressed_bytes: int | None,
-    log: Any,
-) -> dict[str, Any]:
-    """Bring a finished export's files into the destination.
-
-    :param context: the task's context.
-    :param client: the API, for fresh addresses.
-    :param export: the export; its own address is used first.
-    :param destination: rendered; it may name fields of the export.
-    :param storage_conn_id: the id of the store's Airflow connection.
-    :param file_format: ``csv``, ``csv.gz`` or ``archive``.
-    :param if_exists: ``replace``, ``skip`` or ``error``.
-    :param max_uncompressed_bytes: the most that the files may take.
-    :param log: the task's log.
-    :return: what the task returns.
-    :raises InvalidArgument: where the destination does not fit this export.
-    :raises FileError: by kind.
-    """
-    zone = getattr(context.get("dag"), "timezone", None) or timezone.utc
-    return bring(
-        client,
-        export,
-        uri=name_folder(destination, export, zone),
-        storage_conn_id=storage_conn_id,
-        file_format=file_format,
-        if_exists=if_exists,
-        max_uncompressed_bytes=max_uncompressed_bytes,
-        writer=_writer(context),
-        on_progress=Progress(lambda line: log.info("%s", line)),
-        log=log,
-    )
-
-
-def bring(
-    client: ConnectifClient,
-    export: Export,
-    *,
-    uri: str,
-    storage_conn_id: str | None,
-    file_format: str,
-    if_exists: str,
-    max_uncompressed_bytes: int | None,
     writer: Mapping[str, Any],
     on_progress: Callable[[str, int, int | None], None],
     log: Any,
+    zone: tzinfo = timezone.utc,
 ) -> dict[str, Any]:
-    """Bring a finished export's files into a folder, on behalf of whoever asks.
+    """Store a finished export's files, unless the folder holds them already.
 
-    :param client: the API, for fresh addresses.
-    :param export: the export; its own address is used first.
-    :param uri: the folder's, its fields filled in.
-    :param storage_conn_id: the id of the store's Airflow connection.
-    :param file_format: ``csv``, ``csv.gz`` or ``archive``.
-    :param if_exists: ``replace``, ``skip`` or ``error``.
-    :param max_uncompressed_bytes: the most that the files may take.
-    :param writer: who asks, for the manifest.
-    :param on_progress: takes an object's name, the bytes written of it, and its final size if known.
-    :param log: takes a line at the end.
-    :return: what the task returns.
-    :raises FileError: by kind.
+    :param client: the API, for signed URLs
+    :param export: the export; the signed URL that came with it is used first
+    :param options: where and how to store it
+    :param writer: the task instance, or the command, as the manifest records it
+    :param on_progress: called with an object's name, the bytes written so far, and its size, if known
+    :param log: where the outcome is logged
+    :param zone: the time zone of dates in the destination
+    :return: what the task returns
+    :raises InvalidArgument: if the destination does not fit this export
+    :raises FileError: if the file cannot be read, or the store fails
     """
-    from airflow_provider_connectif.files.download.remote_file import RemoteFile
     from airflow_provider_connectif.files.folder.delivery import deliver
-    from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 
-    addresses = [export.file_url] if export.file_url else []
-    began: list[str] = []
-
-    def renew() -> str:
-        return addresses.pop() if addresses else fresh_address(client, export.id)
-
-    def open_export() -> Archive:
-        began.append(export.id)
-        return open_archive(
-            RemoteFile(renew),
-            file_format=file_format,  # type: ignore[arg-type]
-            file_name=str(fields_of(export)["file_name"] or f"export-{export.id}"),
-            max_uncompressed_bytes=max_uncompressed_bytes,
-        )
-
+    uri = fill_destination(options.destination, export, zone)
+    file = _ExportFile(client, export, options)
     result = deliver(
-        open_export,
-        open_folder(uri, storage_conn_id),
+        file.open,
+        open_folder(uri, options.storage_conn_id),
         uri=uri,
         export=export.describe(),
-        file_format=file_format,
-        if_exists=if_exists,  # type: ignore[arg-type]
+        file_format=options.file_format,
+        if_exists=options.if_exists,  # type: ignore[arg-type]
         writer=writer,
         on_progress=on_progress,
     )
-    total = sum(file["bytes"] for file in result["files"])
-    what = f"{len(result['files'])} file(s), {size(total)}, in {uri}"
-    if began:
-        log.info("Stored export %s: %s.", export.id, what)
+    size = format_size(sum(file["bytes"] for file in result["files"]))
+    summary = f"{len(result['files'])} file(s), {size}, in {uri}"
+    if file.opened:
+        log.info("Stored export %s: %s.", export.id, summary)
     else:
-        log.info("Export %s is stored already, nothing was downloaded: %s.", result["export_id"], what)
+        log.info("Export %s is already stored, nothing was downloaded: %s.", result["export_id"], summary)
     return result
 
 
+class _ExportFile:
+    """An export's file, which is downloaded only if the folder does not hold the export yet."""
+
+    def __init__(self, client: ConnectifClient, export: Export, options: StoreOptions) -> None:
+        self._client = client
+        self._export = export
+        self._options = options
+        self._first_url = export.file_url
+        self.opened = False
+
+    def open(self) -> Archive:
+        from airflow_provider_connectif.files.download.remote_file import RemoteFile
+        from airflow_provider_connectif.files.unpack.archive import open_archive
+
+        self.opened = True
+        return open_archive(
+            RemoteFile(self._get_signed_url),
+            file_format=self._options.file_format,  # type: ignore[arg-type]
+            file_name=str(export_fields(self._export)["file_name"] or f"export-{self._export.id}"),
+            max_uncompressed_bytes=self._options.max_uncompressed_bytes,
+        )
+
+    def _get_signed_url(self) -> str:
+        from airflow_provider_connectif.api.file_url import fresh_address
+
+        url, self._first_url = self._first_url, None
+        return url or fresh_address(self._client, self._export.id)
+
+
 class _NoLongerThere(Exception):
-    """What was seen in the folder a moment ago is gone."""
+    """The export that was in the folder when it was first looked at is gone."""
 
 
-def _writer(context: Context) -> dict[str, Any]:
+def manifest_writer(context: Context) -> dict[str, Any]:
+    """Return the task instance as the manifest records it."""
     task_instance = context["ti"]
     return {
         "dag_id": task_instance.dag_id,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import date, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, BaseOperator, conf
@@ -22,8 +22,17 @@ from airflow_provider_connectif.tasks.arguments import (
     one_of,
     request_arguments,
 )
-from airflow_provider_connectif.tasks.destination import check_folder
+from airflow_provider_connectif.tasks.destination import check_destination
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
+from airflow_provider_connectif.tasks.progress import ProgressLog
+from airflow_provider_connectif.tasks.transfer import (
+    FILE_FORMATS,
+    IF_EXISTS,
+    StoreOptions,
+    find_stored_export,
+    manifest_writer,
+    store_export,
+)
 from airflow_provider_connectif.tasks.waiting import (
     default_deferrable,
     looking_patience,
@@ -36,9 +45,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
-
-FILE_FORMATS = ("csv", "csv.gz", "archive")
-IF_EXISTS = ("replace", "skip", "error")
 
 _CREATING_DEFAULTS = {"delimiter": ",", "date_format": "ISO"}
 _OWN_MAY_BE_MADE_ANEW = (ExportFailed.__name__, NotFound.__name__)
@@ -204,11 +210,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         return operator_lineage(self._stored)
 
     def _stored_already(self, context: Context) -> dict[str, Any] | None:
-        from airflow_provider_connectif.tasks.transfer import stored_already
-
-        result = stored_already(
-            context, destination=self.destination, storage_conn_id=self.storage_conn_id, log=self.log
-        )
+        result = find_stored_export(self._options, writer=manifest_writer(context), log=self.log)
         if result is not None:
             self._mark_done(context)
             self._tell(context, result)
@@ -287,30 +289,36 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             mark_done(get_record(context), get_generation(context))
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
-        from airflow_provider_connectif.tasks.transfer import store
-
         set_report_link(self, export.report_id)
-        result = store(
-            context,
+        result = store_export(
             client,
             export,
+            self._options,
+            writer=manifest_writer(context),
+            on_progress=ProgressLog(self.log.info),
+            log=self.log,
+            zone=getattr(context.get("dag"), "timezone", None) or timezone.utc,
+        )
+        self._mark_done(context)
+        self._tell(context, result, export)
+        return result
+
+    @property
+    def _options(self) -> StoreOptions:
+        return StoreOptions(
             destination=self.destination,
             storage_conn_id=self.storage_conn_id,
             file_format=self.file_format,
             if_exists=self.if_exists,
             max_uncompressed_bytes=self.max_uncompressed_bytes,
-            log=self.log,
         )
-        self._mark_done(context)
-        self._tell(context, result, export)
-        return result
 
     def _tell(self, context: Context, result: dict[str, Any], export: Export | None = None) -> None:
         self._stored = result
         add_to_outlet_events(self, context, result, export)
 
     def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
-        check_folder(self.destination)
+        check_destination(self.destination)
         check_exactly_one({"export_id": self.export_id, "export_type": self.export_type})
         one_of("file_format", self.file_format, FILE_FORMATS, unknown)
         one_of("if_exists", self.if_exists, IF_EXISTS, unknown)

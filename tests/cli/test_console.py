@@ -27,7 +27,7 @@ def test_a_connection_that_is_not_there_is_named(refused):
 
 def test_a_store_whose_package_is_missing_names_the_extra(sandbox, refused, tmp_path):
     export_id = sandbox.create_in_app()
-    assert "known are file:// and /absolute/paths" in refused("download", export_id, "nowhere://lake")
+    assert "Use file://, an absolute path" in refused("download", export_id, "nowhere://lake")
 
 
 def test_a_destination_that_cannot_be_used_is_named(sandbox, refused, tmp_path):
@@ -40,7 +40,7 @@ def test_an_error_that_nobody_thought_of_is_told_without_its_text(sandbox, refus
         raise KeyError("https://files.example/export.zip?signature=0123456789abcdef")
 
     monkeypatch.setattr(ConnectifClient, "list_exports", breaks)
-    assert refused("list").startswith("Something unexpected went wrong: KeyError in test_console.py, line ")
+    assert refused("list").startswith("Unexpected error: KeyError in test_console.py, line ")
 
 
 def test_ctrl_c_ends_it_without_a_word(sandbox, airflow, monkeypatch):

@@ -14,7 +14,8 @@ from airflow.cli.cli_config import GroupCommand
 from airflow_provider_connectif.api.export_request import CREATABLE_TYPES, DATE_FORMATS, DELIMITERS
 from airflow_provider_connectif.cli.definition import get_connectif_cli_commands
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
-from airflow_provider_connectif.transfers import connectif_to_object_storage as transfers
+from airflow_provider_connectif.tasks.transfer import FILE_FORMATS, IF_EXISTS
+from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 
 @pytest.fixture
@@ -48,7 +49,7 @@ def test_creating_takes_the_operators_arguments_with_the_same_defaults(commands)
 
 def test_downloading_takes_the_operators_arguments_with_the_same_defaults(commands):
     taken = options(commands["download"])
-    theirs = signature(transfers.ConnectifExportToObjectStorageOperator)
+    theirs = signature(ConnectifExportToObjectStorageOperator)
     for name in ("storage_conn_id", "file_format", "if_exists", "connectif_conn_id"):
         assert taken[name].get("default") == theirs[name].default
 
@@ -59,8 +60,8 @@ def test_downloading_takes_the_operators_arguments_with_the_same_defaults(comman
         ("create", "export_type", CREATABLE_TYPES),
         ("create", "delimiter", DELIMITERS),
         ("create", "date_format", DATE_FORMATS),
-        ("download", "file_format", transfers.FILE_FORMATS),
-        ("download", "if_exists", transfers.IF_EXISTS),
+        ("download", "file_format", FILE_FORMATS),
+        ("download", "if_exists", IF_EXISTS),
     ],
 )
 def test_choices_are_those_of_the_api_and_of_the_operators(commands, command, argument, choices):

@@ -83,7 +83,7 @@ class TestList:
 
     def test_a_moment_that_is_none_is_refused_with_an_example(self, sandbox, refused):
         assert refused("list", "--created-after", "yesterweek") == (
-            "--created-after: 'yesterweek' is no moment; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
+            "--created-after: 'yesterweek' is not a date or time; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
         )
         assert sandbox.stats.requests == 0
 
@@ -230,7 +230,7 @@ class TestDownload:
         assert before > 0
         _, err = airflow("download", account[1], str(tmp_path))
         assert sandbox.stats.file_requests == before
-        assert "is stored already, nothing was downloaded" in err
+        assert "is already stored, nothing was downloaded" in err
 
     def test_replaces_another_export_unless_it_is_told_otherwise(self, sandbox, airflow, refused, account, tmp_path):
         airflow("download", account[0], str(tmp_path))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of what was stored: to assets, and to OpenLineage."""
+"""What asset events and OpenLineage say about what was stored."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def run(task: FakeTask, operator: ConnectifExportToObjectStorageOperator) -> tup
     return result, events
 
 
-class TestAnOutlet:
-    def test_is_told_what_was_stored(self, sandbox, task, tmp_path):
+class TestOutletEvents:
+    def test_contain_what_was_stored(self, sandbox, task, tmp_path):
         export_id = sandbox.create_in_app()
         result, events = run(task, transfer(tmp_path, export_id=export_id))
         [file] = result["files"]
@@ -47,24 +47,24 @@ class TestAnOutlet:
         }
         assert words_before_a_secret(json.dumps(events[LAKE].extra)) is None
 
-    def test_is_told_the_same_where_nothing_had_to_be_done(self, sandbox, task, tmp_path):
+    def test_contain_the_same_if_the_export_was_stored_already(self, sandbox, task, tmp_path):
         export_id = sandbox.create_in_app()
         _, first = run(task, transfer(tmp_path, export_id=export_id))
         _, again = run(task, transfer(tmp_path, export_id=export_id))
         assert again[LAKE].extra == first[LAKE].extra
 
-    def test_is_told_what_is_there_where_another_export_is_left_alone(self, sandbox, task, tmp_path):
-        there = sandbox.create_in_app()
-        run(task, transfer(tmp_path, export_id=there))
+    def test_contain_the_existing_export_if_it_is_kept(self, sandbox, task, tmp_path):
+        existing = sandbox.create_in_app()
+        run(task, transfer(tmp_path, export_id=existing))
         _, events = run(task, transfer(tmp_path, export_id=sandbox.create_in_app(), if_exists="skip"))
-        assert events[LAKE].extra["export_id"] == there
+        assert events[LAKE].extra["export_id"] == existing
 
-    def test_no_count_of_items_where_the_api_tells_none(self, sandbox, task, tmp_path):
+    def test_have_no_item_count_if_the_api_reports_none(self, sandbox, task, tmp_path):
         sandbox.set(hide_progress=True)
         _, events = run(task, transfer(tmp_path, export_id=sandbox.create_in_app()))
         assert "items" not in events[LAKE].extra
 
-    def test_is_told_beside_others_and_keeps_what_somebody_has_said(self, sandbox, task, tmp_path):
+    def test_are_extended_for_each_asset_and_keep_what_they_contained(self, sandbox, task, tmp_path):
         operator = transfer(tmp_path, export_id=sandbox.create_in_app(), outlets=[LAKE, OTHER, AssetAlias("alias")])
         events = OutletEventAccessors()
         events[LAKE].extra["team"] = "sales"
@@ -72,7 +72,7 @@ class TestAnOutlet:
         assert events[LAKE].extra["team"] == "sales"
         assert events[OTHER].extra["bytes"] == events[LAKE].extra["bytes"] > 0
 
-    def test_none_is_no_matter(self, sandbox, task, tmp_path):
+    def test_are_not_needed(self, sandbox, task, tmp_path):
         assert run(task, transfer(tmp_path, export_id=sandbox.create_in_app(), outlets=[]))[0]["files"]
 
 
@@ -93,10 +93,10 @@ class TestLineage:
             ("/data/a", ("file", "/data/a")),
         ],
     )
-    def test_names_a_folder_as_openlineage_names_datasets(self, uri, dataset):
+    def test_a_folder_is_named_by_openlineages_rules(self, uri, dataset):
         assert openlineage_dataset(uri) == dataset
 
-    def test_is_of_the_folder_that_was_written(self, sandbox, task, tmp_path):
+    def test_has_the_folder_as_its_output(self, sandbox, task, tmp_path):
         pytest.importorskip("airflow.providers.openlineage.extractors")
         operator = transfer(tmp_path, export_id=sandbox.create_in_app())
         result, _ = run(task, operator)
@@ -105,7 +105,7 @@ class TestLineage:
         statistics = output.outputFacets["outputStatistics"]
         assert (statistics.size, statistics.fileCount) == (result["files"][0]["bytes"], 1)
 
-    def test_is_empty_where_nothing_was_stored(self, tmp_path):
+    def test_is_empty_if_nothing_was_stored(self, tmp_path):
         pytest.importorskip("airflow.providers.openlineage.extractors")
         assert transfer(tmp_path, export_id="x").get_openlineage_facets_on_complete(None).outputs == []
 

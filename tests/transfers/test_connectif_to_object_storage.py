@@ -362,12 +362,12 @@ class TestDestination:
     @pytest.mark.parametrize(
         ("destination", "words"),
         [
-            ("s3://lake/{color}", "destination: names an unknown field, {color}; the known ones are {export_id}"),
-            ("s3://lake/{export_id:%Y}", "destination: gives {export_id} a format"),
-            ("s3://lake/{export_id", "destination: holds a lone brace"),
+            ("s3://lake/{color}", "destination: {color} is not a field of an export; use one of {export_id}"),
+            ("s3://lake/{export_id:%Y}", "destination: {export_id} has a format"),
+            ("s3://lake/{export_id", "destination: has an unmatched brace"),
             ("lake/out", "destination: 'lake/out' has no scheme"),
-            (" ", "destination: ' ' is no folder"),
-            (None, "destination: None is no folder"),
+            (" ", "destination: ' ' is not the URI of a folder"),
+            (None, "destination: None is not the URI of a folder"),
         ],
     )
     def test_a_wrong_one_fails_when_the_dag_is_parsed(self, destination, words):
@@ -389,8 +389,8 @@ class TestDestination:
                 )
             )
 
-    def test_a_store_that_nobody_knows_is_told_with_those_that_are(self, sandbox, task):
-        with pytest.raises(AirflowFailException, match=r"nonsense:// is no store .* file:// .* s3:// \(amazon\)"):
+    def test_an_unsupported_scheme_is_named_with_those_that_are_supported(self, sandbox, task):
+        with pytest.raises(AirflowFailException, match=r"does not support nonsense:// .* file://.* s3:// \(amazon\)"):
             task.run(
                 ConnectifExportToObjectStorageOperator(
                     task_id="store", export_id=sandbox.create_in_app(), destination="nonsense://lake/out"
