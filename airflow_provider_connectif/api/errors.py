@@ -18,7 +18,8 @@
     │       ├── ServerError            5xx
     │       └── ConnectionProblem      no answer: timeout, broken or refused connection
     ├── CreationUnknown        a creation was sent, and nobody can say what became of it
-    └── ExportFailed           the vendor could not make this export
+    ├── ExportFailed           the vendor could not make this export                   (final)
+    └── WaitTimeout            the exports were not finished before the deadline       (final)
 
 No text of any of them carries the API key or the address of a file.
 """
@@ -153,3 +154,22 @@ class ExportFailed(ConnectifError):
 
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         return type(self), (self.export_id, self.status)
+
+
+class WaitTimeout(ConnectifError):
+    """The exports were not finished before the deadline.
+
+    :param description: what was waited for, and its progress
+    :param timeout: seconds
+    """
+
+    def __init__(self, description: str, timeout: float) -> None:
+        super().__init__(
+            f"Timed out after {timeout:.0f} s while waiting for {description}. "
+            "Increase timeout, or check the export in the Connectif application."
+        )
+        self.description = description
+        self.timeout = timeout
+
+    def __reduce__(self) -> tuple[type, tuple[str, float]]:
+        return type(self), (self.description, self.timeout)

@@ -7,7 +7,7 @@ import sys
 import time
 import uuid
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,19 +89,23 @@ def exports_download(args: Namespace) -> None:
 
 
 def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Wait until an export is finished; look often at first, then less often.
+    """Wait until an export is finished; poll often at first, then less often.
 
-    :param log: where progress goes.
-    :param sleep: takes seconds.
-    :raises ExportFailed: where it never will be.
-    :raises ApiError: where asking for it makes no sense.
+    :param log: where progress is logged
+    :param sleep: takes seconds
+    :raises ExportFailed: if the export has failed
+    :raises ApiError: if the API refuses the request
     """
-    from airflow_provider_connectif.api.polling.wait import Watch
+    from airflow_provider_connectif.api.polling.wait import ExportWait
 
-    watch, pause = Watch([export_id], log=log), _FIRST_PAUSE
-    while not watch.look(client):
-        sleep(pause)
-        pause = min(1.5 * pause, _LONGEST_PAUSE)
+    ExportWait([export_id], log=log).run(client, _intervals(), sleep=sleep)
+
+
+def _intervals() -> Iterator[float]:
+    interval = _FIRST_PAUSE
+    while True:
+        yield interval
+        interval = min(1.5 * interval, _LONGEST_PAUSE)
 
 
 def _check_finished(export: Export) -> Export:

@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.errors import InvalidArgument, WaitTimeout
 from airflow_provider_connectif.api.export_request import nothing_is_unknown
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
@@ -26,40 +26,36 @@ from airflow_provider_connectif.tasks.arguments import (
     check_match,
     is_unknown,
 )
-from airflow_provider_connectif.tasks.waiting import (
-    default_deferrable,
-    looking_patience,
-    result_of,
-    timed_out,
-)
+from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_connectif.api.polling.wait import Watch
+    from airflow_provider_connectif.api.polling.wait import ExportWait
 
 
 class ConnectifExportSensor(BaseSensorOperator):
     """Waits until exports are finished, and returns the id, or the list of ids, in the order given.
 
-    Give ``export_id``, or describe an export that somebody else makes, in the Connectif application for instance:
-    then the newest one that fits is waited for. An export that failed fails the task at once. ``timeout`` is counted
-    from the first try's start of waiting, through deferrals, reschedules and retries, the same in every mode. Every
-    argument is templated.
+    Pass either ``export_id``, or a description of an export that is created elsewhere, for instance in the Connectif
+    application: then the sensor waits for the newest export that matches. The task fails immediately if an export has
+    failed. ``timeout`` is counted from the time at which the first attempt starts to wait, through deferrals,
+    reschedules and retries, in every mode. Every argument is templated.
 
-    :param export_id: one id, or a list of ids.
-    :param export_type: match: its type, such as ``data-explorer``.
-    :param created_after: match: only exports made after this moment, with a zone.
-    :param origin: match: ``app`` for exports made in the application, ``api`` for those made through the API.
-    :param report_id: match: the Data Explorer report.
-    :param segment_id: match: the segment.
-    :param deferrable: wait in the triggerer, without a worker slot; None for Airflow's
-        ``[operators] default_deferrable``.
-    :param connectif_conn_id: the id of the Airflow connection.
+    :param export_id: one id, or a list of ids
+    :param export_type: match exports of this type, such as ``data-explorer``
+    :param created_after: match exports created after this date-time, which has a time zone
+    :param origin: match exports created in the application (``app``) or through the API (``api``)
+    :param report_id: match exports of this Data Explorer report
+    :param segment_id: match exports of this segment
+    :param deferrable: whether to wait in the triggerer, without a worker slot; None for Airflow's
+        ``[operators] default_deferrable``
+    :param connectif_conn_id: the id of the Airflow connection
     """
 
     template_fields: Sequence[str] = ("export_id", *FILTER_ARGUMENTS, "connectif_conn_id")
     ui_color = "#e4f0fb"
+    _clock = staticmethod(time.time)
 
     def __init__(
         self,
@@ -83,109 +79,110 @@ class ConnectifExportSensor(BaseSensorOperator):
         self.segment_id = segment_id
         self.deferrable = default_deferrable(deferrable)
         self.connectif_conn_id = connectif_conn_id
-        self._watch: Watch | None = None
+        self._export_wait: ExportWait | None = None
         check(self._check_arguments, is_unknown)
 
     def execute(self, context: Context) -> Any:
-        """Wait, here or in the triggerer."""
+        """Wait in the worker or in the triggerer."""
         if not self.deferrable:
             return super().execute(context)
         try:
-            found = self.poke(context)
+            result = self.poke(context)
         except AirflowSkipException:
             raise
-        # As BaseSensorOperator does it for a poke of its own.
-        except Exception as problem:
-            clear = isinstance(problem, (AirflowSensorTimeout, AirflowFailException))
-            if self.never_fail or (self.soft_fail and clear):
-                raise AirflowSkipException(f"Skipped in place of failing: {problem}") from None
-            if clear or not self.silent_fail:
+        # As BaseSensorOperator does when it pokes.
+        except Exception as error:
+            is_final = isinstance(error, (AirflowSensorTimeout, AirflowFailException))
+            if self.never_fail or (self.soft_fail and is_final):
+                raise AirflowSkipException(f"Skipped instead of failed: {error}") from None
+            if is_final or not self.silent_fail:
                 raise
-            self.log.error("The first look failed: %s", problem)
-            found = PokeReturnValue(False)
-        if found:
-            return found.xcom_value
+            self.log.error("The first poke failed: %s", error)
+            result = PokeReturnValue(False)
+        if result:
+            return result.xcom_value
         self._defer(context)
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once.
+        """Poll once.
 
-        :raises AirflowSensorTimeout: where the time is over.
-        :raises AirflowFailException: where an export failed or does not exist, or the API says a clear no.
+        :raises AirflowSensorTimeout: if the exports are not finished, and the deadline has passed
+        :raises AirflowFailException: if an export failed or does not exist, or the API refuses the request
         """
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
-        deadline = get_wait_deadline(context, self.timeout)
         with airflow_errors():
-            if self._watch is None:
-                self._watch = self._make_watch(begun=bool(context.get("task_reschedule_count")))
-            watch = self._watch
-            hook = ConnectifHook(self.connectif_conn_id)
-            with hook.open_client(patience=looking_patience()) as client:
-                over = watch.look(client)
-        if over:
-            return PokeReturnValue(True, self._value_of(watch.result))
-        if time.time() >= deadline:
-            raise timed_out(watch.describe(), self.timeout)
-        return PokeReturnValue(False)
+            if self._export_wait is None:
+                self._export_wait = self._new_wait(context, resumed=bool(context.get("task_reschedule_count")))
+            with ConnectifHook(self.connectif_conn_id).open_client(patience=poll_retry_policy()) as client:
+                if not self._export_wait.poll(client):
+                    return PokeReturnValue(False)
+        return PokeReturnValue(True, self._xcom_value(self._export_wait.result))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
-        """Go on after the triggerer has waited."""
+        """Resume after the trigger has fired."""
         try:
             return self._complete(context, event)
-        except AirflowException as problem:
-            # Airflow 3.0 forgets it after a deferral.
+        except AirflowException as error:
+            # Airflow 3.0 ignores never_fail after a deferral.
             if self.never_fail:
-                raise AirflowSkipException(f"Skipped in place of failing: {problem}") from None
+                raise AirflowSkipException(f"Skipped instead of failed: {error}") from None
             raise
 
     def _complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with airflow_errors():
-            self._watch = watch = self._make_watch(begun=True)
-        try:
-            found = result_of(event, self.timeout)
-        except AirflowSensorTimeout:
-            # As in the other modes: an export that finished just before the end is a success.
-            if self.poke(context):
-                return self._value_of(watch.result)
-            raise
-        return self._value_of(found)
+            self._export_wait = self._new_wait(context, resumed=True)
+            try:
+                finished = finished_exports(event, self.timeout)
+            except WaitTimeout:
+                # As in the other modes, an export that finished just before the deadline is a success.
+                result = self.poke(context)
+                if not result:
+                    raise
+                return result.xcom_value
+        return self._xcom_value(finished)
 
     def _defer(self, context: Context) -> None:
-        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
         from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
-        watch = self._watch or self._make_watch()
-        # Without defer(timeout=…): that fails the task without asking this class.
+        export_wait = self._export_wait or self._new_wait(context)
+        export_filter = export_wait.export_filter
+        # No defer(timeout=…): Airflow would fail the task without calling this class.
         self.defer(
             trigger=ConnectifExportTrigger(
                 self.connectif_conn_id,
-                export_ids=watch.export_ids if watch.match is None else None,
-                match=watch.match.as_arguments() if watch.match is not None else None,
+                export_ids=export_wait.export_ids if export_filter is None else None,
+                match=export_filter.as_arguments() if export_filter is not None else None,
                 poke_interval=self.poke_interval,
-                deadline=get_wait_deadline(context, self.timeout),
+                deadline=export_wait.deadline,
             ),
             method_name="execute_complete",
         )
 
-    def _make_watch(self, *, begun: bool = False) -> Watch:
-        """Make the watch of the arguments as they are rendered, checked anew.
+    def _new_wait(self, context: Context, *, resumed: bool = False) -> ExportWait:
+        """Return the wait for the rendered arguments, which are checked again.
 
-        :param begun: whether an earlier process has looked already.
-        :raises InvalidArgument: where they turn out to be wrong.
+        :param resumed: whether an earlier process has polled before
+        :raises InvalidArgument: if an argument is wrong
         """
         from airflow_provider_connectif.api.filters import ExportFilter
-        from airflow_provider_connectif.api.polling.wait import Watch
+        from airflow_provider_connectif.api.polling.wait import ExportWait
+        from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
         self._check_arguments(nothing_is_unknown)
-        if self.export_id is None:
-            return Watch(match=ExportFilter.from_arguments(self._match_arguments()), log=self.log, begun=begun)
-        return Watch(self._ids(), log=self.log, begun=begun)
+        return ExportWait(
+            self._ids(),
+            ExportFilter.from_arguments(self._match_arguments()) if self.export_id is None else None,
+            timeout=self.timeout,
+            deadline=get_wait_deadline(context, self.timeout, clock=self._clock),
+            resumed=resumed,
+            log=self.log,
+            clock=self._clock,
+        )
 
     def _ids(self) -> list[str]:
         return [self.export_id] if isinstance(self.export_id, str) else list(self.export_id or ())
@@ -193,8 +190,8 @@ class ConnectifExportSensor(BaseSensorOperator):
     def _match_arguments(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in FILTER_ARGUMENTS}
 
-    def _value_of(self, finished: list[str]) -> Any:
-        """Give one id for one id or a match; else the list as it was given, repeated ids included."""
+    def _xcom_value(self, finished: list[str]) -> Any:
+        """Return one id if one id or a description was given; otherwise the list as given, with repeated ids."""
         if self.export_id is None or isinstance(self.export_id, str):
             return finished[0]
         return self._ids()
@@ -208,12 +205,12 @@ class ConnectifExportSensor(BaseSensorOperator):
         check_match(match, unknown)
 
     def _check_ids(self, unknown: Callable[[object], bool]) -> None:
-        right = "write the id of an export, or a list of ids."
+        remedy = "pass the id of an export, or a list of ids."
         if isinstance(self.export_id, (bytes, Mapping)) or not isinstance(self.export_id, Iterable):
-            raise InvalidArgument("export_id", f"{self.export_id!r} is no id; {right}")
+            raise InvalidArgument("export_id", f"{self.export_id!r} is not an export id; {remedy}")
         ids = self._ids()
         if not ids:
-            raise InvalidArgument("export_id", "is an empty list: there is nothing to wait for.")
+            raise InvalidArgument("export_id", "the list is empty; pass at least one id.")
         for export_id in ids:
             if not unknown(export_id) and (not isinstance(export_id, str) or not export_id.strip()):
-                raise InvalidArgument("export_id", f"{export_id!r} is no id; {right}")
+                raise InvalidArgument("export_id", f"{export_id!r} is not an export id; {remedy}")

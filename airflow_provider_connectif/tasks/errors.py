@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
+from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument, WaitTimeout
 from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 
@@ -19,6 +19,7 @@ def airflow_errors() -> Iterator[None]:
 
     Always ``from None``: the original error's context may contain the signed URL of a file.
 
+    :raises AirflowSensorTimeout: if a wait reached its deadline
     :raises AirflowFailException: if a retry cannot help
     :raises AirflowException: if a retry may help
     """
@@ -26,5 +27,7 @@ def airflow_errors() -> Iterator[None]:
         yield
     except InvalidArgument as error:
         raise ConnectifArgumentError(str(error)) from None
+    except WaitTimeout as error:
+        raise AirflowSensorTimeout(str(error)) from None
     except (ConnectifError, FileError) as error:
         raise (AirflowFailException if error.final else AirflowException)(str(error)) from None

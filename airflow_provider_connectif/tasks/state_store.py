@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A task instance's memory: Airflow's ``task_state_store``, which outlives a killed worker (Airflow 3.3 and later)."""
+"""What outlives a killed process (Airflow 3.3 and later): ``task_state_store`` for tasks, ``asset_state_store`` for
+event triggers.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import time
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.creation import MemoryRecord, Record
+from airflow_provider_connectif.api.errors import InvalidArgument
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -21,8 +27,8 @@ WAIT_KEY = "connectif_wait"
 class TaskStateRecord:
     """A record in the task state store.
 
-    :param store: ``context["task_state_store"]``.
-    :param key: where in it.
+    :param store: ``context["task_state_store"]``
+    :param key: the record's key in the store
     """
 
     def __init__(self, store: Any, key: str) -> None:
@@ -30,61 +36,104 @@ class TaskStateRecord:
         self._key = key
 
     def read(self) -> dict[str, Any] | None:
-        """Give what was written last, None where nothing was."""
+        """Return what was last written, or None."""
         state = self._store.get(self._key)
         return state if isinstance(state, dict) else None
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace what was written."""
+        """Replace what was last written."""
         self._store.set(self._key, state)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete what was last written."""
         self._store.delete(self._key)
 
 
 def get_record(context: Context, key: str = EXPORT_KEY) -> Record:
-    """Give the task instance's record; one in memory where Airflow has no store (before 3.3).
+    """Return a record of the task instance, which is in memory if Airflow has no task state store (before 3.3).
 
-    :param context: the task's context.
-    :param key: which record.
+    :param context: the task's context
+    :param key: the record's key
     """
     store = context.get("task_state_store")
     return MemoryRecord() if store is None else TaskStateRecord(store, key)
 
 
 def get_creation_record(context: Context) -> Record:
-    """Give the record of the export that this try is about to ask for, and say what is missing without a store.
+    """Return the record of the export that this attempt may create, and log what is missing without a store.
 
-    Called once in a try, so the line comes once.
+    Call it once per attempt, so that the message is logged once.
 
-    :param context: the task's context.
+    :param context: the task's context
     """
     record = get_record(context)
     if isinstance(record, MemoryRecord):
         log.info(
-            "This Airflow has no task state store (3.3 and later have one): an export created by a try that is killed "
-            "is not found again by the next try."
+            "This Airflow has no task state store (3.3 and later have one): if an attempt is killed, the next attempt "
+            "does not find the export that it created."
         )
     return record
 
 
 def get_generation(context: Context) -> int:
-    """A number that clearing the task raises, and a retry does not."""
+    """Return a number that increases when the task is cleared, but not when it is retried."""
     return int(getattr(context["ti"], "max_tries", 0) or 0)
 
 
-def get_wait_deadline(context: Context, timeout: float) -> float:
-    """The moment at which the task's waiting ends: fixed when its first try begins to wait, kept over its retries.
+def get_wait_deadline(context: Context, timeout: float, *, clock: Callable[[], float] = time.time) -> float:
+    """Return the time at which the task's wait ends. It is set when the first attempt starts to wait.
 
-    :param context: the task's context.
-    :param timeout: seconds.
-    :return: epoch seconds.
+    :param context: the task's context
+    :param timeout: seconds
+    :param clock: returns seconds since the epoch
+    :return: seconds since the epoch
     """
     record = get_record(context, WAIT_KEY)
     generation = get_generation(context)
     state = record.read()
     if state is None or int(state.get("generation", 0)) < generation:
-        state = {"started": time.time(), "generation": generation}
+        state = {"started": clock(), "generation": generation}
         record.write(state)
     return float(state["started"]) + timeout
+
+
+class AssetCursorStore:
+    """The cursor of an event trigger, in the state store of its asset.
+
+    :param accessors: the trigger's ``asset_state_store``
+    :param arguments: the trigger's arguments; two triggers of one asset have a cursor each
+    """
+
+    def __init__(self, accessors: Any, arguments: Mapping[str, Any]) -> None:
+        self._accessors = accessors
+        identity = json.dumps(arguments, sort_keys=True)
+        self.key = "connectif_finished_" + hashlib.sha256(identity.encode()).hexdigest()[:16]
+
+    async def read(self) -> Any:
+        """Return what was last written, or None.
+
+        :raises InvalidArgument: if several assets share the trigger
+        """
+        try:
+            return await self._accessors.aget(self.key)
+        except ValueError:
+            raise _several_assets() from None
+
+    async def write(self, value: Any) -> None:
+        """Replace what was last written.
+
+        :raises InvalidArgument: if several assets share the trigger
+        """
+        try:
+            await self._accessors.aset(self.key, value)
+        except ValueError:
+            raise _several_assets() from None
+
+
+def _several_assets() -> InvalidArgument:
+    # Airflow runs triggers with equal arguments as one trigger, which then has a store for each of its assets.
+    return InvalidArgument(
+        "consumer",
+        "several assets are watched by triggers with the same arguments, which Airflow runs as one trigger. Give each "
+        "trigger a different name, such as consumer='reports' (for example the name of its asset).",
+    )

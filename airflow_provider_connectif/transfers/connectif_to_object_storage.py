@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, BaseOperator, conf
+from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
-from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound
+from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound, WaitTimeout
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
@@ -33,12 +34,7 @@ from airflow_provider_connectif.tasks.transfer import (
     manifest_writer,
     store_export,
 )
-from airflow_provider_connectif.tasks.waiting import (
-    default_deferrable,
-    looking_patience,
-    result_of,
-    timed_out,
-)
+from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -47,7 +43,6 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
 
 _CREATING_DEFAULTS = {"delimiter": ",", "date_format": "ISO"}
-_OWN_MAY_BE_MADE_ANEW = (ExportFailed.__name__, NotFound.__name__)
 
 
 class ConnectifExportToObjectStorageOperator(BaseOperator):
@@ -97,6 +92,8 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     )
     operator_extra_links = (ConnectifReportLink(),)
     ui_color = "#e4f0fb"
+    _clock = staticmethod(time.time)
+    _sleep = staticmethod(time.sleep)
 
     def __init__(
         self,
@@ -182,18 +179,13 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             ConnectifHook(self.connectif_conn_id).get_conn() as client,
             self._fate_of_own_export(context),
         ):
-            timeout: AirflowSensorTimeout | None = None
+            timeout: WaitTimeout | None = None
             try:
-                export_id = result_of(event, self.timeout)[0]
-            except AirflowSensorTimeout as problem:
-                timeout = problem
-                # `airflow dags test` hands over the event alone.
+                export_id = finished_exports(event, self.timeout)[0]
+            except WaitTimeout as error:
+                timeout = error
+                # `airflow dags test` passes only the event.
                 export_id = export_id or (event or {})["export_ids"][0]
-            except AirflowException as problem:
-                if event and event.get("kind") in _OWN_MAY_BE_MADE_ANEW and self.export_id is None:
-                    self._forget(context)
-                    raise AirflowException(str(problem)) from None
-                raise
             export = client.get_export(str(export_id))
             if export.failed:
                 raise ExportFailed(export.id, export.status)
@@ -232,7 +224,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         if export.failed:
             raise ExportFailed(export.id, export.status)
-        deadline = get_wait_deadline(context, self.timeout)
+        deadline = get_wait_deadline(context, self.timeout, clock=self._clock)
         if self.deferrable:
             from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
@@ -251,16 +243,14 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._wait_here(export, deadline)
 
     def _wait_here(self, export: Export, deadline: float) -> None:
-        from airflow_provider_connectif.api.polling.wait import SHORTEST_INTERVAL, Watch
+        from airflow_provider_connectif.api.polling.wait import ExportWait
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
-        watch = Watch([export.id], log=self.log, begun=True)
-        with ConnectifHook(self.connectif_conn_id).open_client(patience=looking_patience()) as client:
-            while not watch.look(client):
-                left = deadline - time.time()
-                if left <= 0:
-                    raise timed_out(watch.describe(), self.timeout)
-                time.sleep(min(max(self.poke_interval, SHORTEST_INTERVAL), left))
+        export_wait = ExportWait(
+            [export.id], timeout=self.timeout, deadline=deadline, resumed=True, log=self.log, clock=self._clock
+        )
+        with ConnectifHook(self.connectif_conn_id).open_client(patience=poll_retry_policy()) as client:
+            export_wait.run(client, itertools.repeat(self.poke_interval), sleep=self._sleep)
 
     @contextmanager
     def _fate_of_own_export(self, context: Context) -> Iterator[None]:

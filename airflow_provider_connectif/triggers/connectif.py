@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The triggers: what waits in Airflow's triggerer, at a price that it does not feel."""
+"""The triggers, which wait in Airflow's triggerer without blocking its event loop."""
 
 from __future__ import annotations
 
@@ -15,35 +15,37 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import FINISHED
-from airflow_provider_connectif.api.polling.event_stream import Announcer, rounds
+from airflow_provider_connectif.api.polling.event_stream import FinishedExportStream, poll_finished_exports
 from airflow_provider_connectif.api.polling.poller import Poller
-from airflow_provider_connectif.api.polling.wait import Watch
+from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.tasks.arguments import check_seconds, check_strings
-from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
+from airflow_provider_connectif.tasks.state_store import AssetCursorStore
+from airflow_provider_connectif.tasks.waiting import error_event, finished_event, poll_retry_policy, timeout_event
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
 
-# Airflow starts a watcher that has failed anew at once: one that can't do better takes its time to fail.
-_PAUSE_BEFORE_FAILING = 60.0
+# Airflow restarts a watcher immediately when it fails, so one that cannot succeed waits before it fails.
+_SECONDS_BEFORE_FAILING = 60.0
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = WeakKeyDictionary()
 
 
 class ConnectifExportTrigger(BaseTrigger):
-    """Waits until exports are finished. What the deferrable sensor and the deferrable transfer use.
+    """Waits until exports are finished; used by the deferrable sensor and the deferrable transfer operator.
 
     All triggers of one connection in one triggerer share one poller. The event is a mapping with ``status``:
-    ``finished`` or ``timeout`` (with ``export_ids``, of a wait by ids), or ``error`` (with ``message``, and whether it
-    is ``final``); ``timeout`` has a ``message`` too.
+    ``finished`` (with ``export_ids``), ``timeout`` (with ``message`` and, for a wait by ids, ``export_ids``) or
+    ``error`` (with ``kind``, ``arguments``, ``message`` and ``final``).
 
-    :param connectif_conn_id: the id of the Airflow connection.
-    :param export_ids: the exports to wait for; or else
-    :param match: the arguments of an :class:`~airflow_provider_connectif.api.filters.ExportFilter`, datetimes as ISO
-        strings.
-    :param poke_interval: seconds between two looks at the most.
-    :param deadline: epoch seconds at which the waiting ends; None for never.
+    :param connectif_conn_id: the id of the Airflow connection
+    :param export_ids: the exports to wait for; or
+    :param match: the arguments of an :class:`~airflow_provider_connectif.api.filters.ExportFilter`
+    :param poke_interval: the maximum number of seconds between two polls
+    :param deadline: the time at which the wait ends, in seconds since the epoch; None for no deadline
     """
+
+    _clock = staticmethod(time.time)
 
     def __init__(
         self,
@@ -62,7 +64,7 @@ class ConnectifExportTrigger(BaseTrigger):
         self.deadline = deadline
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what makes the same trigger elsewhere. It holds no secret."""
+        """Return the class path and the arguments, which contain no secret."""
         return (
             "airflow_provider_connectif.triggers.connectif.ConnectifExportTrigger",
             {
@@ -75,48 +77,43 @@ class ConnectifExportTrigger(BaseTrigger):
         )
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Wait, and yield the one event."""
+        """Wait, and yield one event."""
         yield TriggerEvent(await self._wait())  # type: ignore[no-untyped-call]
 
     async def _wait(self) -> dict[str, Any]:
-        watch = Watch(
+        export_wait = ExportWait(
             self.export_ids or (),
             ExportFilter.from_arguments(self.match) if self.match is not None else None,
+            resumed=True,
             log=self.log,
-            begun=True,
         )
-        left = None if self.deadline is None else max(0.0, self.deadline - time.time())
+        remaining = None if self.deadline is None else max(0.0, self.deadline - self._clock())
         try:
-            await asyncio.wait_for(_poller(self.connectif_conn_id).wait(watch, self.poke_interval), left)
+            await asyncio.wait_for(_poller(self.connectif_conn_id).wait(export_wait, self.poke_interval), remaining)
         except asyncio.TimeoutError:
-            return {"status": "timeout", "message": watch.describe(), "export_ids": self.export_ids}
-        except ConnectifError as problem:
-            return {
-                "status": "error",
-                "message": str(problem),
-                "final": problem.final,
-                "kind": type(problem).__name__,
-            }
-        return {"status": "finished", "export_ids": watch.result}
+            return timeout_event(export_wait.describe(), self.export_ids)
+        except ConnectifError as error:
+            return error_event(error)
+        return finished_event(export_wait.result)
 
 
 class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
-    """For an ``AssetWatcher``: an asset event for each export that finishes and fits, whoever made it.
+    """For an ``AssetWatcher``: an asset event for each export that finishes and matches, whoever created it.
 
-    The event's payload is ``export_id`` and ``export``, the export as the API describes it, without its file's address.
-    Triggers of one connection and one ``poke_interval`` share one look at the list for each round (Airflow 3.3 and
-    later). What is announced, and what is lost or repeated where, is told in ``docs/events.md``.
+    The event's payload has ``export_id`` and ``export``, the export as the API describes it, without its signed URL.
+    Triggers with the same connection and the same ``poke_interval`` share one poll of the list per round (Airflow 3.3
+    and later). See ``docs/events.md`` for which exports have an event, and when one may be lost or repeated.
 
-    :param connectif_conn_id: the id of the Airflow connection.
-    :param export_type: only this type, such as ``data-explorer``.
-    :param origin: only this origin, ``api`` or ``app`` (the application).
-    :param report_id: only this Data Explorer report.
-    :param file_name: only files of this name: whole, or without the dates and the identifier that the vendor appends;
-        ``*`` stands for any text.
-    :param consumer: a name for who listens, such as the asset's. Two assets whose triggers are otherwise equal need
-        one each.
-    :param poke_interval: seconds between two looks; at least 5, for each look reads the whole list.
-    :raises ConnectifArgumentError: where an argument is no text, or the interval no number.
+    :param connectif_conn_id: the id of the Airflow connection
+    :param export_type: only exports of this type, such as ``data-explorer``
+    :param origin: only exports of this origin, ``api`` or ``app`` (the application)
+    :param report_id: only exports of this Data Explorer report
+    :param file_name: only exports with this file name, either the full name or the name without the dates and the
+        identifier that the vendor appends; ``*`` matches any text
+    :param consumer: a name for the consumer of the events, such as the name of the asset. It tells the triggers of two
+        assets apart if they are equal otherwise
+    :param poke_interval: seconds between two polls, at least 5, since each poll reads the whole list
+    :raises ConnectifArgumentError: if an argument is not a string, or the interval is not a number
     """
 
     def __init__(
@@ -149,46 +146,46 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         check_seconds("poke_interval", poke_interval)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Give what makes the same trigger elsewhere. It holds no secret."""
+        """Return the class path and the arguments, which contain no secret."""
         return (
             "airflow_provider_connectif.triggers.connectif.ConnectifExportFinishedEventTrigger",
             {**self._identity(), "poke_interval": self.poke_interval},
         )
 
     def shared_stream_key(self) -> Hashable | None:
-        """Name the look at the list that all triggers of this connection and interval share."""
+        """Return the key of the poll that all triggers with this connection and interval share."""
         return "connectif finished exports", self.connectif_conn_id, float(self.poke_interval)
 
     @classmethod
     async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Any]:
-        """Look at the list, for all that share it."""
-        async for listed in rounds(_opener(kwargs["connectif_conn_id"]), kwargs["poke_interval"]):
-            yield listed
+        """Poll the list for all triggers that share the stream."""
+        async for exports in poll_finished_exports(_opener(kwargs["connectif_conn_id"]), kwargs["poke_interval"]):
+            yield exports
 
     async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Make this trigger's events of what the shared look has found."""
+        """Yield this trigger's events."""
         accessors = getattr(self, "asset_state_store", None)
         store = None if accessors is None else AssetCursorStore(accessors, self._identity())
-        wanted = ExportFilter(
+        export_filter = ExportFilter(
             export_type=self.export_type,
             origin=self.origin,
             report_id=self.report_id,
             status=FINISHED,
             file_name=self.file_name,
         )
-        announcer = Announcer(wanted, store, log=self.log)
+        stream = FinishedExportStream(export_filter, store, log=self.log)
         try:
-            async for export in announcer.follow(shared_stream):
+            async for export in stream.new_exports(shared_stream):
                 yield TriggerEvent({"export_id": export.id, "export": export.describe()})  # type: ignore[no-untyped-call]
-        except InvalidArgument as problem:
-            self.log.error("%s Nothing is announced until then.", problem)
-            await asyncio.sleep(_PAUSE_BEFORE_FAILING)
+        except InvalidArgument as error:
+            self.log.error("%s There are no events until then.", error)
+            await asyncio.sleep(_SECONDS_BEFORE_FAILING)
             raise
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look at the list alone: what Airflow calls before 3.3, where triggers share no stream."""
-        listed = rounds(_opener(self.connectif_conn_id), self.poke_interval, log=self.log)
-        async for event in self.filter_shared_stream(listed):
+        """Poll the list for this trigger only, as Airflow before 3.3 does, where triggers do not share streams."""
+        rounds = poll_finished_exports(_opener(self.connectif_conn_id), self.poke_interval, log=self.log)
+        async for event in self.filter_shared_stream(rounds):
             yield event
 
     def _identity(self) -> dict[str, Any]:
@@ -203,26 +200,25 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
 
 
 def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:
-    """Give what opens a client for a triggerer's looks, without blocking its event loop."""
+    """Return a function that opens a client without blocking the triggerer's event loop."""
 
     async def open_client() -> ConnectifClient:
-        # The first import of these takes longer than the event loop may stand still.
-        await asyncio.to_thread(_load_what_works)
+        # Importing these for the first time takes longer than the event loop may be blocked.
+        await asyncio.to_thread(_import_modules)
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
-        from airflow_provider_connectif.tasks.waiting import looking_patience
 
-        return await ConnectifHook(connectif_conn_id).open_client_async(patience=looking_patience())
+        return await ConnectifHook(connectif_conn_id).open_client_async(patience=poll_retry_policy())
 
     return open_client
 
 
-def _load_what_works() -> None:
+def _import_modules() -> None:
     for name in ("airflow_provider_connectif.hooks.connectif", "airflow_provider_connectif.api.client", "requests"):
         importlib.import_module(name)
 
 
 def _poller(connectif_conn_id: str) -> Poller:
-    """Give the poller of this connection in this event loop."""
+    """Return the poller of this connection in this event loop."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if connectif_conn_id not in pollers:
         pollers[connectif_conn_id] = Poller(_opener(connectif_conn_id))

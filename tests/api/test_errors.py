@@ -25,6 +25,7 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
     Unavailable,
     UnexpectedResponse,
+    WaitTimeout,
 )
 
 ONE_OF_EACH = [
@@ -40,6 +41,7 @@ ONE_OF_EACH = [
     ConnectionProblem("refused", sent=False),
     CreationUnknown("who knows"),
     ExportFailed("e1", "error"),
+    WaitTimeout("e1 (queued)", 60.0),
 ]
 FINAL = {
     InvalidArgument,
@@ -50,6 +52,7 @@ FINAL = {
     RequestRejected,
     UnexpectedResponse,
     ExportFailed,
+    WaitTimeout,
 }
 
 

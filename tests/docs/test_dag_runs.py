@@ -82,8 +82,8 @@ def test_the_archive_names_its_files(played):
 
 def test_the_watcher_announces_an_export_that_a_person_makes(dag_bag, monkeypatch):
     """The trigger of the page's own asset, run as Airflow before 3.3 runs it: without a shared stream."""
-    monkeypatch.setattr(event_stream, "SHORTEST_ROUND", 0.1)
-    monkeypatch.setattr(event_stream, "SETTLING", 0.05)
+    monkeypatch.setattr(event_stream, "MIN_ROUND_INTERVAL", 0.1)
+    monkeypatch.setattr(event_stream, "DELIVERY_SECONDS", 0.05)
     [asset] = [
         asset
         for asset in _assets_of(dag_bag.dags["howto_watch_for_exports"])

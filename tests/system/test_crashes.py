@@ -181,7 +181,7 @@ def test_a_deferred_task_survives_its_killed_triggerer_and_a_wait_ends_at_its_mo
     # 40 s, one poll, and the time that Airflow takes to bring a task back from the triggerer.
     assert 40 <= ended - began <= 40 + 1 + 10
     assert task_of(local, hopeless)["try_number"] == 1
-    assert "Waited 40 s" in local.task_log("waiting", hopeless, "wait")
+    assert "Timed out after 40 s" in local.task_log("waiting", hopeless, "wait")
 
 
 def test_no_log_of_all_this_shows_the_key_or_an_address(runs, local, vendor):

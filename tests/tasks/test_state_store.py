@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from airflow_provider_connectif.api.creation import MemoryRecord
-from airflow_provider_connectif.tasks import state_store
 from airflow_provider_connectif.tasks.state_store import (
     EXPORT_KEY,
     WAIT_KEY,
@@ -16,14 +13,6 @@ from airflow_provider_connectif.tasks.state_store import (
     get_wait_deadline,
 )
 from tests.airflow_harness import FakeTask
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The present moment, to be changed."""
-    moment = [1000.0]
-    monkeypatch.setattr(state_store.time, "time", lambda: moment[0])
-    return moment
 
 
 def test_outlives_a_try(task):
@@ -66,20 +55,17 @@ def test_the_generation_is_what_clearing_raises(task):
     assert get_generation(task.context()) == 0
 
 
-class TestTheDeadline:
-    def test_is_fixed_when_the_first_try_begins_to_wait(self, task, clock):
-        assert get_wait_deadline(task.context(), 60) == 1060
-        clock[0] = 1050.0
-        assert get_wait_deadline(task.context(), 60) == 1060
+class TestDeadline:
+    def test_is_set_when_the_first_attempt_starts_to_wait(self, task):
+        assert get_wait_deadline(task.context(), 60, clock=lambda: 1000.0) == 1060
+        assert get_wait_deadline(task.context(), 60, clock=lambda: 1050.0) == 1060
 
-    def test_follows_a_timeout_that_the_author_changes(self, task, clock):
-        get_wait_deadline(task.context(), 60)
-        clock[0] = 1050.0
-        assert get_wait_deadline(task.context(), 600) == 1600
+    def test_follows_a_changed_timeout(self, task):
+        get_wait_deadline(task.context(), 60, clock=lambda: 1000.0)
+        assert get_wait_deadline(task.context(), 600, clock=lambda: 1050.0) == 1600
 
-    def test_is_anew_for_a_task_that_was_cleared(self, task, clock):
-        get_wait_deadline(task.context(), 60)
-        clock[0], task.ti.max_tries = 2000.0, 1
-        assert get_wait_deadline(task.context(), 60) == 2060
-        clock[0] = 2050.0
-        assert get_wait_deadline(task.context(), 60) == 2060
+    def test_is_set_again_when_the_task_is_cleared(self, task):
+        get_wait_deadline(task.context(), 60, clock=lambda: 1000.0)
+        task.ti.max_tries = 1
+        assert get_wait_deadline(task.context(), 60, clock=lambda: 2000.0) == 2060
+        assert get_wait_deadline(task.context(), 60, clock=lambda: 2050.0) == 2060

@@ -10,17 +10,17 @@ from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument,
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, RemoteFileUnavailable
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.tasks.errors import airflow_errors
-from airflow_provider_connectif.tasks.waiting import result_of
+from airflow_provider_connectif.tasks.waiting import finished_exports
 
 
 def test_a_finished_event_gives_the_ids():
-    assert result_of({"status": "finished", "export_ids": ["a", "b"]}, 5) == ["a", "b"]
+    assert finished_exports({"status": "finished", "export_ids": ["a", "b"]}, 5) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("event", "kind", "words"),
     [
-        ({"status": "timeout", "message": "a (queued)"}, AirflowSensorTimeout, "Waited 5 s.*for a .queued"),
+        ({"status": "timeout", "message": "a (queued)"}, AirflowSensorTimeout, "Timed out after 5 s.*for a .queued"),
         ({"status": "error", "message": "no", "final": True}, AirflowFailException, "no"),
         ({"status": "error", "message": "no", "final": False}, AirflowException, "no"),
         (None, AirflowException, "without an event"),
@@ -28,8 +28,8 @@ def test_a_finished_event_gives_the_ids():
     ],
 )
 def test_another_is_an_error_of_its_kind(event, kind, words):
-    with pytest.raises(AirflowException, match=words) as caught:
-        result_of(event, 5)
+    with pytest.raises(AirflowException, match=words) as caught, airflow_errors():
+        finished_exports(event, 5)
     assert type(caught.value) is kind
 
 

@@ -15,7 +15,7 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
-from airflow_provider_connectif.tasks.cursor_store import AssetCursorStore
+from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.triggers import connectif as triggers
 from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishedEventTrigger
 from tests.leaks import words_before_a_secret
@@ -45,8 +45,8 @@ class AssetStore:
 
 @pytest.fixture(autouse=True)
 def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "SHORTEST_ROUND", 0.1)
-    monkeypatch.setattr(event_stream, "SETTLING", 0.05)
+    monkeypatch.setattr(event_stream, "MIN_ROUND_INTERVAL", 0.1)
+    monkeypatch.setattr(event_stream, "DELIVERY_SECONDS", 0.05)
 
 
 class Triggerer:
@@ -242,12 +242,12 @@ class TestSiblings:
         assert len(keys) == 4  # the interval is no matter
 
     def test_that_airflow_takes_for_one_are_told_to_name_their_consumers(self, sandbox, monkeypatch):
-        monkeypatch.setattr(triggers, "_PAUSE_BEFORE_FAILING", 0.0)
+        monkeypatch.setattr(triggers, "_SECONDS_BEFORE_FAILING", 0.0)
 
         async def play() -> None:
             triggerer = Triggerer()
             triggerer.run(watch(), AssetStore(assets=2))
-            with pytest.raises(ValueError, match=r"^consumer: several assets are watched by equal triggers"):
+            with pytest.raises(ValueError, match=r"^consumer: several assets are watched by triggers with the same"):
                 await triggerer.tasks[0]
             await triggerer.stop()
 

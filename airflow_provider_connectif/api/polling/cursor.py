@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which exports have finished since one looked last, by what the vendor says alone.
+"""Which exports have finished since the last poll, going only by what the API reports.
 
-Exports finish in another order than they were made in, several in one millisecond, by a clock that is not ours, and
-one may come to light after others that finished later: it was skipped while pages shifted, or its status lagged. So
-what was seen is remembered by id, for the newest exports, and by a finishing time below which all counts as seen.
+Exports finish in a different order than they were created, several in one millisecond, by a clock that is not ours. One
+may appear after others that finished later, because it was skipped while pages shifted, or because its status lagged.
+So the latest finished exports are remembered by id, and anything that finished at or before a certain time counts as
+seen.
 """
 
 from __future__ import annotations
@@ -16,86 +17,94 @@ from typing import Any
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.timestamps import read_moment
 
-LOOK_BACK = 800
-"""How many exports are remembered by id, the latest finished ones. One that comes to light late is still news
-as long as it finished after the oldest of them. (So many ids stay below the 64 KB that Airflow advises for a value.)
-"""
+#: How many exports are remembered by id: those that finished last. An export that appears late is still new if it
+#: finished after the oldest of them. (So many ids stay below the 64 KB that Airflow advises for a value.)
+MAX_IDS = 800
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far somebody has heard of finished exports.
+    """Which finished exports have been seen.
 
-    :param floor: what finished at this moment or before counts as seen; None for nothing.
-    :param seen: the ids seen besides, each with its finishing time; None where the API tells none.
+    :param floor: every export that finished at or before this time counts as seen; None if there is no such time
+    :param seen: the ids of other exports that have been seen, each with its finishing time, or None if the API reports
+        none
     """
 
     floor: datetime | None
     seen: Mapping[str, datetime | None]
 
     @classmethod
-    def at(cls, exports: Iterable[Export], *, look_back: int = LOOK_BACK) -> Cursor:
-        """Begin here: what has finished until now is no news.
+    def start(cls, exports: Iterable[Export], *, max_ids: int = MAX_IDS) -> Cursor:
+        """Return a cursor that has seen what is finished now.
 
-        :param exports: the finished ones, the whole list's.
-        :param look_back: how many to remember by id.
+        :param exports: all finished exports
+        :param max_ids: how many are remembered by id
         """
-        return cls(None, {}).after(exports, look_back=look_back)
+        return cls(None, {}).advance(exports, max_ids=max_ids)
 
-    def news(self, exports: Iterable[Export]) -> list[Export]:
-        """Give those that were not seen yet, by their finishing times.
+    def new_exports(self, exports: Iterable[Export]) -> list[Export]:
+        """Return the exports that have not been seen, in the order of their finishing times.
 
-        :param exports: the finished ones, the whole list's.
+        :param exports: all finished exports
         """
-        fresh = {export.id: export for export in exports if export.id not in self.seen and self._is_above(export)}
-        return sorted(fresh.values(), key=_finishing_key)
+        unseen = {export.id: export for export in exports if export.id not in self.seen and self._is_above(export)}
+        return sorted(unseen.values(), key=_finishing_key)
 
-    def after(self, exports: Iterable[Export], *, look_back: int = LOOK_BACK) -> Cursor:
-        """Move on, once these have been heard of.
+    def advance(self, exports: Iterable[Export], *, max_ids: int = MAX_IDS) -> Cursor:
+        """Return a cursor that has seen these exports too.
 
-        :param exports: the finished ones, the whole list's.
-        :param look_back: how many to remember by id.
+        :param exports: all finished exports
+        :param max_ids: how many are remembered by id
         """
         listed = {export.id: export.finished_at for export in exports}
-        # Without a finishing time there is no telling when to forget it, but that it is listed no more.
-        undated = {export_id: None for export_id, moment in listed.items() if moment is None}
-        dated = {export_id: moment for export_id, moment in {**self.seen, **listed}.items() if moment is not None}
-        dated = {export_id: moment for export_id, moment in dated.items() if self.floor is None or moment > self.floor}
+        # Without a finishing time, an id can only be forgotten when it is no longer listed.
+        undated = {export_id: None for export_id, finished_at in listed.items() if finished_at is None}
+        dated = {
+            export_id: finished_at
+            for export_id, finished_at in {**self.seen, **listed}.items()
+            if finished_at is not None and (self.floor is None or finished_at > self.floor)
+        }
         newest_first = sorted(dated.items(), key=lambda item: (item[1], item[0]), reverse=True)
-        if len(newest_first) <= look_back:
+        if len(newest_first) <= max_ids:
             return Cursor(self.floor, {**dated, **undated})
-        floor = newest_first[look_back][1]
-        return Cursor(floor, {**{key: moment for key, moment in dated.items() if moment > floor}, **undated})
+        floor = newest_first[max_ids][1]
+        remembered = {export_id: finished_at for export_id, finished_at in dated.items() if finished_at > floor}
+        return Cursor(floor, {**remembered, **undated})
 
     def to_json(self) -> dict[str, Any]:
-        """Give what :meth:`from_json` makes the same cursor from."""
+        """Return JSON that :meth:`from_json` reads."""
         return {
             "floor": self.floor.isoformat() if self.floor else None,
-            "seen": {key: moment.isoformat() if moment else None for key, moment in self.seen.items()},
+            "seen": {
+                export_id: finished_at.isoformat() if finished_at else None
+                for export_id, finished_at in self.seen.items()
+            },
         }
 
     @classmethod
     def from_json(cls, body: object) -> Cursor:
         """Read a cursor.
 
-        :param body: decoded JSON.
-        :raises ValueError: where it is none.
+        :param body: decoded JSON
+        :raises ValueError: if it is not a cursor
         """
         if not isinstance(body, Mapping) or "floor" not in body or not isinstance(body.get("seen"), Mapping):
-            raise ValueError("This is no cursor of finished exports.")
-        return cls(_moment(body["floor"]), {str(key): _moment(value) for key, value in body["seen"].items()})
+            raise ValueError("This is not a cursor of finished exports.")
+        seen = {str(export_id): _read_optional(value) for export_id, value in body["seen"].items()}
+        return cls(_read_optional(body["floor"]), seen)
 
     def _is_above(self, export: Export) -> bool:
         return self.floor is None or export.finished_at is None or export.finished_at > self.floor
 
 
-def _moment(value: object) -> datetime | None:
-    moment = read_moment(value)
-    if moment is None and value is not None:
-        raise ValueError(f"{value!r} is no moment.")
-    return moment
+def _read_optional(value: object) -> datetime | None:
+    timestamp = read_moment(value)
+    if timestamp is None and value is not None:
+        raise ValueError(f"{value!r} is not a timestamp.")
+    return timestamp
 
 
 def _finishing_key(export: Export) -> tuple[bool, float, str]:
-    moment = export.finished_at
-    return moment is None, moment.timestamp() if moment else 0.0, export.id
+    finished_at = export.finished_at
+    return finished_at is None, finished_at.timestamp() if finished_at else 0.0, export.id

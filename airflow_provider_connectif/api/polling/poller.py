@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One poller for all who wait for exports of one connection in one event loop.
+"""One poller for all waits of one connection in one event loop.
 
-Each round is one short piece of blocking code in a thread, which asks for everybody at once. The poller begins
-with the first waiter and ends with the last. A failing round is told to everybody and fails nobody: what to make
-of it is the waiter's own decision.
+Each round is one short piece of blocking code in a thread, which polls for all waits at once. The poller starts with
+the first wait and stops with the last. The error of a failed round is passed to every wait, which decides whether it
+goes on.
 """
 
 from __future__ import annotations
@@ -14,75 +14,84 @@ import math
 import random as random_module
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError
+from airflow_provider_connectif.api.errors import ConnectifError
+from airflow_provider_connectif.api.polling.reconnecting import ReconnectingClient
 from airflow_provider_connectif.api.polling.survey import Survey, survey
-from airflow_provider_connectif.api.polling.threads import in_thread
-from airflow_provider_connectif.api.polling.wait import SHORTEST_INTERVAL
+from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
-    from airflow_provider_connectif.api.filters import ExportFilter
-    from airflow_provider_connectif.api.polling.wait import Watch
+    from airflow_provider_connectif.api.polling.wait import ExportWait
 
 log = logging.getLogger(__name__)
 
 _JITTER = 0.1
-_TOLD_AT_ONCE = 100
+_BATCH_SIZE = 100
+
+
+def _event_loop_time() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class Poller:
-    """Asks for everybody who waits.
+    """Polls for all waits that are registered.
 
-    :param open_client: opens the API's client; awaited in the event loop, so it must not block.
-    :param random: a number from 0 to 1, for the jitter.
+    :param open_client: opens the API's client; awaited in the event loop, so it must not block
+    :param clock: returns seconds, monotonic
+    :param sleep: takes seconds
+    :param random: returns a number from 0 to 1, for the jitter
     """
 
     def __init__(
         self,
         open_client: Callable[[], Awaitable[ConnectifClient]],
         *,
+        clock: Callable[[], float] = _event_loop_time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self._open_client = open_client
+        self._clock = clock
+        self._sleep = sleep
         self._random = random
         self._waiters: dict[object, _Waiter] = {}
         self._task: asyncio.Task[None] | None = None
-        self._impatience = asyncio.Event()
+        self._pause: asyncio.Future[None] | None = None
         self._interval = math.inf
 
     @property
-    def waiting(self) -> int:
-        """How many wait."""
+    def waiter_count(self) -> int:
+        """The number of waits that are registered."""
         return len(self._waiters)
 
-    async def wait(self, watch: Watch, interval: float) -> None:
-        """Wait until a watch is over.
+    async def wait(self, export_wait: ExportWait, interval: float) -> None:
+        """Return when a wait is over.
 
-        Cancel it to leave; a deadline is the caller's to set.
+        Cancel it to stop waiting; a deadline is up to the caller.
 
-        :param watch: what is waited for. Only this method touches it meanwhile.
-        :param interval: seconds between two looks at the most; somebody else's impatience may shorten it.
-        :raises ConnectifError: what the watch makes of an answer.
+        :param export_wait: the wait, which nothing else may use in the meantime
+        :param interval: the maximum number of seconds between two polls; there may be more polls for other waits
+        :raises ConnectifError: see :class:`~airflow_provider_connectif.api.polling.wait.ExportWait`
         """
-        with self._join(watch, max(interval, SHORTEST_INTERVAL)) as waiter:
+        with self._registered(export_wait, max(interval, MIN_INTERVAL)) as waiter:
             while True:
-                answer = await waiter.answers.get()
-                if isinstance(answer, ConnectifError):
-                    watch.digest_problem(answer)
-                elif watch.digest(answer):
+                result = await waiter.results.get()
+                if isinstance(result, ConnectifError):
+                    export_wait.handle_error(result)
+                elif export_wait.handle_result(result):
                     return
 
     @contextmanager
-    def _join(self, watch: Watch, interval: float) -> Iterator[_Waiter]:
+    def _registered(self, export_wait: ExportWait, interval: float) -> Iterator[_Waiter]:
         token = object()
-        waiter = _Waiter(watch, interval)
+        waiter = _Waiter(export_wait, interval)
         self._waiters[token] = waiter
-        if interval < self._interval:
-            self._impatience.set()
+        if interval < self._interval and self._pause is not None:
+            self._pause.cancel()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._run(), name="connectif-poller")
         try:
@@ -94,75 +103,56 @@ class Poller:
                 self._task = None
 
     async def _run(self) -> None:
-        client: ConnectifClient | None = None
+        client = ReconnectingClient(self._open_client)
         try:
             while True:
-                await self._pause()
-                asked = list(self._waiters.values())
-                if not asked:
+                await self._sleep_until_next_round()
+                waiters = list(self._waiters.values())
+                if not waiters:
                     return
-                ids = [export_id for waiter in asked for export_id in waiter.watch.pending]
-                matches = {match for waiter in asked for match in waiter.watch.matches}
-                was_open = client is not None
-                answer, client = await self._ask(client, ids, matches)
-                if was_open and isinstance(answer, AuthenticationFailed):
-                    # The key may have been replaced meanwhile: the connection is looked up again.
-                    answer, client = await self._ask(client, ids, matches)
-                for number, waiter in enumerate(asked, start=1):
-                    waiter.answers.put_nowait(answer)
-                    if number % _TOLD_AT_ONCE == 0:
-                        # Each takes some microseconds to digest it, and others use this event loop too.
+                result = await self._poll(client, waiters)
+                for number, waiter in enumerate(waiters, 1):
+                    waiter.results.put_nowait(result)
+                    if number % _BATCH_SIZE == 0:
+                        # Each wait takes some microseconds to handle it, and others use this event loop too.
                         await asyncio.sleep(0)
         finally:
-            if client is not None:
-                client.close()
+            client.close()
 
-    async def _ask(
-        self, client: ConnectifClient | None, ids: list[str], matches: set[ExportFilter]
-    ) -> tuple[Survey | ConnectifError, ConnectifClient | None]:
-        """Make one round.
-
-        :return: its answer, and the client for the next round: None where that is to look the connection up.
-        """
+    async def _poll(self, client: ReconnectingClient, waiters: list[_Waiter]) -> Survey | ConnectifError:
+        ids = [export_id for waiter in waiters for export_id in waiter.export_wait.pending]
+        filters = {each for waiter in waiters for each in waiter.export_wait.filters}
         try:
-            if client is None:
-                client = await self._open_client()
-            return await in_thread(survey, client, ids, matches), client
-        except AuthenticationFailed as problem:
-            if client is not None:
-                client.close()
-            return problem, None
-        except ConnectifError as problem:
-            return problem, client
-        except asyncio.CancelledError:
-            if client is not None:
-                client.close()
-            raise
-        except Exception as problem:
-            # Whatever it is, it must not leave everybody waiting for a poller that is gone.
-            # Where it was raised, not its words: those may hold anything.
-            raised = traceback.extract_tb(problem.__traceback__)[-1]
-            where = f"{PurePath(raised.filename).name}, line {raised.lineno}"
-            log.warning("A round of the Connectif poller failed with %s (%s).", type(problem).__name__, where)
-            return ConnectifError(f"The poll failed with {type(problem).__name__}."), client
+            return await client.call(survey, ids, filters)
+        except ConnectifError as error:
+            return error
+        except Exception as error:
+            # Whatever it is, the waits must not be left behind by a poller that is gone.
+            # Log where it was raised but not its message, which may contain anything.
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f"{PurePath(frame.filename).name}, line {frame.lineno}"
+            log.warning("A round of the Connectif poller failed with %s (%s).", type(error).__name__, place)
+            return ConnectifError(f"The poll failed with {type(error).__name__}.")
 
-    async def _pause(self) -> None:
-        """Sleep for the most impatient waiter's interval, and anew when somebody joins who is more so."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        spread = 1 - _JITTER * self._random()
+    async def _sleep_until_next_round(self) -> None:
+        """Sleep for the shortest interval of all waits, which may become shorter in the meantime."""
+        started = self._clock()
+        share = 1 - _JITTER * self._random()
         while self._waiters:
-            self._impatience.clear()
             self._interval = min(waiter.interval for waiter in self._waiters.values())
-            left = began + self._interval * spread - loop.time()
-            if left <= 0:
+            remaining = started + self._interval * share - self._clock()
+            if remaining <= 0:
                 return
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._impatience.wait(), left)
+            self._pause = pause = asyncio.ensure_future(self._sleep(remaining))
+            try:
+                # This does not raise if the pause is cancelled.
+                await asyncio.wait([pause])
+            finally:
+                pause.cancel()
 
 
 class _Waiter:
-    def __init__(self, watch: Watch, interval: float) -> None:
-        self.watch = watch
+    def __init__(self, export_wait: ExportWait, interval: float) -> None:
+        self.export_wait = export_wait
         self.interval = interval
-        self.answers: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()
+        self.results: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()

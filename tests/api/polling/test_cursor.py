@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.cursor import LOOK_BACK, Cursor
+from airflow_provider_connectif.api.polling.cursor import MAX_IDS, Cursor
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
@@ -33,84 +33,84 @@ def stored(cursor: Cursor) -> Cursor:
 
 class TestNews:
     def test_are_no_exports_that_finished_before_one_began(self):
-        assert Cursor.at([done("a"), done("b", 5)]).news([done("b", 5), done("a")]) == []
+        assert Cursor.start([done("a"), done("b", 5)]).new_exports([done("b", 5), done("a")]) == []
 
     def test_are_all_exports_where_there_were_none(self):
-        assert ids(Cursor.at([]).news([done("b", 5), done("a")])) == ["a", "b"]
+        assert ids(Cursor.start([]).new_exports([done("b", 5), done("a")])) == ["a", "b"]
 
     def test_are_told_once(self):
-        cursor = Cursor.at([])
+        cursor = Cursor.start([])
         listed = [done("a"), done("b", 5)]
-        assert stored(cursor.after(listed)).news(listed) == []
+        assert stored(cursor.advance(listed)).new_exports(listed) == []
 
     def test_are_told_apart_within_one_millisecond(self):
-        cursor = Cursor.at([done("a", 1.001)])
-        assert ids(stored(cursor).news([done("a", 1.001), done("b", 1.001), done("c", 1.001)])) == ["b", "c"]
+        cursor = Cursor.start([done("a", 1.001)])
+        assert ids(stored(cursor).new_exports([done("a", 1.001), done("b", 1.001), done("c", 1.001)])) == ["b", "c"]
 
     def test_come_by_their_finishing_times_not_by_the_lists_order(self):
         listed = [done(str(second), second) for second in range(50)]
         random.Random(1).shuffle(listed)
-        assert ids(Cursor.at([]).news(listed)) == [str(second) for second in range(50)]
+        assert ids(Cursor.start([]).new_exports(listed)) == [str(second) for second in range(50)]
 
     def test_may_have_finished_before_others_that_were_told_already(self):
-        cursor = Cursor.at([]).after([done("later", 3600)])
-        assert ids(stored(cursor).news([done("later", 3600), done("skipped", 10)])) == ["skipped"]
+        cursor = Cursor.start([]).advance([done("later", 3600)])
+        assert ids(stored(cursor).new_exports([done("later", 3600), done("skipped", 10)])) == ["skipped"]
 
     def test_bear_an_export_that_claims_to_finish_in_a_far_future(self):
-        cursor = Cursor.at([]).after([done("crazy", 1e9)])
+        cursor = Cursor.start([]).advance([done("crazy", 1e9)])
         for second in range(3):
             new = [done(str(second), second)]
-            assert ids(cursor.news(new)) == [str(second)]
-            cursor = stored(cursor.after(new))
+            assert ids(cursor.new_exports(new)) == [str(second)]
+            cursor = stored(cursor.advance(new))
 
     def test_bear_exports_without_a_finishing_time(self):
-        cursor = Cursor.at([done("old", None)])
+        cursor = Cursor.start([done("old", None)])
         listed = [done("old", None), done("new", None), done("dated", 1)]
-        assert ids(cursor.news(listed)) == ["dated", "new"]
-        assert stored(cursor.after(listed)).news(listed) == []
+        assert ids(cursor.new_exports(listed)) == ["dated", "new"]
+        assert stored(cursor.advance(listed)).new_exports(listed) == []
 
     def test_are_told_once_where_the_list_repeats_them(self):
-        assert ids(Cursor.at([]).news([done("a"), done("a")])) == ["a"]
+        assert ids(Cursor.start([]).new_exports([done("a"), done("a")])) == ["a"]
 
     def test_are_told_to_the_microsecond(self):
-        cursor = Cursor.at([done("a", 1.000001)], look_back=0)
-        assert ids(stored(cursor).news([done("a", 1.000001), done("b", 1.000002)])) == ["b"]
+        cursor = Cursor.start([done("a", 1.000001)], max_ids=0)
+        assert ids(stored(cursor).new_exports([done("a", 1.000001), done("b", 1.000002)])) == ["b"]
 
 
 class TestTheLookBack:
     def test_is_bounded(self):
-        cursor = Cursor.at([done(str(second), second) for second in range(10)], look_back=4)
+        cursor = Cursor.start([done(str(second), second) for second in range(10)], max_ids=4)
         assert set(cursor.seen) == {"6", "7", "8", "9"}
         assert cursor.floor == BEGIN + timedelta(seconds=5)
 
     def test_is_bounded_though_many_finish_at_one_moment(self):
-        cursor = Cursor.at([done(str(number), 1.0) for number in range(10)], look_back=4)
+        cursor = Cursor.start([done(str(number), 1.0) for number in range(10)], max_ids=4)
         assert cursor.seen == {}
-        assert ids(cursor.news([done("0", 1.0), done("new", 1.001)])) == ["new"]
+        assert ids(cursor.new_exports([done("0", 1.0), done("new", 1.001)])) == ["new"]
 
     def test_counts_what_finished_before_it_as_seen(self):
-        cursor = stored(Cursor.at([done(str(second), second) for second in range(10)], look_back=4))
-        assert ids(cursor.news([done("late", 5), done("not so late", 5.5)])) == ["not so late"]
+        cursor = stored(Cursor.start([done(str(second), second) for second in range(10)], max_ids=4))
+        assert ids(cursor.new_exports([done("late", 5), done("not so late", 5.5)])) == ["not so late"]
 
     def test_never_makes_news_of_what_was_told(self):
         listed = [done(str(second), second) for second in range(10)]
-        assert Cursor.at(listed, look_back=4).news(listed) == []
+        assert Cursor.start(listed, max_ids=4).new_exports(listed) == []
 
     def test_loses_nothing_of_a_burst_that_is_longer_than_itself(self):
-        cursor = Cursor.at([done("first", 0)], look_back=4)
+        cursor = Cursor.start([done("first", 0)], max_ids=4)
         burst = [done(str(second), second) for second in range(1, 30)]
-        assert len(cursor.news(burst)) == 29
+        assert len(cursor.new_exports(burst)) == 29
 
     def test_remembers_what_the_list_left_out_for_once(self):
-        cursor = Cursor.at([done("a", 1), done("b", 2)]).after([done("b", 2)])
-        assert cursor.news([done("a", 1), done("b", 2)]) == []
+        cursor = Cursor.start([done("a", 1), done("b", 2)]).advance([done("b", 2)])
+        assert cursor.new_exports([done("a", 1), done("b", 2)]) == []
 
     def test_forgets_undated_ones_that_are_listed_no_more(self):
-        assert Cursor.at([done("a", None)]).after([done("b", 1)]).seen == {"b": BEGIN + timedelta(seconds=1)}
+        assert Cursor.start([done("a", None)]).advance([done("b", 1)]).seen == {"b": BEGIN + timedelta(seconds=1)}
 
     def test_fits_what_airflow_advises_for_a_value(self):
-        exports = [done(f"{number:024x}", number + 0.001) for number in range(3 * LOOK_BACK)]
-        assert len(json.dumps(Cursor.at(exports).to_json())) < 65535
+        exports = [done(f"{number:024x}", number + 0.001) for number in range(3 * MAX_IDS)]
+        assert len(json.dumps(Cursor.start(exports).to_json())) < 65535
 
 
 @given(st.lists(st.lists(st.integers(0, 6), max_size=8), max_size=8), st.integers(0, 1000))
@@ -119,16 +119,16 @@ def test_each_export_is_told_once_whatever_the_order_of_finishing(batches, seed)
     chance = random.Random(seed)
     listed: list[Export] = []
     told: list[str] = []
-    cursor = Cursor.at([])
+    cursor = Cursor.start([])
     for batch in batches:
         listed += [done(str(len(listed) + number), second) for number, second in enumerate(batch)]
         chance.shuffle(listed)
-        told += ids(cursor.news(listed))
-        cursor = stored(cursor.after(listed))
+        told += ids(cursor.new_exports(listed))
+        cursor = stored(cursor.advance(listed))
     assert sorted(told) == sorted(export.id for export in listed)
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"floor": None}, {"floor": "x", "seen": {}}, {"floor": 3, "seen": {}}])
-def test_what_is_no_cursor_is_refused(body):
-    with pytest.raises(ValueError, match=r"no cursor|no moment"):
+def test_anything_but_a_cursor_is_rejected(body):
+    with pytest.raises(ValueError, match=r"not a cursor|not a timestamp"):
         Cursor.from_json(body)

@@ -15,7 +15,12 @@ import pytest
 from airflow_provider_connectif.api.errors import AuthenticationFailed, InvalidArgument, ServerError
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.event_stream import SETTLING, SHORTEST_ROUND, Announcer, rounds
+from airflow_provider_connectif.api.polling.event_stream import (
+    DELIVERY_SECONDS,
+    MIN_ROUND_INTERVAL,
+    FinishedExportStream,
+    poll_finished_exports,
+)
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 ADDRESS = "https://files.example/secret"
@@ -72,21 +77,21 @@ class World:
                 scenes[number]()
                 scenes[number] = None
             yield tuple(self.listed)
-            await self.sleep(SHORTEST_ROUND)
+            await self.sleep(MIN_ROUND_INTERVAL)
 
     def live(self, how_many: int, scenes: list[Any] | None = None, store: bool = True) -> list[str]:
         """Be one process for so many rounds, or until it is killed; gives what it told."""
         told: list[str] = []
 
         async def follow() -> None:
-            announcer = Announcer(
+            stream = FinishedExportStream(
                 ExportFilter(status="finished"),
                 self if store else None,
                 clock=lambda: self.now,
                 sleep=self.sleep,
                 log=logging.getLogger("t"),
             )
-            async for export in announcer.follow(self.rounds(how_many, scenes)):
+            async for export in stream.new_exports(self.rounds(how_many, scenes)):
                 self.step()
                 told.append(export.id)
                 self.on_its_way.append((self.now, export.id))
@@ -167,7 +172,7 @@ class TestAnnouncing:
     def test_begins_anew_where_the_store_holds_something_else(self, world, caplog):
         world.stored = json.dumps({"not": "a cursor"})
         assert world.live(3, [None, lambda: world.finish("a")]) == ["a"]
-        assert "cannot be read" in caplog.text
+        assert "not readable" in caplog.text
 
 
 def killed_at(step: int) -> tuple[World, list[list[str]]]:
@@ -207,7 +212,7 @@ def test_the_kills_meet_every_step_that_there_is():
 
 
 def test_what_settles_takes_less_than_a_round():
-    assert SETTLING < SHORTEST_ROUND * 0.9
+    assert DELIVERY_SECONDS < MIN_ROUND_INTERVAL * 0.9
 
 
 class Api:
@@ -240,7 +245,7 @@ def some_rounds(api: Api, how_many: int, interval: float = 60.0) -> tuple[list[A
 
     async def collect() -> list[Any]:
         found = []
-        stream = rounds(api.open, interval, sleep=sleep, random=lambda: 0.5, log=logging.getLogger("t"))
+        stream = poll_finished_exports(api.open, interval, sleep=sleep, random=lambda: 0.5, log=logging.getLogger("t"))
         async for listed in stream:
             found.append(listed)
             if len(found) == how_many:
@@ -262,7 +267,7 @@ class TestRounds:
 
     def test_come_no_oftener_than_the_shortest_interval(self):
         _, slept = some_rounds(Api(), 2, interval=0.1)
-        assert slept == [SHORTEST_ROUND * 0.95]
+        assert slept == [MIN_ROUND_INTERVAL * 0.95]
 
     def test_go_on_after_any_failure_which_is_said_once(self, caplog):
         api = Api()
@@ -271,7 +276,7 @@ class TestRounds:
         assert (len(found), len(slept)) == (1, 3)
         assert [record.getMessage().split(".")[0] for record in caplog.records if record.name == "t"] == [
             "500",
-            "A look at the list of exports failed with ZeroDivisionError",
+            "Polling the list of exports failed with ZeroDivisionError",
         ]
 
     def test_look_the_connection_up_again_where_the_key_is_refused(self):

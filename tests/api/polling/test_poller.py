@@ -14,7 +14,7 @@ import pytest
 from airflow_provider_connectif.api.errors import AuthenticationFailed, NotFound, ServerError
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.polling.poller import Poller
-from airflow_provider_connectif.api.polling.wait import SHORTEST_INTERVAL, Watch
+from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL, ExportWait
 
 
 class Api:
@@ -61,7 +61,7 @@ def run(api: Api, play: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
                 break
             await asyncio.sleep(0.05)
         assert len(asyncio.all_tasks()) == 1
-        assert poller.waiting == 0
+        assert poller.waiter_count == 0
         return result
 
     result = asyncio.run(whole())
@@ -73,9 +73,9 @@ def test_waits_until_the_watch_is_over(api):
     api.exports["a"] = "queued"
 
     async def play(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"]), 0.2))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         await asyncio.sleep(0.3)
-        assert poller.waiting == 1
+        assert poller.waiter_count == 1
         api.exports["a"] = "finished"
         await waiting
 
@@ -89,7 +89,7 @@ def test_looks_no_oftener_than_the_shortest_interval(api):
 
     async def play(poller: Poller) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(poller.wait(Watch(["a"]), 0.0), 3.5 * SHORTEST_INTERVAL)
+            await asyncio.wait_for(poller.wait(ExportWait(["a"]), 0.0), 3.5 * MIN_INTERVAL)
 
     run(api, play)
     assert 1 <= len(api.rounds) <= 3
@@ -99,10 +99,10 @@ def test_somebody_impatient_who_joins_is_not_kept_waiting(api):
     api.exports.update(a="queued", b="finished")
 
     async def play(poller: Poller) -> float:
-        patient = asyncio.create_task(poller.wait(Watch(["a"]), 60))
+        patient = asyncio.create_task(poller.wait(ExportWait(["a"]), 60))
         await asyncio.sleep(0.1)
         began = time.monotonic()
-        await poller.wait(Watch(["b"]), 0.2)
+        await poller.wait(ExportWait(["b"]), 0.2)
         took = time.monotonic() - began
         patient.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -118,7 +118,7 @@ def test_a_failing_round_fails_nobody(api, how_many):
     api.problems = [ServerError("500") for _ in range(how_many)]
 
     async def play(poller: Poller) -> None:
-        await asyncio.gather(poller.wait(Watch(["a"]), 0.2), poller.wait(Watch(["b"]), 0.2))
+        await asyncio.gather(poller.wait(ExportWait(["a"]), 0.2), poller.wait(ExportWait(["b"]), 0.2))
 
     run(api, play)
 
@@ -126,7 +126,7 @@ def test_a_failing_round_fails_nobody(api, how_many):
 def test_a_bug_in_a_round_fails_nobody_and_is_told_by_its_place_without_its_words(api, caplog):
     api.exports["a"] = "finished"
     api.problems = [ZeroDivisionError("surprise")]
-    run(api, lambda poller: poller.wait(Watch(["a"], begun=True), 0.2))
+    run(api, lambda poller: poller.wait(ExportWait(["a"], resumed=True), 0.2))
     assert "failed with ZeroDivisionError (test_poller.py, line " in caplog.text
     assert "surprise" not in caplog.text
 
@@ -147,7 +147,7 @@ def test_a_connection_that_is_gone_when_the_key_is_refused_fails_nobody(api):
     api.exports["a"] = "queued"
 
     async def play(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"], begun=True), 0.2))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 0.2))
         await asyncio.sleep(0.3)
         api.problems = [AuthenticationFailed("401")]
         api.exports["a"] = "finished"
@@ -160,7 +160,7 @@ def test_a_key_that_is_refused_twice_in_one_round_is_told(api):
     api.exports["a"] = "queued"
 
     async def play(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"], begun=True), 0.2))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 0.2))
         await asyncio.sleep(0.3)
         api.problems = [AuthenticationFailed("401"), AuthenticationFailed("401")]
         with pytest.raises(AuthenticationFailed):
@@ -174,9 +174,9 @@ def test_one_who_is_unlucky_leaves_alone(api):
     api.exports["a"] = "queued"
 
     async def play(poller: Poller) -> None:
-        other = asyncio.create_task(poller.wait(Watch(["a"]), 0.2))
+        other = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         with pytest.raises(NotFound):
-            await poller.wait(Watch(["gone"]), 0.2)
+            await poller.wait(ExportWait(["gone"]), 0.2)
         api.exports["a"] = "finished"
         await other
 
@@ -188,7 +188,7 @@ def test_the_last_who_leaves_during_a_round_waits_for_no_answer_and_leaves_nothi
     api.slow = 0.4
 
     async def play(poller: Poller) -> float:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"]), 0.2))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         await asyncio.sleep(0.3)
         assert api.rounds == ["a"]
         began = time.monotonic()
@@ -205,12 +205,12 @@ def test_one_who_joins_while_the_old_round_is_being_ended_is_served(api):
     api.slow = 0.3
 
     async def play(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"]), 0.2))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         await asyncio.sleep(0.3)
         waiting.cancel()
         await asyncio.sleep(0)
         api.exports["b"] = "finished"
-        await asyncio.wait_for(poller.wait(Watch(["b"]), 0.2), 5)
+        await asyncio.wait_for(poller.wait(ExportWait(["b"]), 0.2), 5)
 
     run(api, play)
 
@@ -219,7 +219,7 @@ def test_the_last_who_leaves_ends_the_poller_at_once_however_patient(api):
     api.exports["a"] = "queued"
 
     async def play(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(Watch(["a"]), 60))
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 60))
         await asyncio.sleep(0.1)
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):

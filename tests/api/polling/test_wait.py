@@ -18,7 +18,7 @@ from airflow_provider_connectif.api.errors import (
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.polling.survey import Survey
-from airflow_provider_connectif.api.polling.wait import Watch
+from airflow_provider_connectif.api.polling.wait import ExportWait
 
 
 def survey_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> Survey:
@@ -28,95 +28,95 @@ def survey_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> Survey:
 
 class TestIds:
     def test_are_over_when_all_are_finished(self):
-        watch = Watch(["a", "b", "a"])
-        assert not watch.digest(survey_of(Export("a", "finished"), Export("b", "inProgress")))
+        watch = ExportWait(["a", "b", "a"])
+        assert not watch.handle_result(survey_of(Export("a", "finished"), Export("b", "inProgress")))
         assert watch.pending == ["b"]
-        assert watch.digest(survey_of(Export("b", "finished")))
+        assert watch.handle_result(survey_of(Export("b", "finished")))
         assert watch.result == ["a", "b"]
 
     def test_that_were_seen_finished_need_not_be_seen_again(self):
-        watch = Watch(["a", "b"])
-        watch.digest(survey_of(Export("a", "finished")))
-        assert watch.digest(survey_of(Export("b", "finished")))
+        watch = ExportWait(["a", "b"])
+        watch.handle_result(survey_of(Export("a", "finished")))
+        assert watch.handle_result(survey_of(Export("b", "finished")))
 
     def test_have_no_result_before(self):
         with pytest.raises(RuntimeError):
-            _ = Watch(["a"]).result
+            _ = ExportWait(["a"]).result
 
     @pytest.mark.parametrize("status", ["error", "Failed", "cancelled", "canceled"])
     def test_that_failed_end_it(self, status):
         with pytest.raises(ExportFailed, match=status):
-            Watch(["a", "b"]).digest(survey_of(Export("b", status)))
+            ExportWait(["a", "b"]).handle_result(survey_of(Export("b", status)))
 
     def test_that_do_not_exist_end_it(self):
         with pytest.raises(NotFound):
-            Watch(["a"]).digest(Survey({"a": NotFound("no a")}, {}))
+            ExportWait(["a"]).handle_result(Survey({"a": NotFound("no a")}, {}))
 
 
 class TestAMatch:
     MATCH = ExportFilter(export_type="contacts")
 
     def test_waits_for_one_that_fits(self):
-        watch = Watch(match=self.MATCH)
-        assert not watch.digest(Survey({}, {self.MATCH: None}))
-        assert not watch.digest(Survey({}, {self.MATCH: Export("a", "queued")}))
-        assert watch.digest(Survey({}, {self.MATCH: Export("b", "finished")}))
+        watch = ExportWait(export_filter=self.MATCH)
+        assert not watch.handle_result(Survey({}, {self.MATCH: None}))
+        assert not watch.handle_result(Survey({}, {self.MATCH: Export("a", "queued")}))
+        assert watch.handle_result(Survey({}, {self.MATCH: Export("b", "finished")}))
         assert watch.result == ["b"]
 
     def test_has_no_pending_ids(self):
-        assert Watch(match=self.MATCH).pending == []
-        assert Watch(match=self.MATCH).matches == [self.MATCH]
+        assert ExportWait(export_filter=self.MATCH).pending == []
+        assert ExportWait(export_filter=self.MATCH).filters == [self.MATCH]
 
 
 class TestAFailingRound:
     @pytest.mark.parametrize("problem", [ServerError("500"), UnexpectedResponse("HTML")])
     def test_is_borne_once_the_wait_has_begun(self, problem, caplog):
-        watch = Watch(["a"], begun=True)
+        watch = ExportWait(["a"], resumed=True)
         with caplog.at_level(logging.WARNING):
-            watch.digest_problem(problem)
-        assert "The wait goes on." in caplog.text
+            watch.handle_error(problem)
+        assert "Still waiting." in caplog.text
 
     def test_that_may_pass_is_borne_at_the_first_look(self):
-        Watch(["a"]).digest_problem(ServerError("500"))
+        ExportWait(["a"]).handle_error(ServerError("500"))
 
     def test_that_cannot_pass_is_not_borne_at_the_first_look(self):
-        watch = Watch(["a"])
+        watch = ExportWait(["a"])
         with pytest.raises(UnexpectedResponse):
-            watch.digest_problem(UnexpectedResponse("HTML"))
-        watch.digest(survey_of(Export("a", "queued")))
-        watch.digest_problem(UnexpectedResponse("HTML"))
+            watch.handle_error(UnexpectedResponse("HTML"))
+        watch.handle_result(survey_of(Export("a", "queued")))
+        watch.handle_error(UnexpectedResponse("HTML"))
 
     def test_that_is_a_clear_no_is_never_borne(self):
         with pytest.raises(AuthenticationFailed):
-            Watch(["a"], begun=True).digest_problem(AuthenticationFailed("401"))
+            ExportWait(["a"], resumed=True).handle_error(AuthenticationFailed("401"))
 
 
 class TestWords:
     def test_tell_progress_when_it_changes(self, caplog):
-        watch = Watch(["a"])
+        watch = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for progress in (1, 1, 2):
-                watch.digest(survey_of(Export("a", "inProgress", progress=progress, total=4)))
+                watch.handle_result(survey_of(Export("a", "inProgress", progress=progress, total=4)))
         assert [record.getMessage() for record in caplog.records] == [
             "Export a: inProgress, 1 of 4 (25%).",
             "Export a: inProgress, 2 of 4 (50%).",
         ]
 
     def test_tell_an_unknown_status_once(self, caplog):
-        watch = Watch(["a"])
+        watch = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for _ in range(3):
-                assert not watch.digest(survey_of(Export("a", "archiving")))
-        assert caplog.text.count("unknown status, 'archiving': not yet") == 1
+                assert not watch.handle_result(survey_of(Export("a", "archiving")))
+        assert caplog.text.count("unknown status, 'archiving'; it is treated as not finished") == 1
 
     def test_name_what_is_waited_for_and_no_more_than_ten(self):
-        watch = Watch([f"e{number}" for number in range(12)])
-        watch.digest(survey_of(Export("e0", "queued")))
+        watch = ExportWait([f"e{number}" for number in range(12)])
+        watch.handle_result(survey_of(Export("e0", "queued")))
         words = watch.describe()
         assert words.startswith("e0 (Export e0: queued.), e1 (not seen)")
         assert words.endswith("e9 (not seen), 2 more")
 
     def test_name_a_match(self):
-        watch = Watch(match=TestAMatch.MATCH)
-        watch.digest(Survey({}, {TestAMatch.MATCH: None}))
+        watch = ExportWait(export_filter=TestAMatch.MATCH)
+        watch.handle_result(Survey({}, {TestAMatch.MATCH: None}))
         assert watch.describe().startswith("an export with export_type=contacts (No export with")

@@ -17,7 +17,7 @@ from typing import Any
 from airflow.sdk import DAG, Param
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from airflow_provider_connectif.api.polling.wait import Watch
+from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
@@ -85,7 +85,7 @@ def sent(client: Any, method: str, *_: Any) -> str:
 
 around(TaskStateRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
-around(Watch, "look", after="while waiting")
+around(ExportWait, "poll", after="while waiting")
 around(delivery._Delivery, "_tell", after="during the download")
 around(staged.Staged, "publish", after="between the publications")
 around(delivery, "write_manifest", "before the manifest", "after the manifest")
