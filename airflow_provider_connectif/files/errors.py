@@ -1,31 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What can go wrong with an export's file.
+Errors of reading and storing an export's file.
 
 ::
 
     FileError
      ├─ RemoteFileError            reading from the vendor's store
      │   ├─ RemoteFileUnavailable     may pass   no progress within the allowed attempts
-     │   ├─ RemoteFileRefused         may pass   even a fresh address was refused
-     │   ├─ RemoteFileChanged         may pass   another file is there now: start anew
-     │   └─ RemoteFileDamaged         may pass   what arrived is not what the store says it holds
+     │   ├─ RemoteFileRefused         may pass   even a new signed URL was refused
+     │   ├─ RemoteFileChanged         may pass   the file was replaced: download it again
+     │   └─ RemoteFileDamaged         may pass   the bytes received differ from what the store reports
      ├─ ArchiveError               understanding what was read
      │   ├─ ArchiveCorrupt            final      broken structure, wrong CRC or wrong length
      │   ├─ ArchiveEncrypted          final      a member needs a password
-     │   ├─ ArchiveUnsupported        final      a method or layout that is not read here
-     │   └─ ArchiveTooLarge           final      more bytes or members than allowed: a bomb, perhaps
+     │   ├─ ArchiveUnsupported        final      a compression method or layout that is not supported
+     │   └─ ArchiveTooLarge           final      more bytes or members than allowed, perhaps a ZIP bomb
+     ├─ DestinationError           may pass   the user's store failed or refused a request
+     └─ FolderError                the contents of the destination's folder
+         ├─ FolderConflict            final      the folder belongs to another export or task
+         └─ ManifestUnreadable        final      the manifest cannot be understood
 
-No message carries the address of a file: whoever holds it can read personal data.
+No message contains the signed URL of a file: it grants access to personal data.
 """
 
 from __future__ import annotations
 
 
 class FileError(Exception):
-    """Something went wrong with an export's file."""
+    """Base class of all errors of an export's file."""
 
-    #: True when trying again cannot help, False when the trouble may pass.
+    #: True if a retry cannot help, False if the problem may pass.
     final: bool = False
 
 
@@ -34,29 +38,29 @@ class RemoteFileError(FileError):
 
 
 class RemoteFileUnavailable(RemoteFileError):
-    """The store gave no further byte within the allowed number of attempts."""
+    """The store sent no more bytes within the allowed number of attempts."""
 
 
 class RemoteFileRefused(RemoteFileError):
-    """The store refused the file, to a fresh address as well."""
+    """The store refused access to the file, even with a new signed URL."""
 
 
 class RemoteFileChanged(RemoteFileError):
-    """The file is not the one whose first part was read: reading has to start anew."""
+    """The file was replaced while it was read: the download has to start again."""
 
 
 class RemoteFileDamaged(RemoteFileError):
-    """The bytes that arrived do not have the checksum that the store names for the file."""
+    """The bytes received do not have the length or checksum that the store reports."""
 
 
 class ArchiveError(FileError):
-    """The export's file was read, but is not what it should be."""
+    """The export's file was read, but its content is not usable."""
 
     final = True
 
 
 class ArchiveCorrupt(ArchiveError):
-    """The archive's structure is broken, or a member has not the length or CRC it should have."""
+    """The archive's structure is broken, or a member has the wrong length or CRC."""
 
 
 class ArchiveEncrypted(ArchiveError):
@@ -64,19 +68,19 @@ class ArchiveEncrypted(ArchiveError):
 
 
 class ArchiveUnsupported(ArchiveError):
-    """The file uses a compression method or a layout that this provider does not read."""
+    """The file uses a compression method or a layout that this provider does not support."""
 
 
 class ArchiveTooLarge(ArchiveError):
-    """The archive holds more bytes, or more members, than is allowed."""
+    """The archive contains more bytes or more members than allowed."""
 
 
 class DestinationError(FileError):
-    """The user's store failed or refused."""
+    """The user's store failed or refused a request."""
 
 
 class FolderError(FileError):
-    """What is in the destination's folder forbids to store there."""
+    """The contents of the destination's folder do not allow storing there."""
 
     final = True
 

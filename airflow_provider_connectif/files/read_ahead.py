@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks made by a thread while the caller works on earlier ones, never more than a few waiting."""
+"""Blocks produced in a background thread while the caller processes earlier ones, with a bounded queue."""
 
 from __future__ import annotations
 
@@ -8,45 +8,45 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
-#: Bytes: what is waiting in a file's reading, and some more.
-_KEPT = 16 << 20
+#: Bytes that the allocator keeps: somewhat more than the blocks queued while one file is read.
+_RETAINED_BYTES = 16 << 20
 
 
 class ReadAhead(Iterator[bytes]):
     """
-    Yields what ``produce`` returns, asking for the next blocks in a thread meanwhile.
+    An iterator over the blocks that ``produce`` returns, which calls it in a background thread.
 
-    The thread starts with the first block that is asked for. Closing, and dropping, ends it.
+    The thread starts when the first block is requested, and ends when the iterator is closed or garbage-collected.
 
-    :param produce: returns the next block, and ``b""`` after the last one. What it raises is raised here,
-        after the blocks that came before.
-    :param depth: how many blocks may wait at most: with their size, the bound on memory.
-    :param abort: called from the closing thread to wake a ``produce`` that waits for the network.
+    :param produce: returns the next block, and ``b""`` after the last one. An exception that it raises is raised
+        here, after the blocks before it.
+    :param depth: maximum number of queued blocks, which bounds the memory
+    :param abort: called by the closing thread to wake a ``produce`` that waits for the network
     """
 
     def __init__(self, produce: Callable[[], bytes], *, depth: int, abort: Callable[[], None] | None = None) -> None:
         self._abort = abort
-        self._shared = _Shared(depth)
+        self._queue = _Queue(depth)
         self._produce = produce
         self._thread: threading.Thread | None = None
 
     def __next__(self) -> bytes:
         if self._thread is None:
             _keep_freed_memory()
-            # The thread knows what it shares with this object, not the object: so dropping that ends the
-            # thread.
+            # The thread holds a reference to the queue, not to this object, so that the garbage collector can close
+            # this object and end the thread.
             thread = threading.Thread(
-                target=_work, args=(self._produce, self._shared), name="connectif-read-ahead", daemon=True
+                target=_fill, args=(self._queue, self._produce), name="connectif-read-ahead", daemon=True
             )
-            with self._shared.changed:  # which closing needs too: it finds a thread that runs, or there will be none
-                if not self._shared.stopped:
+            with self._queue.changed:  # close() takes this lock too: either it sees the thread, or none is started
+                if not self._queue.stopped:
                     thread.start()
                     self._thread = thread
-        return self._shared.get()
+        return self._queue.get()
 
     def close(self) -> None:
-        """End the thread, and wait until it is gone. Callable more than once, and from any thread."""
-        self._shared.stop()
+        """Stop the thread and wait until it has ended. Can be called more than once, and from any thread."""
+        self._queue.stop()
         if self._abort is not None:
             self._abort()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -56,7 +56,7 @@ class ReadAhead(Iterator[bytes]):
         self.close()
 
 
-class _Shared:
+class _Queue:
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.blocks: deque[bytes] = deque()
@@ -70,10 +70,10 @@ class _Shared:
             while not (self.blocks or self.ended or self.stopped):
                 self.changed.wait()
             if self.stopped:
-                raise ValueError("The reading was closed before its end.")
+                raise ValueError("The iterator was closed before its end.")
             if self.blocks:
                 block = self.blocks.popleft()
-                # Some at once: waking the thread for each block costs both sides.
+                # Not for each block: waking the thread costs time on both sides.
                 if len(self.blocks) <= self.depth // 2:
                     self.changed.notify_all()
                 return block
@@ -83,7 +83,7 @@ class _Shared:
         raise StopIteration
 
     def put(self, block: bytes) -> bool:
-        """Hand a block over and wait until there is room for another; False when there is no need for it."""
+        """Add a block, wait until there is space for another, and return whether one is needed."""
         with self.changed:
             self.blocks.append(block)
             self.changed.notify_all()
@@ -106,20 +106,20 @@ class _Shared:
 
 @functools.cache
 def _keep_freed_memory() -> None:
-    """Have the allocator keep what blocks leave, for the next ones.
+    """Make the allocator keep the memory of freed blocks for later ones.
 
-    By itself glibc gives each freed megabyte back to the system, which clears it before it is used again: a twentieth
-    of the time that a file takes. What it gives back at once is what is larger than the largest piece freed so far
-    (mallopt(3), ``M_MMAP_THRESHOLD``), and this is one that is never touched. With other allocators nothing changes.
+    By default glibc returns each freed megabyte to the system, which clears it before it is used again: a twentieth
+    of the time that a file takes. It returns chunks larger than the largest one freed so far (mallopt(3),
+    ``M_MMAP_THRESHOLD``), and this allocates and frees such a chunk without touching it. Other allocators ignore it.
     """
-    bytearray(_KEPT)
+    bytearray(_RETAINED_BYTES)
 
 
-def _work(produce: Callable[[], bytes], shared: _Shared) -> None:
+def _fill(queue: _Queue, produce: Callable[[], bytes]) -> None:
     failure: BaseException | None = None
     try:
-        while (block := produce()) and shared.put(block):
+        while (block := produce()) and queue.put(block):
             del block
-    except BaseException as error:  # handed over to the caller, whatever it is
+    except BaseException as error:  # raised again in the thread that reads
         failure = error
-    shared.end(failure)
+    queue.end(failure)

@@ -18,8 +18,8 @@ from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.exports import MIB, export, snapshot, store
-from tests.files.reading import IMPATIENT
-from tests.files.store import Faults, Store, serving
+from tests.files.file_server import Faults, FileServer, serve_file
+from tests.files.remote_files import FAST_RETRIES
 from tests.stores import Place
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -45,11 +45,11 @@ def expected(content: bytes, file_format: str) -> dict[str, str]:
         return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
 
 
-def bring(place: Place, source: Store, file_format: str, **options: Any) -> dict[str, Any]:
+def bring(place: Place, source: FileServer, file_format: str, **options: Any) -> dict[str, Any]:
     """Store the export that a source serves."""
 
     def opened() -> Archive:
-        remote = RemoteFile(source.renew, **({"policy": IMPATIENT} | options))
+        remote = RemoteFile(source.renew, **({"policy": FAST_RETRIES} | options))
         return open_archive(remote, file_format=file_format, file_name="export")  # type: ignore[arg-type]
 
     return store(place, {"id": "journey"}, opened, file_format=file_format)
@@ -71,7 +71,7 @@ class Trouble:
     """
 
     faults: Callable[[], Faults]
-    happened: Callable[[Store], bool]
+    happened: Callable[[FileServer], bool]
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -80,23 +80,21 @@ SURVIVED = {
     "fifty resets": Trouble(
         lambda: Faults(cut_after=60_000, cuts=50, block=20_000, reset=True), lambda s: s.faults.cuts == 0
     ),
-    "addresses that expire": Trouble(
-        lambda: Faults(lifetime=0.3, pause=0.02, block=40_000, cut_after=400_000), lambda s: s.renewals > 2
-    ),
+    "addresses that expire": Trouble(lambda: Faults(url_requests=2, cut_after=400_000), lambda s: s.renewals > 2),
     "no ranges": Trouble(
         lambda: Faults(ranges=False, cut_after=2 * MIB, cuts=2), lambda s: s.faults.cuts == 0 and len(s.requests) > 2
     ),
     "answers that say they are longer than they are": Trouble(
-        lambda: Faults(length_lie=1000), lambda s: len(s.requests) > 1
+        lambda: Faults(length_error=1000), lambda s: len(s.requests) > 1
     ),
     "errors now and then": Trouble(
-        lambda: Faults(answers=[503, 0, 500, 500, 0, 503, 0], cut_after=MIB), lambda s: not s.faults.answers
+        lambda: Faults(statuses=[503, 0, 500, 500, 0, 503, 0], cut_after=MIB), lambda s: not s.faults.statuses
     ),
     "a store that falls silent": Trouble(
         lambda: Faults(stall_after=MIB, stalls=2), lambda s: s.faults.stalls == 0, {"timeout": (5.0, 0.4)}
     ),
     "a slow drip": Trouble(
-        lambda: Faults(pause=0.01, block=30_000), lambda s: len(s.requests) < 8, {"timeout": (5.0, 0.4)}
+        lambda: Faults(pause=0.01, block=30_000), lambda s: len(s.requests) < 8, {"timeout": (5.0, 1.0)}
     ),
 }
 
@@ -109,7 +107,7 @@ def test_an_export_arrives_byte_for_byte_through(
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
     content, told = made(1), SURVIVED[trouble]
-    with serving(content, told.faults()) as source:
+    with serve_file(content, told.faults()) as source:
         result = bring(place, source, file_format, **told.options)
         assert told.happened(source), "the store did not misbehave"
     right = expected(content, file_format)
@@ -127,7 +125,7 @@ def test_a_file_that_changes_half_way_arrives_as_the_new_one_whole(
     place: Place = request.getfixturevalue(f"{kind}_store")
     content = made(1)
     faults = Faults(ranges=ranges, cut_after=2 * MIB, cuts=1)
-    with serving(content, faults) as source:
+    with serve_file(content, faults) as source:
 
         def change(_: int) -> None:
             if source.bytes_sent >= MIB and source.content == content:
@@ -150,14 +148,14 @@ def _flipped(content: bytes) -> bytes:
 
 
 FATAL: dict[str, tuple[Callable[[bytes], bytes], Callable[[], Faults]]] = {
-    "a length that is always too short": (bytes, lambda: Faults(length_lie=-1000)),
-    "a length that is too large": (bytes, lambda: Faults(total_lie=1000)),
-    "a length that is too large, without ranges": (bytes, lambda: Faults(ranges=False, length_lie=1000)),
-    "a length that is too short, without ranges": (bytes, lambda: Faults(ranges=False, length_lie=-1000)),
+    "a length that is always too short": (bytes, lambda: Faults(length_error=-1000)),
+    "a length that is too large": (bytes, lambda: Faults(total_error=1000)),
+    "a length that is too large, without ranges": (bytes, lambda: Faults(ranges=False, length_error=1000)),
+    "a length that is too short, without ranges": (bytes, lambda: Faults(ranges=False, length_error=-1000)),
     "an end that is missing": (_halved, Faults),
     "an end that is missing, without ranges": (_halved, lambda: Faults(ranges=False)),
-    "a store that is always broken": (bytes, lambda: Faults(answers=[0] + [500] * 1000, cut_after=MIB)),
-    "addresses that are all refused": (bytes, lambda: Faults(lifetime=-1.0)),
+    "a store that is always broken": (bytes, lambda: Faults(statuses=[0] + [500] * 1000, cut_after=MIB)),
+    "addresses that are all refused": (bytes, lambda: Faults(url_requests=0)),
 }
 
 
@@ -171,7 +169,7 @@ def test_an_error_and_the_folder_as_it_was_after(
     store(place, *export(1))
     before = snapshot(place)
     spoil, faults = FATAL[trouble]
-    with serving(spoil(made(1)), faults()) as source, pytest.raises(FileError):
+    with serve_file(spoil(made(1)), faults()) as source, pytest.raises(FileError):
         bring(place, source, file_format)
     assert snapshot(place) == before
     assert place.unfinished() == 0
@@ -180,20 +178,20 @@ def test_an_error_and_the_folder_as_it_was_after(
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_error_and_nothing_to_be_seen_after_a_wrong_byte(request: pytest.FixtureRequest, kind: str) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    with serving(_flipped(made(1))) as source, pytest.raises(FileError):
+    with serve_file(_flipped(made(1))) as source, pytest.raises(FileError):
         bring(place, source, "csv")
     assert snapshot(place) == {}
     assert place.unfinished() == 0
 
 
-@pytest.mark.system
 @pytest.mark.parametrize("kind", KINDS)
-def test_addresses_of_two_seconds_serve_for_a_download_of_twenty(request: pytest.FixtureRequest, kind: str) -> None:
+def test_a_download_succeeds_with_signed_urls_that_expire_after_one_request(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
     content = made(1, 8 * MIB)
-    # A block each 0.2 s and a cut each 2 s: the store checks an address when it is asked.
-    faults = Faults(lifetime=2.0, pause=0.2, block=len(content) // 100, cut_after=len(content) // 10)
-    with serving(content, faults) as source:
+    faults = Faults(url_requests=1, cut_after=len(content) // 10)
+    with serve_file(content, faults) as source:
         bring(place, source, "csv.gz")
         assert source.renewals >= 5
     assert place.names() == {"contacts.csv.gz", "contacts-products.csv.gz", MANIFEST_NAME}

@@ -13,8 +13,8 @@ import requests
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
 from tests.files.archives import Part, handmade, zipped
-from tests.files.reading import IMPATIENT, members_of
-from tests.files.store import SECRET, Faults, serving
+from tests.files.file_server import SECRET, Faults, serve_file
+from tests.files.remote_files import FAST_RETRIES, read_members
 
 CONTENT = zipped({"a.csv": bytes(range(256)) * 8000}, 0)
 TELLING = (SECRET, "secretpath", "bucket")
@@ -72,24 +72,24 @@ _FAULTS = {
     "no ranges, reset": Faults(ranges=False, cut_after=1000, reset=True),
     "chunked, cut": Faults(ranges=False, chunked=True, cut_after=1000),
     "silent": Faults(stall_after=0, stalls=99),
-    "forbidden": Faults(answers=[403] * 99),
-    "broken": Faults(answers=[500] * 99),
-    "busy": Faults(answers=[429] * 99),
-    "expired": Faults(lifetime=0.0),
+    "forbidden": Faults(statuses=[403] * 99),
+    "broken": Faults(statuses=[500] * 99),
+    "busy": Faults(statuses=[429] * 99),
+    "expired": Faults(url_requests=0),
     "redirects": Faults(redirect=lambda path: path),
     "redirects elsewhere": Faults(redirect=lambda path: "ftp://elsewhere/" + path),
-    "changes": Faults(total_lie=5),
+    "changes": Faults(total_error=5),
 }
 
 
 @pytest.mark.parametrize("fault", list(_FAULTS))
 def test_no_error_traceback_or_log_shows_the_address(fault: str, logged: Everything) -> None:
     with (
-        serving(CONTENT, _FAULTS[fault]) as store,
-        RemoteFile(store.renew, policy=IMPATIENT, timeout=(5, 0.2)) as file,
+        serve_file(CONTENT, _FAULTS[fault]) as store,
+        RemoteFile(store.renew, policy=FAST_RETRIES, timeout=(5, 0.2)) as file,
     ):
         try:
-            members_of(file)
+            read_members(file)
         except FileError as error:
             told = everything_told_by(error) + repr(file)
         else:
@@ -103,9 +103,9 @@ def test_no_error_traceback_or_log_shows_the_address(fault: str, logged: Everyth
     "address", ["http://127.0.0.1:1/bucket?" + SECRET + "=x", "bucket?" + SECRET, "http://[bucket"]
 )
 def test_an_address_that_leads_nowhere_is_not_shown(address: str, logged: Everything) -> None:
-    with RemoteFile(lambda: address, policy=IMPATIENT) as file:
+    with RemoteFile(lambda: address, policy=FAST_RETRIES) as file:
         try:
-            members_of(file)
+            read_members(file)
         except FileError as error:
             told = everything_told_by(error)
         else:
@@ -115,9 +115,9 @@ def test_an_address_that_leads_nowhere_is_not_shown(address: str, logged: Everyt
 
 
 def test_a_damaged_archive_does_not_show_the_address(logged: Everything) -> None:
-    with serving(handmade([Part(b"a.csv", b"1", crc=1)])) as store, RemoteFile(store.renew) as file:
+    with serve_file(handmade([Part(b"a.csv", b"1", crc=1)])) as store, RemoteFile(store.renew) as file:
         try:
-            members_of(file)
+            read_members(file)
         except FileError as error:
             told = everything_told_by(error)
         else:
@@ -128,8 +128,8 @@ def test_a_damaged_archive_does_not_show_the_address(logged: Everything) -> None
 
 @pytest.mark.shows_secrets  # Airflow 3.0 writes the other request, which it is about, to the standard output
 def test_other_requests_of_the_process_are_logged_as_ever(logged: Everything) -> None:
-    with serving(CONTENT) as store, RemoteFile(store.renew) as file:
-        members_of(file)
+    with serve_file(CONTENT) as store, RemoteFile(store.renew) as file:
+        read_members(file)
         assert "urllib3" not in logged.text
         requests.get(store.renew(), timeout=5)
         assert "GET /bucket" in logged.text, "this test should see what urllib3 logs"

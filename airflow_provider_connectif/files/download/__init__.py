@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A remote file: ranges, resuming, signed URLs that are renewed when they expire."""
+"""A remote file, read by ranges: downloads are resumed, and expired signed URLs are renewed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One pass over a part of a remote file, from request to request until its end."""
+"""One range of a remote file, read request after request until its end."""
 
 from __future__ import annotations
 
@@ -8,40 +8,40 @@ import threading
 
 from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.download.source import Aborted, Source
-from airflow_provider_connectif.files.download.transport import Interrupted, Reply
+from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
 from airflow_provider_connectif.files.errors import RemoteFileChanged
 
 log = logging.getLogger(__name__)
 
-BLOCK = 1 << 20
+BLOCK_SIZE = 1 << 20
 
 
-class Pass:
+class RangeReader:
     """
-    Reads on after each break, until the end or until no attempt brings a byte.
+    Reads a range and resumes after each broken connection, until the end or until no attempt returns a byte.
 
-    :param source: the file.
-    :param start: the first byte.
-    :param stop: the byte after the last one; None for the end of a file whose size is not known.
+    :param source: the file
+    :param start: the first byte
+    :param stop: the byte after the last one; None for the end of a file of unknown size
     """
 
     def __init__(self, source: Source, start: int, stop: int | None) -> None:
         self._source = source
-        self._ranges = source.facts.supports_ranges
+        self._ranges = source.info.supports_ranges
         self._start = start
         self._position = start
         self._stop = stop
-        self._reply: Reply | None = None
-        self._left: int | None = None  # bytes that the present answer still has to bring; None: until it ends
-        self._crc = 0  # of what was handed on, to know it again after a break of a store without ranges
+        self._response: StreamedResponse | None = None
+        self._left: int | None = None  # bytes that the current response still has to deliver; None if unknown
+        self._crc = 0  # of the bytes returned, to recognize them when a store without ranges sends them again
         self._aborted = threading.Event()
 
     def next_block(self) -> bytes:
-        """Return the next bytes, at most :data:`BLOCK`; ``b""`` at the end, and when aborted."""
+        """Return at most the next :data:`BLOCK_SIZE` bytes; ``b""`` at the end and after :meth:`abort`."""
         if self._stop is not None and self._position >= self._stop:
             return b""
         try:
-            block = self._source.patiently(self._attempt, self._aborted)
+            block = self._source.retry(self._attempt, self._aborted)
         except Aborted:
             return b""
         if not self._ranges:
@@ -50,93 +50,92 @@ class Pass:
         return block
 
     def abort(self) -> None:
-        """Make a waiting :meth:`next_block` return soon; callable from any thread."""
+        """Make a waiting :meth:`next_block` return soon. Can be called from any thread."""
         self._aborted.set()
-        reply = self._reply
-        if reply is not None:
-            reply.abort()
+        response = self._response
+        if response is not None:
+            response.abort()
 
     def close(self) -> None:
-        """Let go of the connection. No thread may be in :meth:`next_block` any more."""
+        """Release the connection. No thread may be in :meth:`next_block`."""
         self._aborted.set()
-        self._drop_reply()
+        self._close_response()
 
     def _attempt(self) -> bytes:
         try:
-            self._check_wanted()
-            if self._reply is None:
+            self._check_not_aborted()
+            if self._response is None:
                 self._open()
             return self._read()
-        except Interrupted as broken:
-            self._drop_reply()
-            self._check_wanted()
-            log.info("Reading the export's file broke off at byte %d: %s.", self._position, broken.reason)
+        except TransientError as error:
+            self._close_response()
+            self._check_not_aborted()
+            log.info("The download of the export's file was interrupted at byte %d: %s.", self._position, error.reason)
             raise
 
-    def _check_wanted(self) -> None:
+    def _check_not_aborted(self) -> None:
         if self._aborted.is_set():
             raise Aborted
 
     def _read(self) -> bytes:
-        self._check_wanted()
-        reply = self._reply
-        if reply is None:
+        self._check_not_aborted()
+        response = self._response
+        if response is None:
             return b""
         to_stop = None if self._stop is None else self._stop - self._position
-        block = reply.read(min(bound for bound in (BLOCK, self._left, to_stop) if bound is not None))
+        block = response.read(min(bound for bound in (BLOCK_SIZE, self._left, to_stop) if bound is not None))
         if block:
-            self._source.addresses.accepted()
+            self._source.urls.mark_working()
             if self._left is not None:
                 self._left -= len(block)
                 if not self._left:
-                    self._drop_reply()
+                    self._close_response()
             return block
         if self._left is not None:
-            raise Interrupted(f"the store ended its answer {self._left} bytes early")
-        if to_stop and self._source.facts.size is not None:
-            raise Interrupted(f"the store ended its answer {to_stop} bytes early")
-        # The end of an answer that told no length is the end of the file.
-        self._drop_reply()
+            raise TransientError(f"the store's response ended {self._left} bytes early")
+        if to_stop and self._source.info.size is not None:
+            raise TransientError(f"the store's response ended {to_stop} bytes early")
+        # The end of a response without a length is the end of the file.
+        self._close_response()
         self._stop = self._position
-        self._source.learn_size(self._position)
+        self._source.set_size(self._position)
         return b""
 
     def _open(self) -> None:
         if self._ranges and self._stop is not None:
-            self._reply, stop = self._source.ask_range(self._position, self._stop)
+            self._response, stop = self._source.request_range(self._position, self._stop)
             if stop is not None:
                 self._left = stop - self._position
                 return
-            # The same file, but whole this time (from another server of the store, perhaps).
-            known = None
+            # The same file, but as a whole this time, perhaps from another server of the store.
+            expected_crc = None
         else:
-            self._reply = self._source.ask_whole()
-            known = self._crc if self._position > self._start else None
-        self._left = self._reply.length
-        self._skip(self._reply, known)
+            self._response = self._source.request_file()
+            expected_crc = self._crc if self._position > self._start else None
+        self._left = self._response.length
+        self._skip(self._response, expected_crc)
 
-    def _skip(self, reply: Reply, known: int | None) -> None:
-        """Read up to the position reached. ``known`` is the CRC that the bytes of this pass must have."""
+    def _skip(self, response: StreamedResponse, expected_crc: int | None) -> None:
+        """Read up to the current position, and check the CRC of the bytes that were returned before."""
         at, crc = 0, 0
         while at < self._position:
-            self._check_wanted()
-            goal = self._start if at < self._start else self._position
-            block = reply.read(min(BLOCK, goal - at))
+            self._check_not_aborted()
+            stop = self._start if at < self._start else self._position
+            block = response.read(min(BLOCK_SIZE, stop - at))
             if not block:
-                raise Interrupted("the store ended its answer early")
+                raise TransientError("the store's response ended early")
             if at >= self._start:
                 crc = crc32(block, crc)
             at += len(block)
             if self._left is not None:
                 self._left -= len(block)
-        if known is not None and crc != known:
-            self._drop_reply()
+        if expected_crc is not None and crc != expected_crc:
+            self._close_response()
             raise RemoteFileChanged(
-                "The vendor's store, asked again after a break, sent another file than before: "
-                "the export has to be read anew."
+                "The vendor's store sent a different file after a broken connection. A retry downloads it again."
             )
 
-    def _drop_reply(self) -> None:
-        reply, self._reply, self._left = self._reply, None, None
-        if reply is not None:
-            reply.close()
+    def _close_response(self) -> None:
+        response, self._response, self._left = self._response, None, None
+        if response is not None:
+            response.close()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-A remote file that survives broken connections and expired addresses.
+A remote file that survives broken connections and expired signed URLs.
 
-It is read in one pass as fast as the wire allows, a thread reading a few MB ahead. After a break the next
-request is a range from the last good byte on, to a fresh address where the old one expired, and only if the
-file is still the same one. A store that knows no ranges is read from the start again after a break, up to the
-byte that was reached; that the bytes before it are the same ones is checked by their CRC.
+It is read in one pass at the speed of the network, with a thread that reads a few MB ahead. After a broken connection
+the next request is for the range after the last byte received, with a new signed URL if the old one expired, and only
+if the file is still the same. From a store without ranges, the file is read from the start again up to the byte
+reached; the CRC of the bytes before it is compared.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.files.download import transport
-from airflow_provider_connectif.files.download.range_reader import BLOCK, Pass
-from airflow_provider_connectif.files.download.response_headers import Facts
-from airflow_provider_connectif.files.download.signed_urls import Addresses
-from airflow_provider_connectif.files.download.source import HEAD, Aborted, RetryPolicy, Source
+from airflow_provider_connectif.files.download.range_reader import BLOCK_SIZE, RangeReader
+from airflow_provider_connectif.files.download.response_headers import RemoteFileInfo
+from airflow_provider_connectif.files.download.signed_urls import SignedUrls
+from airflow_provider_connectif.files.download.source import HEAD_SIZE, Aborted, RetryPolicy, Source
 from airflow_provider_connectif.files.errors import RemoteFileUnavailable
 from airflow_provider_connectif.files.read_ahead import ReadAhead
 
@@ -33,20 +33,20 @@ __all__ = ["RemoteFile", "RetryPolicy"]
 
 class RemoteFile(io.RawIOBase):
     """
-    A file behind signed addresses that expire, readable and seekable.
+    A readable and seekable file behind signed URLs that expire.
 
-    :param renew: returns a fresh signed address. What it raises is passed through.
-    :param timeout: seconds to connect, seconds to wait for the next byte.
-    :param address_lifetime: seconds that an address is valid for (the API promises 100 minutes). A fresh one
-        is asked for when 90 % of it are over, and whenever the store refuses one.
-    :param policy: how patient to be with the store.
-    :param read_ahead: blocks of 1 MB that may wait to be consumed.
-    :param clock: seconds, growing steadily.
-    :param sleep: waits some seconds; None for a real wait that ends early when the file is closed.
-    :param session: a ``requests`` session to use (and not to close), None for one of its own.
-    :raises RemoteFileUnavailable: from anything that reads, when the store gives no further byte.
-    :raises RemoteFileRefused: from anything that reads, when the store refuses fresh addresses.
-    :raises RemoteFileChanged: from anything that reads, when the store has another file than at the start.
+    :param renew: returns a new signed URL; its exceptions are passed through
+    :param timeout: seconds to connect, seconds to wait for the next byte
+    :param url_lifetime: seconds that a signed URL is valid for (100 minutes according to the API). A new one is
+        requested after 90 % of this time, and whenever the store refuses one.
+    :param policy: how often and how long to retry
+    :param read_ahead: maximum number of blocks of 1 MB that are read ahead
+    :param clock: returns monotonic seconds
+    :param sleep: waits some seconds; None for a real wait that ends early when the file is closed
+    :param session: a ``requests`` session to use, which stays open; None for a new one
+    :raises RemoteFileUnavailable: while reading, if the store sends no more bytes
+    :raises RemoteFileRefused: while reading, if the store refuses new signed URLs
+    :raises RemoteFileChanged: while reading, if the file in the store was replaced
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RemoteFile(io.RawIOBase):
         renew: Callable[[], str],
         *,
         timeout: tuple[float, float] = (10.0, 60.0),
-        address_lifetime: float = 100 * 60.0,
+        url_lifetime: float = 100 * 60.0,
         policy: RetryPolicy | None = None,
         read_ahead: int = 6,
         clock: Callable[[], float] = time.monotonic,
@@ -65,65 +65,64 @@ class RemoteFile(io.RawIOBase):
         self._owns_session = session is None
         self._session = session or transport.new_session()
         self._source = Source(
-            Addresses(renew, address_lifetime, clock), self._session, timeout, policy or RetryPolicy(), sleep
+            SignedUrls(renew, url_lifetime, clock), self._session, timeout, policy or RetryPolicy(), sleep
         )
         self._read_ahead = read_ahead
         self._lock = threading.Lock()
-        self._readings: weakref.WeakSet[ReadAhead] = weakref.WeakSet()
+        self._read_aheads: weakref.WeakSet[ReadAhead] = weakref.WeakSet()
         self._position = 0
         self._block = memoryview(b"")
-        self._ahead: Iterator[bytes] | None = None
+        self._chunks: Iterator[bytes] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'closed' if self.closed else 'open'}>"
 
-    # What the store tells
+    # What the store reports
 
     @property
     def size(self) -> int | None:
-        """The file's size in bytes; None while a store that does not tell it has not been read to the end."""
-        return self.facts.size
+        """The file's size in bytes; None until the end was read if the store does not report it."""
+        return self.info.size
 
     @property
     def etag(self) -> str | None:
-        """The file's entity tag, as the store sends it."""
-        return self.facts.etag
+        """The file's entity tag, as sent by the store."""
+        return self.info.etag
 
     @property
     def checksums(self) -> Mapping[str, bytes]:
-        """Digests of the whole file that the store tells, by algorithm (``md5``, ``crc32``…)."""
-        return self.facts.checksums
+        """Digests of the whole file that the store reports, by algorithm (``md5``, ``crc32``…)."""
+        return self.info.checksums
 
     @property
     def supports_ranges(self) -> bool:
-        """Whether any part can be read by itself. If not, what is read is read from the start."""
-        return self.facts.supports_ranges
+        """Whether a range can be read without the bytes before it."""
+        return self.info.supports_ranges
 
     @property
-    def facts(self) -> Facts:
-        """All that the store tells. The first use asks it."""
+    def info(self) -> RemoteFileInfo:
+        """The store's description of the file. The first use sends a request."""
         self._check_open()
         try:
-            return self._source.facts
+            return self._source.info
         except Aborted:
             raise ValueError("The remote file was closed.") from None
 
     # Reading in one pass
 
     def chunks(
-        self, start: int = 0, stop: int | None = None, *, passing: Callable[[bytes], object] | None = None
+        self, start: int = 0, stop: int | None = None, *, on_block: Callable[[bytes], object] | None = None
     ) -> Iterator[bytes]:
         """
-        Yield the bytes from ``start`` up to, not including, ``stop``, in blocks of up to 1 MB, read ahead in
-        a thread.
+        Yield the bytes from ``start`` up to ``stop`` (exclusive) in blocks of up to 1 MB, read ahead in a thread.
 
-        Dropping or closing the iterator ends the thread and the connection.
+        The thread and the connection end when the iterator is closed or garbage-collected.
 
-        :param start: the first byte.
-        :param stop: the byte after the last one; None, or anything beyond the end, for the file's end.
-        :param passing: called with each block, by the thread that reads it, before it is yielded.
+        :param start: the first byte
+        :param stop: the byte after the last one; None or a value beyond the end for the end of the file
+        :param on_block: called with each block in the thread that reads it, before it is yielded
         """
-        size = self.facts.size
+        size = self.info.size
         if start < 0:
             raise ValueError(f"start must be 0 or more, not {start}.")
         end = size if stop is None else stop if size is None else min(stop, size)
@@ -131,43 +130,41 @@ class RemoteFile(io.RawIOBase):
             return
         head = self._source.head[start:end]
         if head:
-            if passing is not None:
-                passing(head)
+            if on_block is not None:
+                on_block(head)
             yield head
             start += len(head)
             if start == end:
                 return
-        reading = Pass(self._source, start, end)
+        reader = RangeReader(self._source, start, end)
 
         def produce() -> bytes:
-            block = reading.next_block()
-            if passing is not None and block:
-                passing(block)
+            block = reader.next_block()
+            if on_block is not None and block:
+                on_block(block)
             return block
 
         blocks: Iterator[bytes]
-        if end is not None and end - start <= BLOCK and self.supports_ranges:
-            ahead = None
+        if end is not None and end - start <= BLOCK_SIZE and self.supports_ranges:
+            read_ahead = None
             blocks = iter(produce, b"")
         else:
-            blocks = ahead = self.ahead(produce, self._read_ahead, reading.abort)
+            blocks = read_ahead = self.start_read_ahead(produce, self._read_ahead, reader.abort)
         try:
             yield from blocks
-            self._check_open()  # a reading that is given up ends like one that is done
+            self._check_open()  # an aborted reader ends like one at the end of the file
         finally:
-            if ahead is not None:
-                ahead.close()
-            reading.close()
+            if read_ahead is not None:
+                read_ahead.close()
+            reader.close()
 
-    def ahead(self, produce: Callable[[], bytes], depth: int, abort: Callable[[], None] | None = None) -> ReadAhead:
-        """
-        Make blocks in a thread that ends when this file is closed, at the latest.
-
-        :param produce: as for :class:`ReadAhead`, and so are ``depth`` and ``abort``.
-        """
+    def start_read_ahead(
+        self, produce: Callable[[], bytes], depth: int, abort: Callable[[], None] | None = None
+    ) -> ReadAhead:
+        """Return a :class:`ReadAhead` with these arguments, whose thread ends at the latest when the file is closed."""
         blocks = ReadAhead(produce, depth=depth, abort=abort)
         with self._lock:
-            self._readings.add(blocks)
+            self._read_aheads.add(blocks)
         return blocks
 
     # Reading as a stream
@@ -177,7 +174,7 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def seekable(self) -> bool:
-        """Return True; without ranges, going back means reading from the start again."""
+        """Return True. Without ranges, seeking backwards reads the file from the start again."""
         return True
 
     def tell(self) -> int:
@@ -185,35 +182,35 @@ class RemoteFile(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Move to another position, as :meth:`io.IOBase.seek` says."""
+        """Change the position, as :meth:`io.IOBase.seek` does."""
         self._check_open()
         base = 0
         if whence == io.SEEK_END:
-            base = self._measured_size()
+            base = self._find_size()
         elif whence == io.SEEK_CUR:
             base = self._position
         target = base + offset
         if target < 0:
             raise ValueError(f"Cannot seek to {target}, before the start of the file.")
         if target != self._position:
-            ahead = target - self._position
-            if 0 <= ahead <= len(self._block):
-                self._block = self._block[ahead:]
+            distance = target - self._position
+            if 0 <= distance <= len(self._block):
+                self._block = self._block[distance:]
             else:
                 self._drop_stream()
             self._position = target
         return target
 
     def readinto(self, buffer: Any) -> int:
-        """Fill ``buffer`` with the next bytes, as far as they are there at once; return how many."""
+        """Fill ``buffer`` with the next bytes that are available, and return how many."""
         self._check_open()
         view = memoryview(buffer).cast("B")
         if not len(view):
             return 0
         if not self._block:
-            if self._ahead is None:
-                self._ahead = self._growing_chunks(self._position)
-            self._block = memoryview(next(self._ahead, b""))
+            if self._chunks is None:
+                self._chunks = self._growing_chunks(self._position)
+            self._block = memoryview(next(self._chunks, b""))
         count = min(len(view), len(self._block))
         view[:count] = self._block[:count]
         self._block = self._block[count:]
@@ -221,47 +218,47 @@ class RemoteFile(io.RawIOBase):
         return count
 
     def _growing_chunks(self, position: int) -> Iterator[bytes]:
-        # Who jumps about reads little at each place: ask for little first, for more while reading goes on.
-        span = HEAD if self.supports_ranges and position else None
-        while span is not None and span < 64 * BLOCK:
-            got = 0
+        # A caller that seeks often reads little at each position: request little at first, and more while it reads on.
+        span = HEAD_SIZE if self.supports_ranges and position else None
+        while span is not None and span < 64 * BLOCK_SIZE:
+            length = 0
             for chunk in self.chunks(position, position + span):
                 yield chunk
-                got += len(chunk)
-            if got < span:
+                length += len(chunk)
+            if length < span:
                 return
-            position += got
+            position += length
             span *= 4
         yield from self.chunks(position)
 
-    def _measured_size(self) -> int:
+    def _find_size(self) -> int:
         if self.size is None:
             for _ in self.chunks():
                 pass
         if self.size is None:
-            raise RemoteFileUnavailable("The store does not tell where the file ends.")
+            raise RemoteFileUnavailable("The vendor's store does not report the size of the file.")
         return self.size
 
     def _drop_stream(self) -> None:
         self._block = memoryview(b"")
-        if self._ahead is not None:
-            self._ahead.close()  # type: ignore[attr-defined]
-            self._ahead = None
+        if self._chunks is not None:
+            self._chunks.close()  # type: ignore[attr-defined]
+            self._chunks = None
 
     def close(self) -> None:
-        """End all reading: no thread and no connection stays."""
+        """Stop reading and close all threads and connections."""
         if self.closed:
             return
         super().close()
         self._source.close()
         if self._owns_session:
-            transport.hang_up(self._session)
+            transport.disconnect(self._session)
         with self._lock:
-            readings = list(self._readings)
-        for reading in readings:
-            reading.close()
+            read_aheads = list(self._read_aheads)
+        for read_ahead in read_aheads:
+            read_ahead.close()
         self._block = memoryview(b"")
-        self._ahead = None
+        self._chunks = None
 
     def _check_open(self) -> None:
         if self.closed:

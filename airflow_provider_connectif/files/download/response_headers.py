@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a store says of a file in the headers of an answer."""
+"""What the headers of a response say about the remote file."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ _DIGEST_BYTES = {"md5": 16, "sha1": 20, "sha256": 32, "crc32": 4, "crc32c": 4}
 
 
 @dataclass(frozen=True)
-class Facts:
+class RemoteFileInfo:
     """
     A file as the store describes it.
 
-    :param size: bytes, or None when the store does not tell.
-    :param etag: the entity tag as sent, or None.
-    :param supports_ranges: whether the store answers a range with just this range.
-    :param checksums: digests of the whole file, by algorithm (``md5``, ``sha1``, ``sha256``, ``crc32``,
-        ``crc32c``).
-    :param sure_end: whether a cut could be told from the file's end.
+    :param size: size in bytes, or None if the store does not report it
+    :param etag: the entity tag as sent, or None
+    :param supports_ranges: whether the store responds to a range request with exactly that range
+    :param checksums: digests of the whole file by algorithm (``md5``, ``sha1``, ``sha256``, ``crc32``, ``crc32c``)
+    :param detects_truncation: whether a broken connection can be distinguished from the end of the file
     """
 
     size: int | None
     etag: str | None
     supports_ranges: bool
     checksums: Mapping[str, bytes] = field(default_factory=dict)
-    sure_end: bool = True
+    detects_truncation: bool = True
 
     @property
     def strong_etag(self) -> str | None:
-        """The entity tag, if it is one that ``If-Range`` may carry (RFC 9110, 13.1.5)."""
+        """The entity tag, if ``If-Range`` may contain it (RFC 9110, 13.1.5)."""
         return self.etag if self.etag and not self.etag.startswith("W/") else None
 
 
-def content_range(value: str | None) -> tuple[int | None, int | None, int | None] | None:
+def parse_content_range(value: str | None) -> tuple[int | None, int | None, int | None] | None:
     """
-    Understand a ``Content-Range`` header.
+    Parse a ``Content-Range`` header.
 
-    :return: first byte, byte after the last one, size of the file (each None when not told), or None when
-        this is no range of bytes.
+    :return: the first byte, the byte after the last one, and the size of the file (each None if unknown), or None if
+        the header is not a range of bytes
     """
     match = _CONTENT_RANGE.fullmatch(value or "")
     if not match:
@@ -57,7 +56,7 @@ def content_range(value: str | None) -> tuple[int | None, int | None, int | None
 
 
 def content_length(headers: Mapping[str, str]) -> int | None:
-    """Return ``Content-Length``, unless it is missing, no number, or overruled by chunked transfer."""
+    """Return ``Content-Length``, or None if it is missing, not a number, or overridden by chunked transfer."""
     if is_chunked(headers):
         return None
     value = headers.get("Content-Length", "").strip()
@@ -65,19 +64,19 @@ def content_length(headers: Mapping[str, str]) -> int | None:
 
 
 def is_chunked(headers: Mapping[str, str]) -> bool:
-    """Whether the body says by itself where it ends."""
+    """Return whether the response uses chunked transfer, which marks its own end."""
     return "chunked" in headers.get("Transfer-Encoding", "").lower()
 
 
-def checksums(headers: Mapping[str, str], *, whole: bool, host: str) -> dict[str, bytes]:
+def checksums(headers: Mapping[str, str], *, whole_file: bool, host: str) -> dict[str, bytes]:
     """
-    Collect the digests of the whole file that an answer names.
+    Return the digests of the whole file that a response reports.
 
-    :param headers: the answer's headers.
-    :param whole: whether the answer carries the whole file (200). S3 and others name the digest of the *part*
-        in an answer to a range, so theirs count for whole answers alone; Google's and Azure's own headers
-        always mean the stored object.
-    :param host: the store's host name.
+    :param headers: the headers of the response
+    :param whole_file: whether the response contains the whole file (200). In a response to a range request, S3 and
+        others report the digest of the *part*, so their headers count for whole files only. The headers of Google
+        and Azure always describe the stored object.
+    :param host: the store's host name
     """
     found: dict[str, bytes] = {}
 
@@ -98,27 +97,25 @@ def checksums(headers: Mapping[str, str], *, whole: bool, host: str) -> dict[str
             if algorithm in ("md5", "crc32c"):
                 add(algorithm, value)
     add("md5", headers.get("x-ms-blob-content-md5"))
-    if whole:
+    if whole_file:
         add("md5", headers.get("Content-MD5"))
         if headers.get("x-amz-checksum-type", "FULL_OBJECT").upper() == "FULL_OBJECT":
             for algorithm in ("crc32", "crc32c", "sha1", "sha256"):
-                # The digest of a multipart upload's digests ends in "-" and a number: no base64, so not
-                # added.
+                # The digest of a multipart upload's digests ends in "-" and a number, which is not valid base64.
                 add(algorithm, headers.get(f"x-amz-checksum-{algorithm}"))
-    if "md5" not in found and (digest := _md5_of_s3_etag(headers, host)):
+    if "md5" not in found and (digest := _md5_from_s3_etag(headers, host)):
         found["md5"] = digest
     return found
 
 
-def _md5_of_s3_etag(headers: Mapping[str, str], host: str) -> bytes | None:
-    # An S3 ETag is the MD5 only for objects uploaded in one piece, not encrypted with KMS or a customer's
-    # key, and not in a directory bucket (S3 API reference, "Object"). Other stores with an S3 API promise
-    # nothing.
+def _md5_from_s3_etag(headers: Mapping[str, str], host: str) -> bytes | None:
+    # An S3 ETag is the MD5 only for objects uploaded in one request, not encrypted with KMS or a customer key, and
+    # not in a directory bucket (S3 API reference, "Object"). Other S3-compatible stores give no such guarantee.
     etag = re.fullmatch(r'"([0-9a-f]{32})"', headers.get("ETag", ""))
-    certain = (
+    is_md5 = (
         headers.get("Server") == "AmazonS3"
         and headers.get("x-amz-server-side-encryption", "AES256") == "AES256"
         and "x-amz-server-side-encryption-customer-algorithm" not in headers
         and "s3express" not in host
     )
-    return bytes.fromhex(etag.group(1)) if etag and certain else None
+    return bytes.fromhex(etag.group(1)) if etag and is_md5 else None

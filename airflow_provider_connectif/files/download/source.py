@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The store that a file is read from: asked patiently, with an address that works, for a file that stays the
-same."""
+"""Requests for one file in the vendor's store: with a valid signed URL, retried, only while the file is unchanged."""
 
 from __future__ import annotations
 
@@ -20,13 +19,14 @@ from tenacity import (
 
 from airflow_provider_connectif.files.download import transport
 from airflow_provider_connectif.files.download.response_headers import (
-    Facts,
+    RemoteFileInfo,
     checksums,
     content_length,
-    content_range,
     is_chunked,
+    parse_content_range,
 )
-from airflow_provider_connectif.files.download.signed_urls import Addresses
+from airflow_provider_connectif.files.download.signed_urls import SignedUrls
+from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
 from airflow_provider_connectif.files.errors import (
     RemoteFileChanged,
     RemoteFileRefused,
@@ -36,8 +36,8 @@ from airflow_provider_connectif.files.errors import (
 if TYPE_CHECKING:
     import requests
 
-#: The first request asks for this much: enough for a small export to need no second one.
-HEAD = 256 << 10
+#: Bytes that the first request asks for, so that a small export needs no second one.
+HEAD_SIZE = 256 << 10
 
 _T = TypeVar("_T")
 
@@ -45,14 +45,14 @@ _T = TypeVar("_T")
 @dataclass(frozen=True)
 class RetryPolicy:
     """
-    How patient reading is.
+    How often and how long to retry while reading.
 
-    :param attempts: how often in a row a request may bring no byte at all. Progress starts the count anew.
-    :param first_wait: seconds to wait first, doubled for each further attempt, with jitter. After a break of a
-        connection that brought something the next attempt comes at once.
-    :param longest_wait: seconds that a wait grows to.
-    :param longest_retry_after: seconds of a ``Retry-After`` that are waited at most.
-    :param refusals: how many addresses in a row may be refused, the one in use and fresh ones.
+    :param attempts: maximum number of consecutive attempts that return no byte; progress restarts the count
+    :param first_wait: seconds before the first retry, doubled for each further one, with jitter. After a broken
+        connection that returned some bytes, the next attempt follows immediately.
+    :param longest_wait: maximum number of seconds between two attempts
+    :param longest_retry_after: maximum number of seconds to wait for a ``Retry-After``
+    :param refusals: maximum number of consecutive signed URLs that are refused
     """
 
     attempts: int = 8
@@ -63,72 +63,72 @@ class RetryPolicy:
 
 
 class Aborted(Exception):
-    """The reading was given up by its owner. Never leaves this package."""
+    """Reading was aborted by the caller. Never leaves this package."""
 
 
 class Source:
     """
     One file in the vendor's store.
 
-    :param addresses: gives the address to ask.
-    :param session: what to ask with.
-    :param timeout: seconds to connect, seconds to wait for the next byte.
-    :param policy: how patient to be.
-    :param sleep: waits some seconds; None for a real wait that ends early when the reading is given up.
+    :param urls: its signed URLs
+    :param session: the session to use
+    :param timeout: seconds to connect, seconds to wait for the next byte
+    :param policy: how often and how long to retry
+    :param sleep: waits some seconds; None for a real wait that ends early when reading is aborted
     """
 
     def __init__(
         self,
-        addresses: Addresses,
+        urls: SignedUrls,
         session: requests.Session,
         timeout: tuple[float, float],
         policy: RetryPolicy,
         sleep: Callable[[float], None] | None,
     ) -> None:
-        self.addresses = addresses
+        self.urls = urls
         self.head = b""
         self._session = session
         self._timeout = timeout
         self._policy = policy
         self._sleep = sleep
         self._lock = threading.RLock()
-        self._facts: Facts | None = None
-        self._whole: transport.Reply | None = None
+        self._info: RemoteFileInfo | None = None
+        self._unread: StreamedResponse | None = None  # the whole file, sent in response to the first request
         self._closed = threading.Event()
 
     @property
-    def facts(self) -> Facts:
+    def info(self) -> RemoteFileInfo:
         """
-        What the store tells of the file. The first use asks for the file's first bytes, kept as :attr:`head`.
+        The store's description of the file. The first use requests the file's first bytes, kept as :attr:`head`.
 
-        :raises Aborted: the source is closed.
+        :raises Aborted: the source is closed
         """
         with self._lock:
-            if self._facts is None:
-                self._facts = self.patiently(self._probe, self._closed)
-            return self._facts
+            if self._info is None:
+                self._info = self.retry(self._probe, self._closed)
+            return self._info
 
-    def learn_size(self, size: int) -> None:
-        """Note the size of a file whose size the store did not tell, once its end was reached."""
+    def set_size(self, size: int) -> None:
+        """Note the size of a file once its end was reached, if the store did not report it."""
         with self._lock:
-            if self.facts.size is None:
-                self._facts = replace(self.facts, size=size)
+            if self.info.size is None:
+                self._info = replace(self.info, size=size)
 
     def close(self) -> None:
-        """Ask nothing any more."""
+        """Send no further request."""
         self._closed.set()
-        whole, self._whole = self._whole, None
-        if whole is not None:
-            whole.close()
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            unread.close()
 
-    def patiently(self, attempt: Callable[[], _T], given_up: threading.Event) -> _T:
+    def retry(self, attempt: Callable[[], _T], aborted: threading.Event) -> _T:
         """
-        Repeat an attempt until it brings something.
+        Call ``attempt`` until it succeeds, and return its result.
 
-        :param attempt: what to try. It raises :class:`transport.Interrupted` when trying again may help.
-        :param given_up: set when nobody waits for the outcome any more.
-        :raises Aborted: ``given_up`` was set.
-        :raises RemoteFileUnavailable: the policy allows no further attempt.
+        :param attempt: raises :class:`~.transport.TransientError` if a retry may help
+        :param aborted: set when the result is no longer needed
+        :raises Aborted: ``aborted`` was set
+        :raises RemoteFileUnavailable: the policy allows no further attempt
         """
         policy = self._policy
         backoff = wait_exponential(multiplier=policy.first_wait, max=policy.longest_wait) + wait_random(
@@ -137,139 +137,139 @@ class Source:
 
         def wait(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.retry_after if isinstance(error, transport.Interrupted) else None
-            if asked is None and state.attempt_number == 1:
-                return 0.0  # a connection broke, or an address is over: nothing says that the store needs a rest
-            return max(backoff(state), min(asked or 0.0, policy.longest_retry_after))
+            retry_after = error.retry_after if isinstance(error, TransientError) else None
+            if retry_after is None and state.attempt_number == 1:
+                return 0.0  # a connection broke or a signed URL expired: the store is not overloaded
+            return max(backoff(state), min(retry_after or 0.0, policy.longest_retry_after))
 
         def sleep(seconds: float) -> None:
             if self._sleep is not None:
                 self._sleep(seconds)
-            elif given_up.wait(seconds):
+            elif aborted.wait(seconds):
                 raise Aborted
 
         retrying = Retrying(
             stop=stop_after_attempt(policy.attempts),
             wait=wait,
-            retry=retry_if_exception_type(transport.Interrupted),
+            retry=retry_if_exception_type(TransientError),
             sleep=sleep,
             reraise=True,
         )
         try:
             return retrying(attempt)
-        except transport.Interrupted as error:
+        except TransientError as error:
             reason = error.reason
         raise RemoteFileUnavailable(
-            f"The vendor's store gave no further byte of the file in {policy.attempts} attempts: {reason}."
+            f"The vendor's store sent no more bytes of the file in {policy.attempts} attempts: {reason}."
         )
 
-    def ask(self, headers: Mapping[str, str]) -> transport.Reply:
+    def request(self, headers: Mapping[str, str]) -> StreamedResponse:
         """
-        Ask once. An address that is refused is given up, so that the next attempt gets a fresh one.
+        Send one request. A signed URL that is refused is dropped, so that the next attempt uses a new one.
 
-        :param headers: ``Range`` and ``If-Range``.
-        :return: an answer of status 200, 206 or 416.
-        :raises transport.Interrupted: try again.
-        :raises RemoteFileRefused: as many addresses in a row were refused as the policy allows.
+        :param headers: ``Range`` and ``If-Range``
+        :return: a response with status 200, 206 or 416
+        :raises TransientError: a retry may help
+        :raises RemoteFileRefused: the policy allows no further signed URL
         """
         if self._closed.is_set():
             raise Aborted
-        address = self.addresses.current()
-        unusable = ""
+        url = self.urls.current()
+        invalid = ""
         try:
-            reply = transport.ask(self._session, address, headers, timeout=self._timeout)
-        except transport.Unusable as error:
-            unusable = str(error)
-        if unusable:
-            raise RemoteFileRefused(f"The address of the export's file cannot be used: {unusable}.")
-        if reply.status in (200, 206, 416):
-            return reply
-        # 400, 401, 403, 404 and 410 are all met for an address that is over.
-        reply.close()
-        refused = self.addresses.refuse(address)
+            response = transport.get(self._session, url, headers, timeout=self._timeout)
+        except transport.InvalidUrl as error:
+            invalid = str(error)
+        if invalid:
+            raise RemoteFileRefused(f"The signed URL of the export's file cannot be used: {invalid}.")
+        if response.status in (200, 206, 416):
+            return response
+        # 400, 401, 403, 404 and 410 all occur for expired URLs.
+        response.close()
+        refused = self.urls.mark_refused(url)
         if refused >= self._policy.refusals:
             raise RemoteFileRefused(
-                f"The vendor's store answers {reply.status} to the address of the export's file, and did so "
-                f"for {refused} addresses in a row, each one fresh from Connectif."
+                f"The vendor's store refuses the signed URL of the export's file ({response.status}); "
+                f"{refused} URLs in a row were refused, each of them new from Connectif."
             )
-        raise transport.Interrupted(f"the store answered {reply.status}")
+        raise TransientError(f"the store responded with {response.status}")
 
-    def ask_range(self, start: int, stop: int) -> tuple[transport.Reply, int | None]:
+    def request_range(self, start: int, stop: int) -> tuple[StreamedResponse, int | None]:
         """
-        Ask for a part of the file, to be had only if the file is still the same one.
+        Request a range of the file, on condition that the file is still the same.
 
-        :return: an answer whose body begins at ``start``, and where it stops; or, from a store that sends the
-            whole file, an answer that begins at 0, and None.
+        :return: a response whose body begins at ``start``, and where it stops; or, if the store sends the whole file,
+            a response that begins at 0, and None
         """
         headers = {"Range": f"bytes={start}-{stop - 1}"}
-        if etag := self.facts.strong_etag:
+        if etag := self.info.strong_etag:
             headers["If-Range"] = etag
-        reply = self.ask(headers)
-        if reply.status == 200:
-            self._check_same(reply, content_length(reply.headers))
-            return reply, None
-        told = content_range(reply.headers.get("Content-Range"))
-        self._check_same(reply, told[2] if told else None)
-        if reply.status == 416 or told is None or told[0] != start or told[1] is None:
-            reply.close()
-            raise transport.Interrupted("the store answered with another range than was asked for")
-        return reply, min(told[1], stop)
+        response = self.request(headers)
+        if response.status == 200:
+            self._check_unchanged(response, content_length(response.headers))
+            return response, None
+        sent = parse_content_range(response.headers.get("Content-Range"))
+        self._check_unchanged(response, sent[2] if sent else None)
+        if response.status == 416 or sent is None or sent[0] != start or sent[1] is None:
+            response.close()
+            raise TransientError("the store sent a different range than requested")
+        return response, min(sent[1], stop)
 
-    def ask_whole(self) -> transport.Reply:
-        """Ask for the whole file, or return the answer that the first request got and nobody has read yet."""
+    def request_file(self) -> StreamedResponse:
+        """Request the whole file, or return the response to the first request if it has not been read yet."""
         with self._lock:
-            whole, self._whole = self._whole, None
-        if whole is None:
-            whole = self._ask_whole()
-            self._check_same(whole, content_length(whole.headers))
-        return whole
+            response, self._unread = self._unread, None
+        if response is None:
+            response = self._request_file()
+            self._check_unchanged(response, content_length(response.headers))
+        return response
 
-    def _ask_whole(self) -> transport.Reply:
-        reply = self.ask({})
-        if reply.status != 200:
-            reply.close()
-            raise transport.Interrupted(f"the store answered {reply.status} to a request for the whole file")
-        return reply
+    def _request_file(self) -> StreamedResponse:
+        response = self.request({})
+        if response.status != 200:
+            response.close()
+            raise TransientError(f"the store responded with {response.status} to a request for the whole file")
+        return response
 
-    def _probe(self) -> Facts:
-        reply = self.ask({"Range": f"bytes=0-{HEAD - 1}"})
-        told = content_range(reply.headers.get("Content-Range"))
-        size = told[2] if told else None
-        if reply.status == 416 and size == 0:
-            reply.close()
-            return self._learn(reply, size, ranges=True)
-        if reply.status == 206 and told and told[0] == 0 and told[1] and size and told[1] <= min(size, HEAD):
+    def _probe(self) -> RemoteFileInfo:
+        response = self.request({"Range": f"bytes=0-{HEAD_SIZE - 1}"})
+        sent = parse_content_range(response.headers.get("Content-Range"))
+        size = sent[2] if sent else None
+        if response.status == 416 and size == 0:
+            response.close()
+            return self._info_from(response, size, ranges=True)
+        if response.status == 206 and sent and sent[0] == 0 and sent[1] and size and sent[1] <= min(size, HEAD_SIZE):
             try:
-                head = reply.read_up_to(told[1])
+                head = response.read_up_to(sent[1])
             finally:
-                reply.close()
+                response.close()
             if not head:
-                raise transport.Interrupted("the store ended its answer early")
+                raise TransientError("the store's response ended early")
             self.head = head
-            self.addresses.accepted()
-            return self._learn(reply, size, ranges=True)
-        if reply.status != 200:
-            # A range that makes no sense: ask for the whole in place of it.
-            reply.close()
-            reply = self._ask_whole()
-        self._whole = reply
-        return self._learn(reply, content_length(reply.headers), ranges=False)
+            self.urls.mark_working()
+            return self._info_from(response, size, ranges=True)
+        if response.status != 200:
+            # A range that makes no sense: request the whole file instead.
+            response.close()
+            response = self._request_file()
+        self._unread = response
+        return self._info_from(response, content_length(response.headers), ranges=False)
 
-    def _learn(self, reply: transport.Reply, size: int | None, *, ranges: bool) -> Facts:
-        return Facts(
+    def _info_from(self, response: StreamedResponse, size: int | None, *, ranges: bool) -> RemoteFileInfo:
+        return RemoteFileInfo(
             size=size,
-            etag=reply.headers.get("ETag"),
+            etag=response.headers.get("ETag"),
             supports_ranges=ranges,
-            checksums=checksums(reply.headers, whole=reply.status == 200, host=self.addresses.host()),
-            sure_end=size is not None or is_chunked(reply.headers),
+            checksums=checksums(response.headers, whole_file=response.status == 200, host=self.urls.host()),
+            detects_truncation=size is not None or is_chunked(response.headers),
         )
 
-    def _check_same(self, reply: transport.Reply, size: int | None) -> None:
-        facts, etag = self.facts, reply.headers.get("ETag")
-        other_etag = bool(etag and facts.etag and etag != facts.etag)
-        if other_etag or (size is not None and facts.size is not None and size != facts.size):
-            reply.close()
+    def _check_unchanged(self, response: StreamedResponse, size: int | None) -> None:
+        info, etag = self.info, response.headers.get("ETag")
+        other_etag = bool(etag and info.etag and etag != info.etag)
+        if other_etag or (size is not None and info.size is not None and size != info.size):
+            response.close()
             raise RemoteFileChanged(
-                "The vendor's store has another file than when reading began "
-                f"(its {'ETag' if other_etag else 'size'} differs): the export has to be read anew."
+                "The file in the vendor's store was replaced during the download "
+                f"(its {'ETag' if other_etag else 'size'} differs). A retry downloads it again."
             )

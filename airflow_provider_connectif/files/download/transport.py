@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-One request to the store that holds an export's file, and nothing that could give its address away.
+HTTP requests to the store that holds an export's file, without ever revealing its signed URL.
 
-The address is signed: it is the whole right to read the file. So whatever ``requests`` and ``urllib3`` raise
-or log, which quotes it, ends here; what leaves this module are words of our own.
+A signed URL grants access to the file by itself. The exceptions and log records of ``requests`` and ``urllib3``
+contain it, so none of them leaves this module: their causes are described in its own words.
 """
 
 from __future__ import annotations
@@ -33,20 +33,19 @@ if TYPE_CHECKING:
     from requests import PreparedRequest
 
 MAX_REDIRECTS = 5
-#: A block is handed on after this many seconds even when it is not full.
-FULL_BLOCK_PATIENCE = 0.5
-#: Bytes per second from which on a block is read in one call. That is twice as fast, but loses the block in a break,
-#: so only as much as comes again in a moment.
-FAST = 20e6
+#: A block is returned after this many seconds even if it is not full.
+MAX_BLOCK_SECONDS = 0.5
+#: From this rate in bytes per second, a block is read in a single call. That is twice as fast, but a broken connection
+#: then loses the whole block, so it is only done where downloading it again takes a fraction of a second.
+FAST_RATE = 20e6
 
 
-class Interrupted(Exception):
+class TransientError(Exception):
     """
-    A request broke off, or could not be answered now; trying again may help. Never leaves this package.
+    A request failed or its response broke off; a retry may help. Never leaves this package.
 
-    :param reason: what happened, without the address.
-    :param retry_after: seconds that the store wants to be left alone for, 0 when it did not say how many; None when the
-        connection broke.
+    :param reason: what happened, without the URL
+    :param retry_after: seconds that the store asks to wait, 0 if it does not say how many, None if the connection broke
     """
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
@@ -55,12 +54,12 @@ class Interrupted(Exception):
         self.retry_after = retry_after
 
 
-class Unusable(Exception):
-    """The address is none that can be asked. Never leaves this package."""
+class InvalidUrl(Exception):
+    """No request can be sent to the URL, or to the one that it redirects to. Never leaves this package."""
 
 
-class Address:
-    """A signed address that does not show itself when printed."""
+class SignedUrl:
+    """A signed URL that is not revealed when printed."""
 
     __slots__ = ("value",)
 
@@ -68,19 +67,19 @@ class Address:
         self.value = value
 
     def __repr__(self) -> str:
-        return "<signed address>"
+        return "<signed URL>"
 
 
 class _NoAuth(AuthBase):
-    """Keeps ``requests`` from adding what ``~/.netrc`` or the address's user part would give."""
+    """Keeps ``requests`` from adding credentials of ``~/.netrc`` or of the URL's user part."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         request.headers.pop("Authorization", None)
         return request
 
 
-class _Hush(logging.Filter):
-    """Drops log records that ``urllib3`` makes in a thread while that thread asks for an address."""
+class _SilentThreads(logging.Filter):
+    """Drops the log records that ``urllib3`` creates in a thread while that thread uses a signed URL."""
 
     active = threading.local()
 
@@ -88,23 +87,23 @@ class _Hush(logging.Filter):
         return not getattr(self.active, "depth", 0)
 
 
-_HUSH = _Hush()
+_SILENT_THREADS = _SilentThreads()
 for _name in ("connectionpool", "connection", "poolmanager", "response", "util.retry"):
-    # On each logger by itself: a filter is not asked about the records of the loggers below it.
-    logging.getLogger(f"urllib3.{_name}").addFilter(_HUSH)
+    # On each logger: filters do not apply to the records of child loggers.
+    logging.getLogger(f"urllib3.{_name}").addFilter(_SILENT_THREADS)
 
 
 @contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    _HUSH.active.depth = getattr(_HUSH.active, "depth", 0) + 1
+def _silent() -> Iterator[None]:
+    _SILENT_THREADS.active.depth = getattr(_SILENT_THREADS.active, "depth", 0) + 1
     try:
         yield
     finally:
-        _HUSH.active.depth -= 1
+        _SILENT_THREADS.active.depth -= 1
 
 
 class _Adapter(HTTPAdapter):
-    """An adapter that can hang up on connections in use, so that nobody has to wait for a silent store."""
+    """An adapter that knows its connections, so that those in use can be closed while a store sends nothing."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -132,10 +131,10 @@ class _Adapter(HTTPAdapter):
 
 def new_session() -> requests.Session:
     """
-    Make a session that keeps no cookies, retries nothing by itself and sends no credentials.
+    Return a session that keeps no cookies, does not retry and sends no credentials.
 
-    Proxies and certificate bundles named in the environment are used (``trust_env``); ``~/.netrc`` is not,
-    because each request says that it wants no authentication.
+    Proxies and certificate bundles of the environment are used (``trust_env``). ``~/.netrc`` is not, because each
+    request disables authentication.
     """
     session = requests.Session()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
@@ -144,11 +143,11 @@ def new_session() -> requests.Session:
     return session
 
 
-def hang_up(session: requests.Session) -> None:
+def disconnect(session: requests.Session) -> None:
     """
-    Close a session and break its connections, those in use by other threads too.
+    Close a session and all of its connections, including those in use by other threads.
 
-    :param session: one that :func:`new_session` made.
+    :param session: a session of :func:`new_session`
     """
     session.close()
     for adapter in session.adapters.values():
@@ -157,144 +156,146 @@ def hang_up(session: requests.Session) -> None:
                 connection.sock.shutdown(socket.SHUT_RDWR)
 
 
-class Reply:
+class StreamedResponse:
     """
-    An answer whose body has not been read yet.
+    A response whose body is read in blocks.
 
-    :param response: the streaming response.
+    :param response: the response, requested with ``stream=True``
+    :param clock: returns monotonic seconds
     """
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, clock: Callable[[], float] = time.monotonic) -> None:
         self._response = response
+        self._clock = clock
         self._broken: str | None = None
         self._fast = False
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
-        #: Bytes of the body, or None when it has to tell by itself where it ends.
+        #: Length of the body, or None if the response does not report it.
         self.length = content_length(response.headers)
 
     def read(self, limit: int) -> bytes:
         """
-        Return the next bytes of the body, ``limit`` at most; ``b""`` at its end.
+        Return at most the next ``limit`` bytes of the body; ``b""`` at its end.
 
-        :raises Interrupted: the connection broke. Bytes that came before the break are returned first.
+        :raises TransientError: the connection broke. Bytes received before that are returned first.
         """
         if self._broken is not None:
-            raise Interrupted(self._broken)
-        started = time.monotonic()
-        block = self._at_once(limit) if self._fast else self._piecewise(limit, started)
-        self._fast = len(block) == limit and limit > FAST * (time.monotonic() - started)
+            raise TransientError(self._broken)
+        started = self._clock()
+        block = self._read_in_one_call(limit) if self._fast else self._read_in_pieces(limit, started)
+        self._fast = len(block) == limit and limit > FAST_RATE * (self._clock() - started)
         if self._broken is not None and not block:
-            raise Interrupted(self._broken)
+            raise TransientError(self._broken)
         return block
 
-    def _at_once(self, limit: int) -> bytes:
+    def _read_in_one_call(self, limit: int) -> bytes:
         try:
-            with _hushed():
+            with _silent():
                 block: bytes = self._response.raw.read(limit, decode_content=False)
         except Exception as error:
-            self._broken = _reason(error)
+            self._broken = _describe(error)
             return b""
         return block
 
-    def _piecewise(self, limit: int, started: float) -> bytes:
+    def _read_in_pieces(self, limit: int, started: float) -> bytes:
         pieces: list[bytes] = []
-        got = 0
-        while got < limit:
-            # `read1`, as `read` would lose what came before a break
+        length = 0
+        while length < limit:
+            # `read1`, because `read` would lose the bytes received before a broken connection
             try:
-                with _hushed():
-                    piece = self._response.raw.read1(limit - got, decode_content=False)
+                with _silent():
+                    piece = self._response.raw.read1(limit - length, decode_content=False)
             except Exception as error:
-                self._broken = _reason(error)
+                self._broken = _describe(error)
                 break
             if not piece:
                 break
             pieces.append(piece)
-            got += len(piece)
-            if time.monotonic() - started > FULL_BLOCK_PATIENCE:
+            length += len(piece)
+            if self._clock() - started > MAX_BLOCK_SECONDS:
                 break
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def read_up_to(self, length: int) -> bytes:
         """
-        Return ``length`` bytes of the body, fewer when it ends or breaks off before.
+        Return ``length`` bytes of the body, or fewer if it ends or the connection breaks.
 
-        :raises Interrupted: it broke off without a byte.
+        :raises TransientError: the connection broke before the first byte
         """
         parts = [self.read(length)]
         length -= len(parts[0])
-        with contextlib.suppress(Interrupted):
+        with contextlib.suppress(TransientError):
             while length and (block := self.read(length)):
                 parts.append(block)
                 length -= len(block)
         return b"".join(parts)
 
     def close(self) -> None:
-        """Give the connection back when the body was read to its end, and close it otherwise."""
-        with contextlib.suppress(Exception), _hushed():
+        """Return the connection to the pool if the body was read to its end; otherwise close it."""
+        with contextlib.suppress(Exception), _silent():
             self._response.close()
 
     def abort(self) -> None:
-        """Wake a :meth:`read` that waits in another thread. It ends as if the connection had broken."""
+        """Interrupt a :meth:`read` in another thread, as if the connection had broken."""
         with contextlib.suppress(Exception):
             self._response.raw.shutdown()
 
 
-def ask(
+def get(
     session: requests.Session,
-    address: Address,
+    url: SignedUrl,
     headers: Mapping[str, str],
     *,
     timeout: tuple[float, float],
     wall_clock: Callable[[], float] = time.time,
-) -> Reply:
+) -> StreamedResponse:
     """
-    Send one ``GET`` and return its answer, whatever the status is, after redirects.
+    Send a ``GET`` request, follow redirects and return the response, whatever its status.
 
-    Redirects are followed here, not by ``requests``: never from ``https`` to ``http``, and without any header
-    but ours.
+    Redirects are followed here and not by ``requests``: never from ``https`` to ``http``, and with the given headers
+    only.
 
-    :param session: what to send with; its own ``Authorization`` is not sent.
-    :param address: where to.
-    :param headers: ``Range`` and ``If-Range``.
-    :param timeout: seconds to connect, seconds between two bytes.
-    :param wall_clock: seconds since 1970, to understand a ``Retry-After`` that is a date.
-    :raises Interrupted: no answer, or one that says "later" (408, 425, 429 and 5xx).
-    :raises Unusable: the address, or where it leads, cannot be asked.
+    :param session: the session to use; its own ``Authorization`` header is not sent
+    :param url: the signed URL
+    :param headers: ``Range`` and ``If-Range``
+    :param timeout: seconds to connect, seconds to wait for the next byte
+    :param wall_clock: returns Unix time, for a ``Retry-After`` that is a date
+    :raises TransientError: no response, or one that asks to retry later (408, 425, 429 and 5xx)
+    :raises InvalidUrl: no request can be sent to the URL, or to the one that it redirects to
     """
     sent: dict[str, Any] = {"Accept-Encoding": "identity", **headers}
     for _ in range(MAX_REDIRECTS + 1):
-        response, failed, hopeless = _send(session, address.value, sent, timeout)
-        if hopeless is not None:
-            raise Unusable(hopeless)
+        response, failure, invalid = _send(session, url.value, sent, timeout)
+        if invalid is not None:
+            raise InvalidUrl(invalid)
         if response is None:
-            raise Interrupted(failed)
+            raise TransientError(failure)
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
             wait = retry_after(response.headers.get("Retry-After"), wall_clock)
             response.close()
-            raise Interrupted(f"the store answered {status}", retry_after=wait or 0.0)
+            raise TransientError(f"the store responded with {status}", retry_after=wait or 0.0)
         if status not in (301, 302, 303, 307, 308):
-            return Reply(response)
+            return StreamedResponse(response)
         location = response.headers.get("Location", "")
         response.close()
-        address = _redirected(address, location)
-    raise Unusable(f"it redirects more than {MAX_REDIRECTS} times")
+        url = _redirect_target(url, location)
+    raise InvalidUrl(f"it redirects more than {MAX_REDIRECTS} times")
 
 
 def _send(
     session: requests.Session, url: str, headers: Mapping[str, Any], timeout: tuple[float, float]
 ) -> tuple[requests.Response | None, str, str | None]:
-    # Errors come back as words, not as exceptions: an exception that is raised while another one is handled
-    # keeps that one as its context, and with it the address.
-    failed, hopeless = "", None
+    # Errors are returned as text and raised by the caller: an exception that is raised while another one is handled
+    # keeps that one as its context, and with it the URL.
+    failure, invalid = "", None
     try:
-        with _hushed():
+        with _silent():
             return (
                 session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()),
-                failed,
-                hopeless,
+                failure,
+                invalid,
             )
     except (
         requests.exceptions.InvalidURL,
@@ -303,50 +304,50 @@ def _send(
         requests.exceptions.InvalidHeader,
         UnicodeError,
     ):
-        hopeless = "it is not an http(s) address"
+        invalid = "it is not an http(s) URL"
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        failed = _reason(error)
-    return None, failed, hopeless
+        failure = _describe(error)
+    return None, failure, invalid
 
 
-def _redirected(address: Address, location: str) -> Address:
+def _redirect_target(url: SignedUrl, location: str) -> SignedUrl:
     try:
-        target = urljoin(address.value, location)
-        old, new = urlsplit(address.value).scheme.lower(), urlsplit(target).scheme.lower()
+        target = urljoin(url.value, location)
+        old, new = urlsplit(url.value).scheme.lower(), urlsplit(target).scheme.lower()
     except ValueError:
         old = new = ""
     if not location or new not in ("http", "https"):
-        raise Unusable("it redirects to nowhere that can be asked") from None
+        raise InvalidUrl("it redirects to a location that is not an http(s) URL") from None
     if old == "https" and new != "https":
-        raise Unusable("it redirects from https to http")
-    return Address(target)
+        raise InvalidUrl("it redirects from https to http")
+    return SignedUrl(target)
 
 
-def _reason(error: BaseException) -> str:
-    """Say what an exception of the HTTP libraries means, without a word of its own text."""
+def _describe(error: BaseException) -> str:
+    """Describe an exception of the HTTP libraries without using its text, which may contain the URL."""
     kinds: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
         (
             (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError),
-            "connecting took too long",
+            "connecting timed out",
         ),
         (
             (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
-            "the store sent nothing for too long",
+            "the store sent no data within the timeout",
         ),
         ((requests.exceptions.ProxyError, urllib3.exceptions.ProxyError), "the proxy could not be used"),
         (
             (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
-            "no secure connection could be made (TLS, or the store's certificate)",
+            "no secure connection could be established (TLS, or the store's certificate)",
         ),
         (
             (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead, urllib3.exceptions.ProtocolError),
-            "the connection broke off",
+            "the connection was broken",
         ),
-        ((requests.exceptions.ConnectionError,), "no connection to the store could be made"),
+        ((requests.exceptions.ConnectionError,), "no connection to the store could be established"),
     )
-    for types, words in kinds:
+    for types, description in kinds:
         if isinstance(error, types):
-            return words
+            return description
     return f"the connection failed ({type(error).__name__})"
 
 

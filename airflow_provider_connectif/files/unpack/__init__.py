@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The members of an export's archive, checked, under safe names."""
+"""The members of an export's archive: verified, and with safe names."""

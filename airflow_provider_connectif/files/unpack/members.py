@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What comes out of an archive: members, and the watch over how much that may be."""
+"""The members of an archive, and the limit on their total size."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Callable, Generator, Iterator
 from airflow_provider_connectif.files.errors import ArchiveTooLarge
 from airflow_provider_connectif.files.read_ahead import ReadAhead
 
-#: A thread is worth its start from this size on.
-_THREAD_FROM = 1 << 20
-#: Blocks of up to 256 KB (1 MB in a file that is passed on) which may wait to be written.
-_WAITING = 8
+#: Smaller members are read without a thread: starting one would take longer.
+_MIN_THREAD_SIZE = 1 << 20
+#: Maximum number of queued blocks, of up to 256 KB (1 MB if the file is stored unchanged).
+_QUEUED_BLOCKS = 8
 
 
 class Member:
     """
-    One object to be written.
+    A file to store.
 
-    :param name: its final name, safe and distinct within the archive, with extension.
-    :param source_name: what the archive called it.
-    :param size: its bytes uncompressed; None when not known before it is read.
-    :param blocks: what is to be written.
-    :param ahead: has a thread make blocks, so many at most before they are asked for; None where they cost nothing
-        to make.
-    :param sha256: gives the SHA-256 of all that :meth:`chunks` yields, hexadecimal, after its end; None where nobody
-        takes it on the way.
+    :param name: its final name, safe and unique within the archive, with extension
+    :param source_name: its name in the archive
+    :param size: its uncompressed size in bytes; None if unknown before it is read
+    :param blocks: its content
+    :param read_ahead: starts a thread that produces blocks, given the maximum number of queued ones; None if producing
+        them takes no time
+    :param sha256: returns the hexadecimal SHA-256 of everything that :meth:`chunks` yields, after its end; None if it
+        is not computed while reading
     """
 
     def __init__(
@@ -34,105 +34,105 @@ class Member:
         source_name: str,
         size: int | None,
         blocks: Iterator[bytes],
-        ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
+        read_ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
         sha256: Callable[[], str] | None = None,
     ) -> None:
         self.name = name
         self.source_name = source_name
         self.size = size
         self.sha256 = sha256
-        # Not this object itself: what the blocks hold on to would keep a reading alive that everybody has dropped.
+        # The blocks refer to this state and not to the member, so that an unused member is garbage-collected.
         self._state = _State()
-        self._blocks = _noting_the_end(blocks, self._state)
-        self._ahead = ahead
-        self._handed_out: ReadAhead | None = None
+        self._blocks = _note_end(blocks, self._state)
+        self._read_ahead = read_ahead
+        self._chunks: ReadAhead | None = None
 
     def __repr__(self) -> str:
         return f"<Member {self.name!r}>"
 
     def chunks(self) -> Iterator[bytes]:
         """
-        Yield what is to be written, once.
+        Yield the content. Can be called once.
 
-        After the last block it has been checked against the length and CRC that the archive holds; if they are wrong,
-        this raises in place of ending.
+        After the last block, the length and CRC are compared with those in the archive; if they differ, the iterator
+        raises instead of ending.
 
-        :raises FileError: the member is not whole, or cannot be read.
+        :raises FileError: the member is incomplete or cannot be read
         """
-        if self._state.begun:
-            raise ValueError(f"The member {self.name!r} was read already, or closed.")
-        self._state.begun = True
-        if self._ahead is None or (self.size is not None and self.size < _THREAD_FROM):
-            return _whole_only(self._blocks, self._state)
-        # Unpacked and checked in a thread, while the caller digests and writes the blocks before.
+        if self._state.started:
+            raise ValueError(f"The member {self.name!r} was already read or closed.")
+        self._state.started = True
+        if self._read_ahead is None or (self.size is not None and self.size < _MIN_THREAD_SIZE):
+            return _raise_if_closed(self._blocks, self._state)
+        # Decompressed and verified in a thread, while the caller hashes and writes the blocks before.
         blocks = self._blocks
-        self._handed_out = self._ahead(lambda: next(blocks, b""), _WAITING)
-        return _whole_only(self._handed_out, self._state)
+        self._chunks = self._read_ahead(lambda: next(blocks, b""), _QUEUED_BLOCKS)
+        return _raise_if_closed(self._chunks, self._state)
 
     def finish(self) -> None:
-        """Read, and so check, what was not asked for."""
-        self._state.begun = True
-        if self._handed_out is not None:
-            self._handed_out.close()
+        """Read, and thereby verify, the rest of the content."""
+        self._state.started = True
+        if self._chunks is not None:
+            self._chunks.close()
         for _ in self._blocks:
             pass
 
     def close(self) -> None:
-        """Give the member up."""
-        self._state.begun = True
-        if self._handed_out is not None:
-            self._handed_out.close()
+        """Stop reading the member."""
+        self._state.started = True
+        if self._chunks is not None:
+            self._chunks.close()
         self._blocks.close()
 
 
 class _State:
-    begun = False
+    started = False
     ended = False
 
 
-def _noting_the_end(blocks: Iterator[bytes], state: _State) -> Generator[bytes, None, None]:
+def _note_end(blocks: Iterator[bytes], state: _State) -> Generator[bytes, None, None]:
     yield from blocks
     state.ended = True
 
 
-def _whole_only(blocks: Iterator[bytes], state: _State) -> Iterator[bytes]:
+def _raise_if_closed(blocks: Iterator[bytes], state: _State) -> Iterator[bytes]:
     yield from blocks
     if not state.ended:
         raise ValueError("The member was closed before its end.")
 
 
-class Budget:
+class SizeLimit:
     """
-    Counts what comes out of an archive, as what the archive says of itself may be a lie.
+    A limit on the uncompressed size of an archive, which counts the bytes read because declared sizes may be wrong.
 
-    :param limit: bytes that may come out in all; None for no limit.
+    :param limit: maximum number of uncompressed bytes; None for no limit
     """
 
     def __init__(self, limit: int | None) -> None:
         self._limit = limit
-        self._spent = 0
+        self._total = 0
 
-    def declare(self, size: int) -> None:
+    def check_declared(self, size: int) -> None:
         """
-        Check what is announced to come.
+        Check a size that the archive declares for content that has not been read.
 
-        :raises ArchiveTooLarge: it would be too much.
+        :raises ArchiveTooLarge: it would exceed the limit
         """
-        if self._limit is not None and self._spent + size > self._limit:
-            raise self._error(f"at least {self._spent + size:,}")
+        if self._limit is not None and self._total + size > self._limit:
+            raise self._error(f"at least {self._total + size:,}")
 
-    def spend(self, size: int) -> None:
+    def add(self, size: int) -> None:
         """
-        Count what came out.
+        Count bytes that were read.
 
-        :raises ArchiveTooLarge: it is too much.
+        :raises ArchiveTooLarge: they exceed the limit
         """
-        self._spent += size
-        if self._limit is not None and self._spent > self._limit:
+        self._total += size
+        if self._limit is not None and self._total > self._limit:
             raise self._error("more")
 
     def _error(self, amount: str) -> ArchiveTooLarge:
         return ArchiveTooLarge(
-            f"The export's file unpacks to {amount} bytes, but max_uncompressed_bytes allows "
-            f"{self._limit:,}. Raise it if the export is meant to be that large."
+            f"The uncompressed size of the export's file is {amount} bytes, but max_uncompressed_bytes allows "
+            f"{self._limit:,}. Increase it if the export is expected to be that large."
         )

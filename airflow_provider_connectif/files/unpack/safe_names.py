@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Names that are safe in every object store and file system, and distinct from each other.
+File names that are safe in every object store and file system, and unique.
 
-A name is the last part of the member's path; its accents, spaces and punctuation stay, as far as no store,
-shell pattern or file system reads something else in them.
+A name is the last part of the member's path. Accents, spaces and punctuation are kept unless they have a special
+meaning in a store, shell pattern or file system.
 """
 
 from __future__ import annotations
@@ -11,39 +11,38 @@ from __future__ import annotations
 import re
 import unicodedata
 
-#: Most file systems allow 255 bytes for a name; some is left for what a temporary name adds.
+#: Most file systems allow 255 bytes for a name; the rest is reserved for suffixes of temporary names.
 MAX_BYTES = 200
-#: The provider's own objects in a folder begin so.
+#: Prefix of the provider's own objects in a folder.
 RESERVED_PREFIX = "_connectif"
 
-# `<>:"|?*` mean something to Windows, `?*[]` to file patterns, `#%` to addresses.
+# `<>:"|?*` are special in Windows, `?*[]` in file patterns, `#%` in URLs.
 _REPLACED = str.maketrans({"[": "(", "]": ")", '"': "'", **dict.fromkeys("<>:|?*#%", "_")})
 _DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 
 
 def safe_name(source: str, extension: str) -> str:
     """
-    Make an object's name from a name that somebody else chose.
+    Return a safe name for an object, derived from an untrusted name.
 
-    :param source: any text, perhaps with folders, a drive letter, or something worse.
-    :param extension: what the name ends with, such as ``.csv``; not doubled when it is there already.
+    :param source: any text, perhaps with folders, a drive letter or control characters
+    :param extension: the extension of the result, such as ``.csv``; not added twice
     """
     return _fit(_stem(source, extension), "", extension)
 
 
-class Names:
-    """Gives out distinct names, also for file systems that take ``A`` and ``a``, or two spellings of ``é``,
-    for one."""
+class UniqueNames:
+    """Unique safe names, also for file systems where ``A`` and ``a``, or two encodings of ``é``, are the same."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
-    def distinct(self, source: str, extension: str) -> str:
+    def add(self, source: str, extension: str) -> str:
         """
-        Make a safe name that was not given out before: a later one of the same name gets a number.
+        Return a safe name that was not returned before, numbered if necessary.
 
-        :param source: as for :func:`safe_name`.
-        :param extension: as for :func:`safe_name`.
+        :param source: as for :func:`safe_name`
+        :param extension: as for :func:`safe_name`
         """
         stem = _stem(source, extension)
         name, number = _fit(stem, "", extension), 2
@@ -62,14 +61,14 @@ def _stem(source: str, extension: str) -> str:
     base = re.split(r"[/\\]", source.rstrip("/\\"))[-1]
     if re.match(r"[A-Za-z]:", base):
         base = base[2:]
-    base = "".join(_visible(character) for character in base).translate(_REPLACED)
-    # An extension ends `.csv.gz` or just `.csv`: neither is to be there twice.
+    base = "".join(_printable(character) for character in base).translate(_REPLACED)
+    # Neither `.csv.gz` nor its first part `.csv` may be there twice.
     first = "." + extension.split(".")[1]
-    for ending in (extension, first):
-        if base.lower().endswith(ending):
-            base = base[: -len(ending)]
+    for suffix in (extension, first):
+        if base.lower().endswith(suffix):
+            base = base[: -len(suffix)]
             break
-    # Hidden files begin with a dot; Windows drops dots and spaces at the end.
+    # Hidden files begin with a dot; Windows removes dots and spaces at the end.
     base = base.strip(" ").lstrip(".").strip(" ").rstrip(". ")
     if base.lower().startswith(RESERVED_PREFIX):
         base = base.lstrip("_")
@@ -78,16 +77,15 @@ def _stem(source: str, extension: str) -> str:
     return base or "file"
 
 
-def _visible(character: str) -> str:
+def _printable(character: str) -> str:
     category = unicodedata.category(character)
     if category.startswith("Z"):
         return " "
-    # Control and format characters (right-to-left overrides, zero widths), surrogates, private and unassigned
-    # ones.
+    # Control and format characters (right-to-left override, zero width), surrogates, private use, unassigned
     return "_" if category.startswith("C") else character
 
 
 def _fit(stem: str, number: str, extension: str) -> str:
-    room = MAX_BYTES - len((number + extension).encode())
-    cut = stem.encode()[:room].decode(errors="ignore").rstrip(". ")
-    return (cut or "file") + number + extension
+    available = MAX_BYTES - len((number + extension).encode())
+    truncated = stem.encode()[:available].decode(errors="ignore").rstrip(". ")
+    return (truncated or "file") + number + extension

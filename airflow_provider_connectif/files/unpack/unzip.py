@@ -2,37 +2,54 @@
 """
 The members of a ZIP archive, in one pass over a remote file.
 
-With ranges the directory at the end is read first: names, sizes and CRCs are known before anything is
-written. Without ranges members are read as they come, from the headers before them, and the directory at the
-end confirms them. Only a stored member whose header tells no size needs the directory even then: the file is
-read once for it, and once more.
+With ranges, the directory at the end is read first: names, sizes and CRCs are known before anything is written.
+Without ranges, members are read sequentially, using the headers in front of them, and then compared with the directory
+at the end. Only a stored member whose header contains no size needs the directory first: the file is read twice then.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import ArchiveError, ArchiveTooLarge
-from airflow_provider_connectif.files.unpack import zip_records as z
-from airflow_provider_connectif.files.unpack.byte_reader import Cursor
-from airflow_provider_connectif.files.unpack.members import Budget
+from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
+from airflow_provider_connectif.files.unpack.members import SizeLimit
+from airflow_provider_connectif.files.unpack.zip_records import (
+    CENTRAL_HEADER_SIZE,
+    CENTRAL_SIGNATURE,
+    EXTRA_DATA_SIGNATURE,
+    LOCAL_HEADER_SIZE,
+    LOCAL_SIGNATURE,
+    MAX_END_SIZE,
+    STORED,
+    EndRecord,
+    Entry,
+    corrupt,
+    descriptor_length,
+    find_end_record,
+    local_header_rest,
+    parse_central_header,
+    parse_directory,
+    parse_local_header,
+    quote_name,
+)
 
-#: An export has a handful of members; these bounds keep a hostile directory out of memory.
+#: An export has a handful of members; these limits keep a malicious directory out of memory.
 MAX_MEMBERS = 10_000
-MAX_DIRECTORY = 16 << 20
+MAX_DIRECTORY_SIZE = 16 << 20
 
-
-_FAR = 8 << 20
-_BLOCK = 256 << 10
+#: Larger gaps between two members are skipped by a new request.
+_MAX_GAP = 8 << 20
+_BLOCK_SIZE = 256 << 10
 
 
 class _NeedsDirectory(Exception):
-    """A member's end can only be found with the directory; the members before it were read."""
+    """The end of a member cannot be found without the directory; the members before it were read."""
 
-    def __init__(self, read: list[z.Entry]) -> None:
+    def __init__(self, read: list[Entry]) -> None:
         super().__init__()
         self.read = read
 
@@ -40,305 +57,312 @@ class _NeedsDirectory(Exception):
 @dataclass(frozen=True)
 class Directory:
     """
-    An archive's directory.
+    The central directory of an archive.
 
-    :param entries: its members, by their place in the file; folders among them.
-    :param end: the end record.
+    :param entries: its members and folders, by their position in the file
+    :param end: the end record
     """
 
-    entries: list[z.Entry]
-    end: z.End
+    entries: list[Entry]
+    end: EndRecord
 
     @property
-    def files(self) -> list[z.Entry]:
+    def files(self) -> list[Entry]:
         """The members that are files."""
         return [entry for entry in self.entries if not entry.is_folder]
 
-    def after(self, read: list[z.Entry]) -> Directory:
+    def after(self, read: list[Entry]) -> Directory:
         """
-        Return the directory without its first members, which were read already.
+        Return the directory without its first members, which were already read.
 
-        :raises ArchiveCorrupt: they are others than were read.
+        :raises ArchiveCorrupt: they differ from those that were read
         """
         if [_identity(entry) for entry in self.entries[: len(read)]] != [_identity(entry) for entry in read]:
-            raise z.corrupt("its directory does not list the members that are in it")
+            raise corrupt("its directory does not list the members in it")
         return Directory(self.entries[len(read) :], self.end)
 
-    def check(self, budget: Budget) -> None:
+    def check(self, limit: SizeLimit) -> None:
         """
-        Refuse what cannot or must not be unpacked, before anything is written.
+        Check that the members can and may be unpacked, before anything is written.
 
-        :raises ArchiveError: encrypted, of an unknown method, overlapping, or too large.
+        :raises ArchiveError: a member is encrypted, uses an unsupported method or overlaps another, or is too large
         """
         end_before = 0
         for entry in self.entries:
             entry.check_readable()
             if entry.offset < end_before:
-                raise z.corrupt("its members overlap")
-            end_before = entry.offset + z.LOCAL_SIZE + len(entry.raw_name) + entry.packed
+                raise corrupt("its members overlap")
+            end_before = entry.offset + LOCAL_HEADER_SIZE + len(entry.raw_name) + entry.compressed_size
             if entry.is_folder and entry.size:
-                raise z.corrupt(f"the folder {z.shown(entry.name)} has content")
-            if entry.method == z.STORED and entry.packed != entry.size:
-                raise z.corrupt(f"the stored member {z.shown(entry.name)} has two sizes")
+                raise corrupt(f"the folder {quote_name(entry.name)} has content")
+            if entry.method == STORED and entry.compressed_size != entry.size:
+                raise corrupt(f"the stored member {quote_name(entry.name)} has two different sizes")
         if end_before > self.end.start:
-            raise z.corrupt("its members reach into its directory")
-        budget.declare(sum(entry.size for entry in self.entries))
+            raise corrupt("its members overlap its directory")
+        limit.check_declared(sum(entry.size for entry in self.entries))
 
 
 def members(
-    remote: RemoteFile, cursor: Cursor, directory: Directory | None, budget: Budget, *, wrap: bool
-) -> Iterator[tuple[z.Entry, Iterator[bytes]]]:
+    remote: RemoteFile, reader: ByteReader, directory: Directory | None, limit: SizeLimit, *, as_gzip: bool
+) -> Iterator[tuple[Entry, Iterator[bytes]]]:
     """
-    Yield the files of an archive, and what is to be written of each, in the order in which they lie in it.
+    Yield the files of an archive and their content, in the order in which the archive contains them.
 
-    Each is to be read to its end before the next is asked for. At the end all that was read has been
-    confirmed by the directory.
+    Each content has to be read to its end before the next file. At the end, everything that was read has been compared
+    with the directory.
 
-    :param remote: the file.
-    :param cursor: at its first byte; used where there is no directory.
-    :param directory: its directory, checked, if it could be read first.
-    :param budget: counts what comes out.
-    :param wrap: whether to yield gzip members in place of plain bytes.
+    :param remote: the archive
+    :param reader: a reader at its first byte, used without a directory
+    :param directory: its directory, checked, if it could be read first
+    :param limit: the limit on the uncompressed size
+    :param as_gzip: whether to yield gzip members instead of plain bytes
     """
     if directory is None:
         try:
-            yield from _as_they_come(cursor, budget, wrap=wrap)
+            yield from _read_sequentially(reader, limit, as_gzip=as_gzip)
             return
         except _NeedsDirectory as error:
             read = error.read
-        cursor.close()
+        reader.close()
         directory = find_directory(remote)
         if directory is None:
-            raise z.corrupt("its end is missing")
+            raise corrupt("its end is missing")
         directory = directory.after(read)
-        directory.check(budget)
-    yield from _with_directory(remote, directory, budget, wrap=wrap)
+        directory.check(limit)
+    yield from _read_by_directory(remote, directory, limit, as_gzip=as_gzip)
 
 
 def find_directory(remote: RemoteFile) -> Directory | None:
     """
-    Read the directory; None when the file does not end as an archive does.
+    Read the directory of an archive; return None if the file does not end like one.
 
-    :param remote: the file. Without ranges this reads all of it.
+    :param remote: the file; without ranges, all of it is read
     """
     if remote.size is None:
         for _ in remote.chunks():
             pass
     size = remote.size or 0
-    tail_start = max(0, size - z.TAIL)
+    tail_start = max(0, size - MAX_END_SIZE)
     tail = b"".join(remote.chunks(tail_start))
-    end = z.find_end(tail, size)
+    end = find_end_record(tail, size)
     if end is None:
         return None
-    _check_extent(end.entries, end.stop - end.start)
+    _check_directory_size(end.entries, end.stop - end.start)
     if end.start >= tail_start:
         data = tail[end.start - tail_start : end.stop - tail_start]
     else:
         data = b"".join(remote.chunks(end.start, end.stop))
-    if end.entries and data[:4] != z.CENTRAL:
+    if end.entries and data[:4] != CENTRAL_SIGNATURE:
         return None
-    entries = z.parse_directory(data, end.entries, end.shift)
+    entries = parse_directory(data, end.entries, end.prefix_size)
     return Directory(sorted(entries, key=lambda entry: entry.offset), end)
 
 
-def _check_extent(entries: int, length: int) -> None:
-    if entries > MAX_MEMBERS or length > MAX_DIRECTORY:
+def _check_directory_size(entries: int, length: int) -> None:
+    if entries > MAX_MEMBERS or length > MAX_DIRECTORY_SIZE:
         raise ArchiveTooLarge(
-            f"The export's archive says that it has {entries:,} members (directory of {length:,} bytes); "
-            f"no more than {MAX_MEMBERS:,} are unpacked."
+            f"The export's archive has {entries:,} members (a directory of {length:,} bytes); "
+            f"at most {MAX_MEMBERS:,} members are supported."
         )
 
 
-def _with_directory(
-    remote: RemoteFile, directory: Directory, budget: Budget, *, wrap: bool
-) -> Iterator[tuple[z.Entry, Iterator[bytes]]]:
-    cursor: Cursor | None = None
+def _read_by_directory(
+    remote: RemoteFile, directory: Directory, limit: SizeLimit, *, as_gzip: bool
+) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    reader: ByteReader | None = None
     try:
         for entry in directory.entries:
-            if cursor is None or entry.offset - cursor.position > _FAR:
-                if cursor is not None:
-                    cursor.close()
-                cursor = Cursor(remote.chunks(entry.offset, directory.end.start), entry.offset)
-            if entry.offset < cursor.position:
-                raise z.corrupt("its members overlap")
-            cursor.skip(entry.offset - cursor.position)
-            local = _read_local(cursor)
+            if reader is None or entry.offset - reader.position > _MAX_GAP:
+                if reader is not None:
+                    reader.close()
+                reader = ByteReader(remote.chunks(entry.offset, directory.end.start), entry.offset)
+            if entry.offset < reader.position:
+                raise corrupt("its members overlap")
+            reader.skip(entry.offset - reader.position)
+            local = _read_local(reader)
             if local.raw_name != entry.raw_name or local.method != entry.method:
-                raise z.corrupt(f"the header of {z.shown(entry.name)} differs from the directory")
-            if not local.streamed and (local.crc, local.packed, local.size) != (
-                entry.crc,
-                entry.packed,
-                entry.size,
-            ):
-                raise z.corrupt(f"the header of {z.shown(entry.name)} differs from the directory")
-            blocks = _Unpacking(cursor, entry, budget).blocks(wrap)
+                raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
+            sizes = (entry.crc, entry.compressed_size, entry.size)
+            if not local.has_descriptor and (local.crc, local.compressed_size, local.size) != sizes:
+                raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
+            blocks = _MemberReader(reader, entry, limit).blocks(as_gzip)
             if entry.is_folder:
-                _drain(blocks)
+                _read_all(blocks)
             else:
                 yield entry, blocks
     finally:
-        if cursor is not None:
-            cursor.close()
+        if reader is not None:
+            reader.close()
 
 
-def _as_they_come(cursor: Cursor, budget: Budget, *, wrap: bool) -> Iterator[tuple[z.Entry, Iterator[bytes]]]:
-    found: list[z.Entry] = []
-    while cursor.peek(4) == z.LOCAL:
-        _check_extent(len(found) + 1, 0)
-        entry = _read_local(cursor)
+def _read_sequentially(
+    reader: ByteReader, limit: SizeLimit, *, as_gzip: bool
+) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    found: list[Entry] = []
+    while reader.peek(4) == LOCAL_SIGNATURE:
+        _check_directory_size(len(found) + 1, 0)
+        entry = _read_local(reader)
         entry.check_readable()
-        if entry.streamed:
-            # What the header says is no promise then, save that a stored member's length may be there.
-            packed = entry.packed if entry.method == z.STORED else None
-            if packed == 0:
+        if entry.has_descriptor:
+            # The header is not reliable then, but it may contain the length of a stored member.
+            compressed_size = entry.compressed_size if entry.method == STORED else None
+            if compressed_size == 0:
                 raise _NeedsDirectory(found)
         else:
-            packed = entry.packed
-            budget.declare(entry.size)
-        unpacking = _Unpacking(cursor, entry, budget, packed=packed, known=not entry.streamed)
-        blocks = unpacking.blocks(wrap)
+            compressed_size = entry.compressed_size
+            limit.check_declared(entry.size)
+        member = _MemberReader(
+            reader, entry, limit, compressed_size=compressed_size, trust_header=not entry.has_descriptor
+        )
+        blocks = member.blocks(as_gzip)
         if entry.is_folder:
-            _drain(blocks)
-            if unpacking.size:
-                raise z.corrupt(f"the folder {z.shown(entry.name)} has content")
+            _read_all(blocks)
+            if member.size:
+                raise corrupt(f"the folder {quote_name(entry.name)} has content")
         else:
             yield entry, blocks
-        read = z.with_sizes(entry, unpacking.crc, unpacking.packed, unpacking.size)
-        if entry.streamed:
-            length = z.descriptor_length(cursor.peek(28), read.crc, read.packed, read.size)
+        read = replace(entry, crc=member.crc, compressed_size=member.compressed_size, size=member.size)
+        if entry.has_descriptor:
+            length = descriptor_length(reader.peek(28), read.crc, read.compressed_size, read.size)
             if length is None:
-                raise z.corrupt(f"what follows {z.shown(entry.name)} does not confirm its length and CRC")
-            cursor.skip(length)
+                raise corrupt(f"the data descriptor of {quote_name(entry.name)} does not match its length and CRC")
+            reader.skip(length)
         found.append(read)
-    _confirm(cursor, found)
+    _check_directory(reader, found)
 
 
-def _confirm(cursor: Cursor, found: list[z.Entry]) -> None:
-    if cursor.peek(4) == b"PK\x06\x08":  # archive extra data [4.3.11]
-        raise z.corrupt("its directory is encrypted")
-    start = cursor.position
-    listed: list[z.Entry] = []
-    while cursor.peek(4) == z.CENTRAL:
-        _check_extent(len(listed) + 1, cursor.position - start)
-        header = cursor.take(z.CENTRAL_SIZE)
-        if len(header) == z.CENTRAL_SIZE:
+def _check_directory(reader: ByteReader, found: list[Entry]) -> None:
+    if reader.peek(4) == EXTRA_DATA_SIGNATURE:  # [4.3.11]
+        raise corrupt("its directory is encrypted")
+    start = reader.position
+    listed: list[Entry] = []
+    while reader.peek(4) == CENTRAL_SIGNATURE:
+        _check_directory_size(len(listed) + 1, reader.position - start)
+        header = reader.read(CENTRAL_HEADER_SIZE)
+        if len(header) == CENTRAL_HEADER_SIZE:
             lengths = (int.from_bytes(header[at : at + 2], "little") for at in (28, 30, 32))
-            header += cursor.take(sum(lengths))
-        listed.append(z.parse_central(header, 0, 0)[0])
-    stop = cursor.position
-    tail = cursor.take(z.TAIL + 1)
-    end = z.find_end(tail, stop + len(tail)) if len(tail) <= z.TAIL else None
-    if end is None or (end.start, end.stop, end.shift) != (start, stop, 0) or end.entries != len(listed):
-        raise z.corrupt("its directory is broken")
+            header += reader.read(sum(lengths))
+        listed.append(parse_central_header(header, 0, 0)[0])
+    stop = reader.position
+    tail = reader.read(MAX_END_SIZE + 1)
+    end = find_end_record(tail, stop + len(tail)) if len(tail) <= MAX_END_SIZE else None
+    if end is None or (end.start, end.stop, end.prefix_size) != (start, stop, 0) or end.entries != len(listed):
+        raise corrupt("its directory is broken")
     listed.sort(key=lambda entry: entry.offset)
     if [_identity(entry) for entry in listed] != [_identity(entry) for entry in found]:
-        raise z.corrupt("its directory does not list the members that are in it")
+        raise corrupt("its directory does not list the members in it")
 
 
-def _identity(entry: z.Entry) -> tuple[bytes, int, int, int, int, int]:
-    return entry.raw_name, entry.method, entry.crc, entry.packed, entry.size, entry.offset
+def _identity(entry: Entry) -> tuple[bytes, int, int, int, int, int]:
+    return entry.raw_name, entry.method, entry.crc, entry.compressed_size, entry.size, entry.offset
 
 
-def _read_local(cursor: Cursor) -> z.Entry:
-    offset = cursor.position
-    header = cursor.take(z.LOCAL_SIZE)
-    if len(header) < z.LOCAL_SIZE or not header.startswith(z.LOCAL):
-        raise z.corrupt(f"there is no member at byte {offset}")
-    following = z.local_lengths(header)
-    rest = cursor.take(following)
-    if len(rest) < following:
-        raise z.corrupt("it ends within a member's header")
-    return z.parse_local(header + rest, offset)
+def _read_local(reader: ByteReader) -> Entry:
+    offset = reader.position
+    header = reader.read(LOCAL_HEADER_SIZE)
+    if len(header) < LOCAL_HEADER_SIZE or not header.startswith(LOCAL_SIGNATURE):
+        raise corrupt(f"there is no member at byte {offset}")
+    length = local_header_rest(header)
+    rest = reader.read(length)
+    if len(rest) < length:
+        raise corrupt("it ends within the header of a member")
+    return parse_local_header(header + rest, offset)
 
 
-def _drain(blocks: Iterator[bytes]) -> None:
+def _read_all(blocks: Iterator[bytes]) -> None:
     for _ in blocks:
         pass
 
 
-class _Unpacking:
+class _MemberReader:
     """
-    One member on its way out, checked as it passes.
+    A reader for one member, which verifies it.
 
-    :param packed: its bytes in the archive, None when only the data itself tells; by default what the entry
-        says.
-    :param known: whether the entry's CRC and size are to be believed.
+    :param compressed_size: its size in the archive; None if only the data shows where it ends; by default that of the
+        entry
+    :param trust_header: whether the CRC and size of the entry are reliable
     """
 
     def __init__(
-        self, cursor: Cursor, entry: z.Entry, budget: Budget, *, packed: int | None = -1, known: bool = True
+        self,
+        reader: ByteReader,
+        entry: Entry,
+        limit: SizeLimit,
+        *,
+        compressed_size: int | None = -1,
+        trust_header: bool = True,
     ) -> None:
-        self._cursor = cursor
+        self._reader = reader
         self._entry = entry
-        self._budget = budget
-        self._left = entry.packed if packed == -1 else packed
-        self._known = known
-        self._start = cursor.position
-        self.packed = 0
+        self._limit = limit
+        self._left = entry.compressed_size if compressed_size == -1 else compressed_size
+        self._trust_header = trust_header
+        self._start = reader.position
+        self.compressed_size = 0
         self.crc = 0
         self.size = 0
 
-    def blocks(self, wrap: bool) -> Iterator[bytes]:
-        """Yield the member's bytes, or with ``wrap`` the gzip member that holds them."""
-        stored = self._entry.method == z.STORED
-        if stored and wrap:
-            yield from deflate.gzipped(self._stored())
+    def blocks(self, as_gzip: bool) -> Iterator[bytes]:
+        """Yield the content, or a gzip member that contains it."""
+        stored = self._entry.method == STORED
+        if stored and as_gzip:
+            yield from deflate.compress_gzip(self._stored())
         elif stored:
             yield from self._stored()
         else:
-            yield from self._deflated(wrap)
-        self.packed = self._cursor.position - self._start
+            yield from self._deflated(as_gzip)
+        self.compressed_size = self._reader.position - self._start
         entry = self._entry
-        if self._known and (self.crc, self.size) != (entry.crc, entry.size):
+        if self._trust_header and (self.crc, self.size) != (entry.crc, entry.size):
             what = "length" if self.size != entry.size else "CRC"
-            raise z.corrupt(f"the member {z.shown(entry.name)} has not the {what} that the archive names")
+            raise corrupt(f"the {what} of the member {quote_name(entry.name)} differs from the one in the archive")
 
     def _stored(self) -> Iterator[bytes]:
         while self._left:
-            block = self._cursor.some(min(self._left, _BLOCK))
+            block = self._reader.read_some(min(self._left, _BLOCK_SIZE))
             if not block:
-                raise self._cut()
+                raise self._truncated()
             self._left -= len(block)
             self.crc = deflate.crc32(block, self.crc)
             self._count(len(block))
             yield block
 
-    def _deflated(self, wrap: bool) -> Iterator[bytes]:
-        """With ``wrap`` the deflate stream itself passes, between a gzip header and trailer, just checked."""
-        inflater = deflate.Inflater()
-        if wrap:
+    def _deflated(self, as_gzip: bool) -> Iterator[bytes]:
+        """Decompress the content. ``as_gzip`` yields the verified deflate stream between a gzip header and trailer."""
+        decompressor = deflate.Decompressor()
+        if as_gzip:
             yield deflate.GZIP_HEADER
-        while not inflater.ended:
-            block = self._cursor.some(_BLOCK if self._left is None else min(self._left, _BLOCK))
+        while not decompressor.eof:
+            block = self._reader.read_some(_BLOCK_SIZE if self._left is None else min(self._left, _BLOCK_SIZE))
             if not block:
-                raise self._cut()
+                raise self._truncated()
             if self._left is not None:
                 self._left -= len(block)
-            for out in inflater.inflate(block):
+            for out in decompressor.decompress(block):
                 self._count(len(out))
-                if not wrap:
+                if not as_gzip:
                     yield out
-            unused = inflater.unused if inflater.ended else b""
+            unused = decompressor.unused_data if decompressor.eof else b""
             if unused and self._left is None:
-                self._cursor.unread(unused)
+                self._reader.unread(unused)
             elif unused:
-                raise self._surplus()
-            if wrap and (used := block[: len(block) - len(unused)]):
+                raise self._too_short()
+            if as_gzip and (used := block[: len(block) - len(unused)]):
                 yield used
         if self._left:
-            raise self._surplus()
-        self.crc = inflater.crc
-        if wrap:
-            yield deflate.gzip_trailer(inflater.crc, inflater.length)
+            raise self._too_short()
+        self.crc = decompressor.crc
+        if as_gzip:
+            yield deflate.gzip_trailer(decompressor.crc, decompressor.length)
 
     def _count(self, length: int) -> None:
         self.size += length
-        if self._known and self.size > self._entry.size:
-            raise z.corrupt(f"the member {z.shown(self._entry.name)} is longer than the archive says")
-        self._budget.spend(length)
+        if self._trust_header and self.size > self._entry.size:
+            raise corrupt(f"the member {quote_name(self._entry.name)} is longer than declared")
+        self._limit.add(length)
 
-    def _cut(self) -> ArchiveError:
-        return z.corrupt(f"it ends within the member {z.shown(self._entry.name)}")
+    def _truncated(self) -> ArchiveError:
+        return corrupt(f"it ends within the member {quote_name(self._entry.name)}")
 
-    def _surplus(self) -> ArchiveError:
-        return z.corrupt(f"the member {z.shown(self._entry.name)} is shorter than the archive says")
+    def _too_short(self) -> ArchiveError:
+        return corrupt(f"the member {quote_name(self._entry.name)} is shorter than declared")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file passed on byte for byte, checked by its length, its end and what checksums the store tells."""
+"""Verification of a file that is stored unchanged: its length, its end, and the checksums that the store reports."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from typing import Any
 from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import RemoteFileDamaged
-from airflow_provider_connectif.files.unpack import zip_records as z
+from airflow_provider_connectif.files.unpack.zip_records import MAX_END_SIZE, EndRecord, find_end_record
 
-_KEPT = 1 << 20
+_TAIL_SIZE = 1 << 20
 
 
 class Tail:
-    """The last bytes of a stream, at least 1 MB where there are as many."""
+    """The last bytes of a stream, at least 1 MB if the stream is that long."""
 
     def __init__(self) -> None:
-        self.passed = 0
+        self.length = 0
         self._blocks: deque[bytes] = deque()
         self._kept = 0
 
     def add(self, block: bytes) -> None:
-        """Note what passes."""
+        """Add the next block of the stream."""
         self._blocks.append(block)
-        self.passed += len(block)
+        self.length += len(block)
         self._kept += len(block)
-        while self._kept - len(self._blocks[0]) >= _KEPT:
+        while self._kept - len(self._blocks[0]) >= _TAIL_SIZE:
             self._kept -= len(self._blocks.popleft())
 
     def since(self, position: int) -> bytes | None:
-        """Return the bytes from ``position`` of the stream on; None when they are not kept any more."""
-        start = self.passed - self._kept
+        """Return the bytes from ``position`` of the stream; None if they are no longer kept."""
+        start = self.length - self._kept
         return b"".join(self._blocks)[position - start :] if position >= start else None
 
-    def find_end(self) -> z.End | None:
-        """Return the end record of an archive, if the stream ended with one."""
-        return z.find_end(self.since(max(0, self.passed - z.TAIL)) or b"", self.passed)
+    def find_end_record(self) -> EndRecord | None:
+        """Return the end record of an archive, or None if the stream does not end with one."""
+        return find_end_record(self.since(max(0, self.length - MAX_END_SIZE)) or b"", self.length)
 
 
 class _Checksum:
-    """Counts one of the checksums that stores tell."""
+    """A running checksum of one of the algorithms that stores use."""
 
     def __init__(self, algorithm: str) -> None:
         self._hash: Any = None if algorithm == "crc32" else hashlib.new(algorithm, usedforsecurity=False)
@@ -59,28 +59,32 @@ class _Checksum:
         return self._crc.to_bytes(4, "big") if self._hash is None else bytes(self._hash.digest())
 
 
-def whole(remote: RemoteFile, blocks: Iterator[bytes], end_check: Callable[[Tail], None] | None) -> Iterator[bytes]:
+def verify_blocks(
+    remote: RemoteFile, blocks: Iterator[bytes], check_end: Callable[[Tail], None] | None
+) -> Iterator[bytes]:
     """
-    Pass blocks on, and check them when the last one has passed.
+    Yield the blocks of a file, and verify it after the last one.
 
-    :param remote: tells the size and checksums that they must have.
-    :param blocks: the file, from its first byte.
-    :param end_check: looks at the file's end.
-    :raises RemoteFileDamaged: the length or a checksum is not what the store tells.
+    :param remote: the file, with its expected size and checksums
+    :param blocks: its content from the first byte
+    :param check_end: checks the last bytes
+    :raises RemoteFileDamaged: the length or a checksum differs from what the store reports
     """
     tail = Tail()
-    sums = {name: _Checksum(name) for name in ("crc32", "md5", "sha1", "sha256") if name in remote.checksums}
+    checksums = {name: _Checksum(name) for name in ("crc32", "md5", "sha1", "sha256") if name in remote.checksums}
     for block in blocks:
         tail.add(block)
-        for checksum in sums.values():
+        for checksum in checksums.values():
             checksum.update(block)
         yield block
-    if remote.size is not None and tail.passed != remote.size:
-        raise RemoteFileDamaged(f"The file has {remote.size} bytes in the vendor's store, but {tail.passed} arrived.")
-    for name, checksum in sums.items():
+    if remote.size is not None and tail.length != remote.size:
+        raise RemoteFileDamaged(
+            f"The export's file has {remote.size} bytes in the vendor's store, but {tail.length} were received."
+        )
+    for name, checksum in checksums.items():
         if checksum.digest() != remote.checksums[name]:
             raise RemoteFileDamaged(
-                f"The file that arrived has not the {name.upper()} that the vendor's store tells for it."
+                f"The {name.upper()} of the downloaded file differs from the one that the vendor's store reports."
             )
-    if end_check is not None:
-        end_check(tail)
+    if check_end is not None:
+        check_end(tail)

@@ -15,17 +15,17 @@ import pytest
 import requests
 import requests_mock
 
-from airflow_provider_connectif.files.download.range_reader import BLOCK
+from airflow_provider_connectif.files.download.range_reader import BLOCK_SIZE
 from airflow_provider_connectif.files.download.remote_file import RemoteFile, RetryPolicy
-from airflow_provider_connectif.files.download.source import HEAD
+from airflow_provider_connectif.files.download.source import HEAD_SIZE
 from airflow_provider_connectif.files.errors import (
     FileError,
     RemoteFileChanged,
     RemoteFileRefused,
     RemoteFileUnavailable,
 )
-from tests.files.reading import IMPATIENT, read_all, remote_file, threads_of_ours
-from tests.files.store import Faults, serving
+from tests.files.file_server import Faults, serve_file
+from tests.files.remote_files import FAST_RETRIES, package_threads, read_all, remote_file
 
 MB = 1_000_000
 BYTES = random.Random(5).randbytes(6 * MB)
@@ -105,16 +105,16 @@ def test_a_break_of_a_fast_answer_costs_a_block_at_most(reset: bool) -> None:
     with remote_file(BYTES, Faults(cut_after=3 * MB + 700_001, cuts=1, reset=reset)) as (file, store):
         assert read_all(file) == BYTES
         starts = [int(request["Range"].removeprefix("bytes=").partition("-")[0]) for request in store.requests[1:]]
-    assert starts[-1] >= 3 * MB + 700_001 - BLOCK - (3 * MB if reset else 0)  # a reset drops what was on its way
+    assert starts[-1] >= 3 * MB + 700_001 - BLOCK_SIZE - (3 * MB if reset else 0)  # a reset drops what was on its way
 
 
 def test_what_comes_slowly_is_handed_on_before_a_block_is_full() -> None:
     faults = Faults(block=50_000, pause=0.1)
     with remote_file(BYTES, faults) as (file, _):
         began = time.monotonic()
-        sizes = [len(block) for block, _ in zip(file.chunks(HEAD), range(2), strict=False)]
+        sizes = [len(block) for block, _ in zip(file.chunks(HEAD_SIZE), range(2), strict=False)]
         assert time.monotonic() - began < 3.0  # a block of 1 MiB would take 2 s, two of them 4
-    assert max(sizes) < BLOCK
+    assert max(sizes) < BLOCK_SIZE
 
 
 def test_every_request_asks_for_bytes_as_they_are_stored() -> None:
@@ -149,24 +149,24 @@ def test_a_slow_drip_is_no_break() -> None:
 
 
 def test_errors_of_the_store_now_and_then_are_waited_out() -> None:
-    faults = Faults(cut_after=MB, cuts=4, answers=[503, 0, 500, 0, 429, 502, 0, 503])
+    faults = Faults(cut_after=MB, cuts=4, statuses=[503, 0, 500, 0, 429, 502, 0, 503])
     with remote_file(BYTES, faults) as (file, _):
         assert read_all(file) == BYTES
-        assert faults.answers == []
+        assert faults.statuses == []
 
 
 def test_retry_after_is_obeyed_and_bounded() -> None:
     for told, waited in [("7", 7.0), ("100000", 300.0)]:
         waits: list[float] = []
-        with remote_file(b"x", Faults(answers=[503], retry_after=told), sleep=waits.append) as (file, _):
+        with remote_file(b"x", Faults(statuses=[503], retry_after=told), sleep=waits.append) as (file, _):
             assert read_all(file) == b"x"
         assert waits == [waited]
 
 
 def test_attempts_without_progress_are_bounded() -> None:
     waits: list[float] = []
-    with remote_file(BYTES, Faults(answers=[503] * 99), policy=RetryPolicy(), sleep=waits.append) as (file, store):
-        with pytest.raises(RemoteFileUnavailable, match="8 attempts: the store answered 503"):
+    with remote_file(BYTES, Faults(statuses=[503] * 99), policy=RetryPolicy(), sleep=waits.append) as (file, store):
+        with pytest.raises(RemoteFileUnavailable, match="8 attempts: the store responded with 503"):
             read_all(file)
         assert len(store.requests) == 8
     assert waits == sorted(waits)
@@ -183,8 +183,8 @@ def test_a_break_that_always_comes_at_the_same_byte_of_a_store_without_ranges_en
 
 def test_a_store_that_is_not_there_is_an_error_in_our_words() -> None:
     with (
-        RemoteFile(lambda: "http://127.0.0.1:9/x?X-Amz-Signature=secret", policy=IMPATIENT) as file,
-        pytest.raises(RemoteFileUnavailable, match="no connection to the store could be made"),
+        RemoteFile(lambda: "http://127.0.0.1:9/x?X-Amz-Signature=secret", policy=FAST_RETRIES) as file,
+        pytest.raises(RemoteFileUnavailable, match="no connection to the store could be established"),
     ):
         read_all(file)
 
@@ -193,7 +193,7 @@ def test_a_store_that_is_not_there_is_an_error_in_our_words() -> None:
 
 
 def test_an_address_that_expires_during_the_download_is_replaced() -> None:
-    faults = Faults(lifetime=0.3, cut_after=400_000, cuts=10, block=100_000, pause=0.03)
+    faults = Faults(url_requests=4, cut_after=400_000, cuts=10)
     with remote_file(BYTES, faults) as (file, store):
         assert read_all(file) == BYTES
         assert store.renewals >= 3
@@ -202,7 +202,7 @@ def test_an_address_that_expires_during_the_download_is_replaced() -> None:
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_a_refused_address_is_replaced_at_once(status: int) -> None:
     waits: list[float] = []
-    with remote_file(BYTES, Faults(answers=[status]), sleep=waits.append) as (file, store):
+    with remote_file(BYTES, Faults(statuses=[status]), sleep=waits.append) as (file, store):
         assert read_all(file) == BYTES
         assert store.renewals == 2
     assert waits == [0.0]
@@ -212,7 +212,7 @@ def test_an_address_is_replaced_before_it_expires() -> None:
     now = [0.0]
     faults = Faults(cut_after=2 * MB, cuts=2)
     faults.on_request = lambda number: now.__setitem__(0, [0.0, 0.0, 899.0, 899.0, 899.0, 901.0][number])
-    with remote_file(BYTES, faults, address_lifetime=1000.0, clock=lambda: now[0]) as (file, store):
+    with remote_file(BYTES, faults, url_lifetime=1000.0, clock=lambda: now[0]) as (file, store):
         read_all(file)
         assert store.renewals == 1
         now[0] = 901.0
@@ -221,8 +221,8 @@ def test_an_address_is_replaced_before_it_expires() -> None:
 
 
 def test_fresh_addresses_that_are_refused_too_end_in_an_error() -> None:
-    with remote_file(BYTES, Faults(answers=[403] * 99)) as (file, store):
-        with pytest.raises(RemoteFileRefused, match="answers 403"):
+    with remote_file(BYTES, Faults(statuses=[403] * 99)) as (file, store):
+        with pytest.raises(RemoteFileRefused, match=r"refuses the signed URL of the export's file \(403\)"):
             read_all(file)
         assert store.renewals == 4
 
@@ -232,7 +232,7 @@ def test_what_renew_raises_is_passed_through() -> None:
         pass
 
     faults = Faults(cut_after=MB, cuts=1)
-    with serving(BYTES, faults) as store:
+    with serve_file(BYTES, faults) as store:
         answers = [store.renew()]
 
         def renew() -> str:
@@ -240,8 +240,8 @@ def test_what_renew_raises_is_passed_through() -> None:
                 raise Gone
             return answers.pop()
 
-        faults.on_request = lambda number: setattr(faults, "lifetime", 0.0 if number > 2 else 99.0)
-        with RemoteFile(renew, policy=IMPATIENT) as file, pytest.raises(Gone):
+        faults.on_request = lambda number: store.expire_urls() if number > 2 else None
+        with RemoteFile(renew, policy=FAST_RETRIES) as file, pytest.raises(Gone):
             read_all(file)
 
 
@@ -262,7 +262,7 @@ def test_another_file_of_the_same_size_is_noticed_by_its_first_bytes_where_nothi
     faults = Faults(ranges=False, etag=False, cut_after=3 * MB, cuts=1)
     with remote_file(BYTES, faults) as (file, store):
         faults.on_request = lambda number: setattr(store, "content", BYTES[::-1]) if faults.cuts == 0 else None
-        with pytest.raises(RemoteFileChanged, match="sent another file than before"):
+        with pytest.raises(RemoteFileChanged, match="sent a different file"):
             read_all(file)
 
 
@@ -272,19 +272,19 @@ def test_another_file_of_the_same_size_is_noticed_by_its_first_bytes_where_nothi
 @pytest.mark.parametrize("lie", [-100_000, -1, 1, 5_000])
 def test_a_content_length_that_lies_about_a_range_costs_no_byte(lie: int) -> None:
     faults = Faults()
-    faults.on_request = lambda number: setattr(faults, "length_lie", lie if 1 < number < 6 else 0)
+    faults.on_request = lambda number: setattr(faults, "length_error", lie if 1 < number < 6 else 0)
     with remote_file(BYTES, faults, timeout=(5, 0.5)) as (file, _):
         assert read_all(file) == BYTES
 
 
 def test_a_size_that_is_larger_than_the_file_ends_in_an_error() -> None:
-    with remote_file(BYTES, Faults(total_lie=1000)) as (file, _), pytest.raises(FileError):
+    with remote_file(BYTES, Faults(total_error=1000)) as (file, _), pytest.raises(FileError):
         read_all(file)
 
 
 def test_an_answer_that_says_it_is_longer_than_it_is_ends_in_an_error() -> None:
     with (
-        remote_file(BYTES, Faults(ranges=False, length_lie=500)) as (file, _),
+        remote_file(BYTES, Faults(ranges=False, length_error=500)) as (file, _),
         pytest.raises(RemoteFileUnavailable),
     ):
         read_all(file)
@@ -309,17 +309,17 @@ def test_nothing_but_the_request_is_sent_not_even_from_netrc(monkeypatch: pytest
             read_all(file)
             assert len(store.requests) == 3
             assert not any("Authorization" in request for request in store.requests)
-    with requests.Session() as plain, serving(b"x") as store:
+    with requests.Session() as plain, serve_file(b"x") as store:
         plain.get(store.renew())
         assert "Authorization" in store.requests[0], "the netrc file of this test should work where it is used"
 
 
 def test_a_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(b"by proxy") as proxy:
+    with serve_file(b"by proxy") as proxy:
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
         monkeypatch.setenv("no_proxy", "")
         address = proxy.renew().replace(f"127.0.0.1:{proxy.port}", "store.example")
-        with RemoteFile(lambda: address, policy=IMPATIENT) as file:
+        with RemoteFile(lambda: address, policy=FAST_RETRIES) as file:
             assert read_all(file) == b"by proxy"
         assert proxy.requests[0]["Host"] == "store.example"
 
@@ -335,7 +335,7 @@ def test_a_redirect_away_from_https_is_not_followed(target: str) -> None:
     session.mount("https://", store)
     store.register_uri("GET", "https://store.example/file", status_code=302, headers={"Location": target})
     with (
-        RemoteFile(lambda: "https://store.example/file", policy=IMPATIENT, session=session) as file,
+        RemoteFile(lambda: "https://store.example/file", policy=FAST_RETRIES, session=session) as file,
         pytest.raises(RemoteFileRefused, match="redirects"),
     ):
         read_all(file)
@@ -352,7 +352,7 @@ def test_redirects_in_a_circle_end_in_an_error() -> None:
 
 def test_an_address_of_another_kind_is_refused() -> None:
     for address in ("file:///etc/passwd", "ftp://example.com/x", "nonsense", "http://[bad/x"):
-        with RemoteFile(lambda address=address: address, policy=IMPATIENT) as file, pytest.raises(RemoteFileRefused):
+        with RemoteFile(lambda address=address: address, policy=FAST_RETRIES) as file, pytest.raises(RemoteFileRefused):
             read_all(file)
 
 
@@ -412,21 +412,21 @@ def test_dropping_the_iterator_leaves_no_thread() -> None:
         chunks = file.chunks()
         next(chunks)
         next(chunks)
-        assert threads_of_ours()
+        assert package_threads()
         del chunks
-        assert not threads_of_ours()
+        assert not package_threads()
 
 
 @pytest.mark.parametrize("faults", [Faults(), Faults(ranges=False), Faults(stall_after=2 * MB, stalls=9)], ids=repr)
 def test_closing_leaves_no_thread_and_no_connection(faults: Faults) -> None:
     open_before = len(os.listdir("/proc/self/fd"))
-    with serving(BYTES * 10, faults) as store:
-        file = RemoteFile(store.renew, policy=IMPATIENT)
+    with serve_file(BYTES * 10, faults) as store:
+        file = RemoteFile(store.renew, policy=FAST_RETRIES)
         chunks = file.chunks()
         for _ in range(2):
             next(chunks)
         file.close()
-        assert not threads_of_ours()
+        assert not package_threads()
         with pytest.raises(ValueError, match="closed"):
             list(chunks)
     del chunks
@@ -441,8 +441,8 @@ def test_closing_does_not_wait_for_a_store_that_is_silent() -> None:
     faults = Faults(cut_after=MB, cuts=1)
     faults.on_request = lambda number: answering.wait(20) if number > 2 else None
     ended: list[BaseException] = []
-    with serving(BYTES, faults) as store:
-        file = RemoteFile(store.renew, policy=IMPATIENT, timeout=(5, 30))
+    with serve_file(BYTES, faults) as store:
+        file = RemoteFile(store.renew, policy=FAST_RETRIES, timeout=(5, 30))
 
         def read() -> None:
             try:
@@ -459,13 +459,13 @@ def test_closing_does_not_wait_for_a_store_that_is_silent() -> None:
         file.close()
         reader.join(5)
         assert time.monotonic() - started < 3
-        assert not threads_of_ours()
+        assert not package_threads()
         assert len(ended) == 1
         answering.set()
 
 
 def test_closing_does_not_wait_for_the_next_attempt() -> None:
-    with serving(BYTES, Faults(cut_after=MB, cuts=99, answers=[0, 0, *[503] * 9])) as store:
+    with serve_file(BYTES, Faults(cut_after=MB, cuts=99, statuses=[0, 0, *[503] * 9])) as store:
         file = RemoteFile(store.renew, policy=RetryPolicy(first_wait=30.0, longest_wait=60.0))
         chunks = file.chunks()
         next(chunks)
@@ -473,11 +473,11 @@ def test_closing_does_not_wait_for_the_next_attempt() -> None:
         while len(store.requests) < 3:
             time.sleep(0.01)
         time.sleep(0.1)
-        assert threads_of_ours()
+        assert package_threads()
         started = time.monotonic()
         file.close()
         assert time.monotonic() - started < 3
-        assert not threads_of_ours()
+        assert not package_threads()
 
 
 def test_a_closed_file_says_so() -> None:

@@ -22,7 +22,7 @@ from airflow_provider_connectif.files.stores.base import Store
 from airflow_provider_connectif.files.stores.resolve import resolve_store
 from airflow_provider_connectif.files.stores.s3 import S3Store
 from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX
-from tests.files.reading import threads_of_ours
+from tests.files.remote_files import package_threads
 from tests.stores import Place
 
 MIB = 1024 * 1024
@@ -75,9 +75,9 @@ def test_no_thread_stays_when_an_object_is_complete_or_given_up(place: Place) ->
             staged.write(some_bytes(3 * MIB))
             if complete:
                 staged.complete()
-                assert not threads_of_ours()
+                assert not package_threads()
                 staged.publish()
-        assert not threads_of_ours()
+        assert not package_threads()
 
 
 def test_nothing_is_to_be_seen_under_the_name_until_it_is_published(place: Place) -> None:

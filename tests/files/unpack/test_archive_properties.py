@@ -17,8 +17,8 @@ from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.files.unpack.archive import open_archive
 from tests.files.archives import streamed, zipped
-from tests.files.reading import IMPATIENT, members_of
-from tests.files.store import Faults, Store, serving
+from tests.files.file_server import Faults, FileServer, serve_file
+from tests.files.remote_files import FAST_RETRIES, read_members
 
 #: Seconds that the fuzzer takes.
 FUZZING = float(os.environ.get("CONNECTIF_FUZZ_SECONDS", "8"))
@@ -32,8 +32,8 @@ _CONTENTS = st.binary(max_size=3000) | st.builds(
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["ranges", "no ranges"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    with serving(b"", Faults(ranges=request.param)) as running:
+def store(request: pytest.FixtureRequest) -> Iterator[FileServer]:
+    with serve_file(b"", Faults(ranges=request.param)) as running:
         yield running
 
 
@@ -49,14 +49,14 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     comment=st.binary(max_size=60),
 )
 def test_whatever_zipfile_or_a_streaming_writer_makes_comes_out_byte_for_byte_under_safe_distinct_names(
-    store: Store, members: dict[str, bytes], method: int, writer: str, file_format: str, comment: bytes
+    store: FileServer, members: dict[str, bytes], method: int, writer: str, file_format: str, comment: bytes
 ) -> None:
     if writer == "file":
         store.content = zipped(members, method, comment)
     else:
         store.content = streamed(members, method, zip64=writer == "stream64")
-    with RemoteFile(store.renew, policy=IMPATIENT) as file:
-        found = members_of(file, file_format)
+    with RemoteFile(store.renew, policy=FAST_RETRIES) as file:
+        found = read_members(file, file_format)
     if file_format == "archive":
         assert found == {"export.zip": store.content}
         return
@@ -114,7 +114,7 @@ def _mutated(chance: random.Random, seed: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
-def test_a_mutated_archive_comes_out_or_ends_in_an_error_of_ours(store: Store, file_format: str) -> None:
+def test_a_mutated_archive_comes_out_or_ends_in_an_error_of_ours(store: FileServer, file_format: str) -> None:
     chance = random.Random(os.environ.get("CONNECTIF_FUZZ_SEED", f"{file_format} {store.faults.ranges}"))
     seeds = _seeds()
     deadline = time.monotonic() + FUZZING / 6
@@ -124,7 +124,7 @@ def test_a_mutated_archive_comes_out_or_ends_in_an_error_of_ours(store: Store, f
         store.content = _mutated(chance, seeds[which])
         names: list[str] = []
         try:
-            with RemoteFile(store.renew, policy=IMPATIENT) as file:
+            with RemoteFile(store.renew, policy=FAST_RETRIES) as file:
                 archive = open_archive(file, file_format=file_format, file_name="x", max_uncompressed_bytes=1 << 20)
                 for member in archive:
                     names.append(member.name)

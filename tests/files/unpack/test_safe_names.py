@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names that come out of an archive."""
+"""Safe names for the members of an archive."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_connectif.files.unpack.safe_names import MAX_BYTES, Names, safe_name
+from airflow_provider_connectif.files.unpack.safe_names import MAX_BYTES, UniqueNames, safe_name
 
 
 @pytest.mark.parametrize(
@@ -73,19 +73,17 @@ def test_a_long_name_is_cut_at_a_character_and_keeps_its_extension() -> None:
 
 
 def test_names_that_a_file_system_may_take_for_one_get_numbers() -> None:
-    names = Names()
-    given_out = [
-        names.distinct(name, ".csv") for name in ["a/x.csv", "b/x.csv", "X.CSV", "x-2.csv", "é.csv", "e\u0301.csv"]
-    ]
-    assert given_out == ["x.csv", "x-2.csv", "X-3.csv", "x-2-2.csv", "é.csv", "e\u0301-2.csv"]
+    names = UniqueNames()
+    unique = [names.add(name, ".csv") for name in ["a/x.csv", "b/x.csv", "X.CSV", "x-2.csv", "é.csv", "e\u0301.csv"]]
+    assert unique == ["x.csv", "x-2.csv", "X-3.csv", "x-2-2.csv", "é.csv", "e\u0301-2.csv"]
 
 
 @given(st.lists(st.text(max_size=300), max_size=20), st.sampled_from([".csv", ".csv.gz"]))
 def test_any_names_come_out_safe_and_distinct(sources: list[str], extension: str) -> None:
-    names = Names()
-    given_out = [names.distinct(source, extension) for source in sources]
-    assert len({name.casefold() for name in given_out}) == len(sources)
-    for name in given_out:
+    names = UniqueNames()
+    unique = [names.add(source, extension) for source in sources]
+    assert len({name.casefold() for name in unique}) == len(sources)
+    for name in unique:
         assert name.endswith(extension)
         assert len(name.encode()) <= MAX_BYTES
         assert not set(name) & set('/\\<>:"|?*#%[]\0\n')

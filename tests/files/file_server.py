@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store on loopback that serves one file by signed addresses, and misbehaves as told."""
+"""A server on loopback that serves one file by signed URLs, with injected faults."""
 
 from __future__ import annotations
 
@@ -21,38 +21,41 @@ SECRET = "X-Amz-Signature"
 @dataclass(repr=False)
 class Faults:
     """
-    What goes wrong.
+    The faults of a server.
 
-    :param cut_after: bytes of body after which a connection is cut; None never.
-    :param cuts: how many connections are cut at most.
-    :param reset: whether to cut with a reset in place of an orderly end.
-    :param lifetime: seconds that an address is valid for.
-    :param ranges: ``True``; ``False`` ignores them; ``"once"`` answers only the first one.
-    :param chunked: chunked transfer, without a length (only without ranges).
-    :param etag: whether an ETag is sent.
-    :param length_lie: added to the Content-Length.
-    :param total_lie: added to the size in Content-Range.
-    :param answers: statuses to give in place of the file, one a request.
-    :param retry_after: sent along with those.
-    :param stall_after: bytes of body after which nothing comes any more (the connection stays), ``stalls`` times.
-    :param pause: seconds between blocks.
-    :param block: bytes written at once.
-    :param redirect: where to redirect the first request of each address to (a function of the path).
-    :param headers: further headers of the file.
-    :param on_request: called with the number of the request, to change things half-way.
+    :param cut_after: bytes of the body after which a connection is cut; None for never
+    :param cuts: maximum number of connections that are cut
+    :param reset: whether to cut with a reset instead of closing the connection
+    :param url_requests: number of requests that a signed URL is valid for
+    :param ranges: ``True``; ``False`` ignores range requests; ``"once"`` supports only the first one
+    :param chunked: chunked transfer without a length (only without ranges)
+    :param close_delimited: a body without a length, which ends when the connection closes
+    :param etag: whether an ETag is sent
+    :param length_error: added to the Content-Length
+    :param total_error: added to the size in Content-Range
+    :param statuses: statuses to send instead of the file, one for each request; 0 sends the file
+    :param retry_after: sent with those statuses
+    :param stall_after: bytes of the body after which no more data is sent on the open connection
+    :param stalls: number of connections that stall
+    :param pause: seconds between blocks
+    :param block: bytes written at once
+    :param redirect: returns where to redirect the first request of each URL to, given its path
+    :param headers: additional headers of the file
+    :param expired_status: status of a request with an expired URL
+    :param on_request: called with the number of each request
     """
 
     cut_after: int | None = None
     cuts: int = 10**9
     reset: bool = False
-    lifetime: float = 3600.0
+    url_requests: int = 10**9
     ranges: bool | str = True
     chunked: bool = False
     close_delimited: bool = False
     etag: bool = True
-    length_lie: int = 0
-    total_lie: int = 0
-    answers: list[int] = field(default_factory=list)
+    length_error: int = 0
+    total_error: int = 0
+    statuses: list[int] = field(default_factory=list)
     retry_after: str | None = None
     stall_after: int | None = None
     stalls: int = 1
@@ -60,24 +63,24 @@ class Faults:
     block: int = 1 << 20
     redirect: Callable[[str], str] | None = None
     headers: dict[str, str] = field(default_factory=dict)
-    status_of_expired: int = 403
+    expired_status: int = 403
     on_request: Callable[[int], object] | None = None
 
     def __repr__(self) -> str:
-        told = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != _default(f)]
-        return ", ".join(told) or "no faults"
+        changed = [f"{f.name}={getattr(self, f.name)}" for f in fields(self) if getattr(self, f.name) != _default(f)]
+        return ", ".join(changed) or "no faults"
 
 
-def _default(told: Field[object]) -> object:
-    return told.default if told.default is not MISSING else told.default_factory()  # type: ignore[misc]
+def _default(option: Field[object]) -> object:
+    return option.default if option.default is not MISSING else option.default_factory()  # type: ignore[misc]
 
 
-class Store:
+class FileServer:
     """
-    The running store.
+    A running server.
 
-    :param content: the file.
-    :param faults: what goes wrong.
+    :param content: the file
+    :param faults: its faults
     """
 
     def __init__(self, content: bytes, faults: Faults) -> None:
@@ -87,21 +90,29 @@ class Store:
         self.renewals = 0
         self.bytes_sent = 0
         self.port = 0
-        self._born: dict[str, float] = {}
+        self._requests_left: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def renew(self) -> str:
-        """Make a fresh signed address, as the API does."""
+        """Return a new signed URL, as the API does."""
         with self._lock:
             self.renewals += 1
             signature = hashlib.sha256(f"signature {self.renewals}".encode()).hexdigest()
-            self._born[signature] = time.monotonic()
+            self._requests_left[signature] = self.faults.url_requests
         return f"http://127.0.0.1:{self.port}/bucket/export-secretpath.zip?{SECRET}={signature}"
 
-    def valid(self, path: str) -> bool:
+    def accept(self, path: str) -> bool:
+        """Return whether a URL is valid, and count its request."""
         signature = parse_qs(urlsplit(path).query).get(SECRET, [""])[0]
-        born = self._born.get(signature)
-        return born is not None and time.monotonic() - born < self.faults.lifetime
+        with self._lock:
+            left = self._requests_left.get(signature, 0)
+            self._requests_left[signature] = left - 1
+        return left > 0
+
+    def expire_urls(self) -> None:
+        """Make all signed URLs invalid."""
+        with self._lock:
+            self._requests_left.clear()
 
     def count(self, request: BaseHTTPRequestHandler) -> int:
         with self._lock:
@@ -109,7 +120,7 @@ class Store:
             return len(self.requests)
 
     def take(self, name: str) -> bool:
-        """Use up one of the faults that come a number of times."""
+        """Use one of the faults that occur a limited number of times, and return whether one was left."""
         with self._lock:
             left = getattr(self.faults, name)
             if left > 0:
@@ -117,7 +128,7 @@ class Store:
             return left > 0
 
 
-def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
+def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
         timeout = 60
@@ -130,23 +141,23 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             super().setup()
 
         def version_string(self) -> str:
-            return store.faults.headers.get("Server", "store")
+            return server.faults.headers.get("Server", "store")
 
         def do_GET(self) -> None:
-            faults = store.faults
-            number = store.count(self)
+            faults = server.faults
+            number = server.count(self)
             if faults.on_request is not None:
                 faults.on_request(number)
             if faults.redirect is not None and "redirected" not in self.path:
                 self._short(307, {"Location": faults.redirect(self.path)})
                 return
-            if faults.answers and (status := faults.answers.pop(0)):
+            if faults.statuses and (status := faults.statuses.pop(0)):
                 self._short(status, {"Retry-After": faults.retry_after} if faults.retry_after else {})
                 return
-            if not store.valid(self.path):
-                self._short(faults.status_of_expired, {})
+            if not server.accept(self.path):
+                self._short(faults.expired_status, {})
                 return
-            content = store.content
+            content = server.content
             etag = f'"{hashlib.md5(content).hexdigest()}"'
             headers = {"ETag": etag} if faults.etag else {}
             headers |= {name: value for name, value in faults.headers.items() if name != "Server"}
@@ -159,7 +170,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             if wanted and (condition is None or condition == etag):
                 start = int(wanted[1])
                 stop = min(int(wanted[2]) + 1 if wanted[2] else len(content), len(content))
-                total = len(content) + faults.total_lie
+                total = len(content) + faults.total_error
                 if start >= len(content):
                     self._short(416, {"Content-Range": f"bytes */{total}"} | headers)
                     return
@@ -175,7 +186,7 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                 self.close_connection = True
                 headers["Connection"] = "close"
             else:
-                headers["Content-Length"] = str(max(0, stop - start + faults.length_lie))
+                headers["Content-Length"] = str(max(0, stop - start + faults.length_error))
             for name, value in headers.items():
                 self.send_header(name, value)
             self.end_headers()
@@ -190,17 +201,17 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def _body(self, body: memoryview, chunked: bool) -> None:
-            faults, at = store.faults, 0
-            # An answer that is shorter uses nothing up.
+            faults, at = server.faults, 0
+            # A shorter response uses up no fault.
             cut, stall = faults.cut_after, faults.stall_after
-            cut = cut if cut is not None and cut < len(body) and store.take("cuts") else None
-            stall = stall if stall is not None and stall < len(body) and store.take("stalls") else None
+            cut = cut if cut is not None and cut < len(body) and server.take("cuts") else None
+            stall = stall if stall is not None and stall < len(body) and server.take("stalls") else None
             while at < len(body):
                 stop = min(at + faults.block, *(n for n in (cut, stall, len(body)) if n is not None), len(body))
                 block = body[at:stop]
                 if block:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(block), block) if chunked else block)
-                store.bytes_sent += len(block)
+                server.bytes_sent += len(block)
                 at = stop
                 if cut is not None and at >= cut:
                     self._cut()
@@ -215,12 +226,12 @@ def _handler(store: Store) -> type[BaseHTTPRequestHandler]:
                     time.sleep(faults.pause)
             if chunked:
                 self.wfile.write(b"0\r\n\r\n")
-            if faults.length_lie:
+            if faults.length_error:
                 self.close_connection = True
 
         def _cut(self) -> None:
             self.close_connection = True
-            if store.faults.reset:
+            if server.faults.reset:
                 self.request.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.request.close()
             else:
@@ -246,16 +257,16 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(content: bytes, faults: Faults | None = None) -> Iterator[Store]:
-    """Serve a file for the length of a ``with`` block."""
-    store = Store(content, faults or Faults())
-    server = _Server(("127.0.0.1", 0), _handler(store))
-    store.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+def serve_file(content: bytes, faults: Faults | None = None) -> Iterator[FileServer]:
+    """Serve a file during a ``with`` block."""
+    server = FileServer(content, faults or Faults())
+    http_server = _Server(("127.0.0.1", 0), _handler(server))
+    server.port = http_server.server_address[1]
+    thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:
-        yield store
+        yield server
     finally:
-        server.shutdown()
-        server.server_close()
+        http_server.shutdown()
+        http_server.server_close()
         thread.join()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Short forms of what the tests of this room do again and again."""
+"""Helpers for tests that read a remote file."""
 
 from __future__ import annotations
 
@@ -11,23 +11,28 @@ from typing import Any
 
 from airflow_provider_connectif.files.download.remote_file import RemoteFile, RetryPolicy
 from airflow_provider_connectif.files.unpack.archive import open_archive
-from tests.files.store import Faults, Store, serving
+from tests.files.file_server import Faults, FileServer, serve_file
 
-IMPATIENT = RetryPolicy(first_wait=0.001, longest_wait=0.01)
+FAST_RETRIES = RetryPolicy(first_wait=0.001, longest_wait=0.01)
 
 
 @contextmanager
-def remote_file(content: bytes, faults: Faults | None = None, **options: Any) -> Iterator[tuple[RemoteFile, Store]]:
-    """A remote file in a store of its own, and the store."""
-    with serving(content, faults) as store, RemoteFile(store.renew, **({"policy": IMPATIENT} | options)) as file:
-        yield file, store
+def remote_file(
+    content: bytes, faults: Faults | None = None, **options: Any
+) -> Iterator[tuple[RemoteFile, FileServer]]:
+    """Yield a remote file and the server that serves it."""
+    with (
+        serve_file(content, faults) as server,
+        RemoteFile(server.renew, **({"policy": FAST_RETRIES} | options)) as file,
+    ):
+        yield file, server
 
 
 def read_all(file: RemoteFile) -> bytes:
     return b"".join(file.chunks())
 
 
-def unpacked(
+def unpack(
     content: bytes,
     file_format: str = "csv",
     *,
@@ -36,12 +41,12 @@ def unpacked(
     file_name: str = "export",
     faults: Faults | None = None,
 ) -> dict[str, bytes]:
-    """What comes out of an export's file, by name; gzip members unpacked."""
+    """Return the members of an export's file by name, with gzip files decompressed."""
     with remote_file(content, faults or Faults(ranges=ranges)) as (file, _):
-        return members_of(file, file_format, limit, file_name)
+        return read_members(file, file_format, limit, file_name)
 
 
-def members_of(
+def read_members(
     file: RemoteFile, file_format: str = "csv", limit: int | None = None, file_name: str = "export"
 ) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
@@ -58,7 +63,7 @@ def members_of(
     return found
 
 
-def threads_of_ours() -> list[str]:
-    """Names of the package's threads; a sandbox that serves other tests of this process is not meant."""
+def package_threads() -> list[str]:
+    """Return the names of the package's threads, except a sandbox that serves other tests of this process."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("connectif") and name != "connectif-sandbox"]
