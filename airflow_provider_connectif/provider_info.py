@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Airflow learns of this provider from its entry point ``apache_airflow_provider``.
+"""The provider's metadata, which Airflow reads through the entry point ``apache_airflow_provider``.
 
-Airflow reads this in every process, so the module imports nothing. The connection's form is described here
-and not by methods of the hook: Airflow 3.3 deprecates those, and so the web server never imports the hook.
+Airflow reads it in every process, so the module imports nothing. The connection form is described here instead of by
+methods of the hook, which Airflow 3.3 deprecates; so the API server never imports the hook.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from typing import Any
 INTEGRATION = "Connectif"
 PACKAGE = "airflow_provider_connectif"
 
-# `conn-fields` are stored in the connection's extra, under these names.
+# Airflow stores these fields in the connection's extra, under these names.
 CONNECTION_FIELDS: dict[str, dict[str, Any]] = {
     "app_url": {
         "label": "Web application",
         "description": (
-            "Address of your Connectif web application, such as https://eu1.connectif.cloud. "
-            "Only for links to Connectif."
+            "URL of your Connectif web application, such as https://eu1.connectif.cloud. "
+            "Used only for links to Connectif."
         ),
         "schema": {"type": ["string", "null"]},
     },
     "store_id": {
         "label": "Store id",
-        "description": "Your store's id, as its pages' addresses show it. Only for links to Connectif.",
+        "description": "Your store's id, as shown in the URLs of its pages. Used only for links to Connectif.",
         "schema": {"type": ["string", "null"]},
     },
     "request_timeout": {
         "label": "Request timeout",
-        "description": "Seconds to wait for each answer of the API. Empty: the provider's default.",
+        "description": "Seconds to wait for each response of the API. Empty: the provider's default.",
         "schema": {"type": ["integer", "null"], "minimum": 1},
     },
 }
@@ -40,11 +40,11 @@ def _modules(*names: str) -> list[dict[str, Any]]:
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider in the form of Airflow's ``provider_info.schema.json``."""
+    """Return the metadata in the form of Airflow's ``provider_info.schema.json``."""
     return {
         "package-name": "airflow-provider-connectif",
         "name": INTEGRATION,
-        "description": "`Connectif <https://www.connectif.ai/>`__ exports: made, waited for, stored.\n",
+        "description": "`Connectif <https://www.connectif.ai/>`__ exports: create, wait for and store them.\n",
         "integrations": [
             {
                 "integration-name": INTEGRATION,
@@ -63,7 +63,7 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": f"{PACKAGE}.transfers.connectif_to_object_storage",
             }
         ],
-        # Airflow 3.0 and 3.1 know no such entry, and pass it over.
+        # Airflow 3.0 and 3.1 ignore this entry.
         "cli": [f"{PACKAGE}.cli.definition.get_connectif_cli_commands"],
         "extra-links": [f"{PACKAGE}.links.connectif.ConnectifReportLink"],
         "connection-types": [
@@ -72,8 +72,8 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{PACKAGE}.hooks.connectif.ConnectifHook",
                 "hook-name": "Connectif",
                 "ui-field-behaviour": {
-                    # The port stays in sight: Airflow 3.3.1 and 3.3.2 mistake an empty one for a changed
-                    # one, and then test a saved connection without its key (apache/airflow#73298).
+                    # The port stays visible: Airflow 3.3.1 and 3.3.2 treat an empty port as a changed one, and
+                    # then test a saved connection without its key (apache/airflow#73298).
                     "hidden-fields": ["schema"],
                     "relabeling": {
                         "host": "Host (base URL)",
@@ -81,8 +81,8 @@ def get_provider_info() -> dict[str, Any]:
                         "password": "Password (API key)",
                     },
                     "placeholders": {
-                        "host": "https://api.connectif.cloud when empty",
-                        "login": "empty when Password is the whole keyId:keySecret",
+                        "host": "https://api.connectif.cloud if empty",
+                        "login": "empty if Password is the whole keyId:keySecret",
                         "password": "keyId:keySecret",
                         "port": "443 makes Test work in Airflow 3.3.1 and 3.3.2",
                     },

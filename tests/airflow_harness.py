@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of Airflow's rooms share: a sandbox with a connection to it, and a task's context without a scheduler.
+"""A sandbox with a connection to it, and task instances without a scheduler, for tests of Airflow's classes.
 
-The API, the files and the folders are real; only Airflow's own bookkeeping is played.
+The API, the files and the folders are real. Only what Airflow stores about a task instance is simulated.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ACTIVITIES: dict[str, Any] = {
 
 
 class FakeTaskStateStore:
-    """Airflow's task state store, as a task sees it: it outlives the task's processes, and holds JSON alone."""
+    """Airflow's task state store, as a task sees it: it outlives the task's processes, and contains only JSON."""
 
     def __init__(self) -> None:
         self.content: dict[str, str] = {}
@@ -52,7 +52,7 @@ class FakeTaskStateStore:
 
 @dataclass
 class FakeTaskInstance:
-    """A task instance, as far as the rooms ask it."""
+    """A task instance, with the attributes that the package uses."""
 
     dag_id: str = "lake"
     run_id: str = "run-1"
@@ -72,7 +72,7 @@ class FakeDag:
 
 @dataclass
 class FakeTask:
-    """One task instance over all of its tries: what Airflow keeps of it."""
+    """What Airflow stores about one task instance across its attempts."""
 
     ti: FakeTaskInstance = field(default_factory=FakeTaskInstance)
     store: FakeTaskStateStore | None = field(default_factory=FakeTaskStateStore)
@@ -91,19 +91,19 @@ class FakeTask:
             return self.resume(operator, deferred, run_trigger(deferred))
 
     def resume(self, operator: BaseOperator, deferred: TaskDeferred, event: Any) -> Any:
-        """Go on after a deferral."""
+        """Resume an operator after a deferral."""
         kwargs = json.loads(json.dumps({**(deferred.kwargs or {}), "event": event}))
         return operator.resume_execution(deferred.method_name, kwargs, self.context())
 
     def run_until_deferred(self, operator: BaseOperator) -> TaskDeferred:
-        """Run a try that must defer, and give the deferral."""
+        """Run an attempt that must defer, and return the deferral."""
         with pytest.raises(TaskDeferred) as caught:
             operator.execute(self.context())
         return caught.value
 
 
 def run_trigger(deferred: TaskDeferred) -> Any:
-    """Run the trigger as Airflow stores and restores it, until its event; what is stored holds no secret."""
+    """Store and restore the trigger as Airflow does, run it, and return its event. No secret may be stored."""
     path, arguments = deferred.trigger.serialize()
     stored = json.dumps(serialize(arguments))
     assert words_before_a_secret(stored) is None
@@ -125,7 +125,7 @@ def running_sandbox() -> Iterator[RunningSandbox]:
 
 @pytest.fixture
 def sandbox(running_sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) -> RunningSandbox:
-    """A sandbox as new, and the default connection to it. Exports are finished at once."""
+    """A reset sandbox, whose exports finish immediately, and the default connection to it."""
     running_sandbox.reset()
     monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", running_sandbox.connection_json)
     return running_sandbox
@@ -133,7 +133,7 @@ def sandbox(running_sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(autouse=True)
 def short_lookup_policy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody else works on a test's record, and the sandbox creates at once: no need to wait for either."""
+    """No other process uses a test's record, and the sandbox creates exports immediately, so lookups need not wait."""
     monkeypatch.setattr(
         creation, "LookupPolicy", functools.partial(creation.LookupPolicy, seconds=0.2, pause=0.05, settle=0.0)
     )
@@ -141,7 +141,7 @@ def short_lookup_policy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """Everything is logged, down to DEBUG, and no secret is in it (promise 6)."""
+    """Everything that is logged, down to DEBUG. It may not contain a secret (promise 6)."""
     lines: list[str] = []
 
     class Listener(logging.Handler):
@@ -159,7 +159,7 @@ def debug_log(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 
 @pytest.fixture
 def task_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
-    """What was logged so far, the tasks' own loggers included, which write to the standard output."""
+    """Return a function that returns the log so far, including that of tasks, which is on standard output."""
     written: list[str] = []
 
     def read() -> str:
@@ -167,7 +167,7 @@ def task_log(capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[[], str]]:
         return "".join(written)
 
     yield read
-    print("".join(written))  # for the suite's guard
+    print("".join(written))  # for the check for secrets in tests/conftest.py
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every test can rely on: its own Airflow, no network but the loopback, no secret in the output."""
+"""For every test: a separate Airflow home, no network but loopback, and no secrets in the output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.stores import (  # noqa: F401  fixtures, for every test
     strict_place,
 )
 
-# Airflow reads its configuration when it is first imported, which is after this file.
+# Airflow reads its configuration when it is first imported, which happens after this.
 _HOME = Path(tempfile.mkdtemp(prefix="connectif-tests-"))
 for _name in [name for name in os.environ if name.startswith(("AIRFLOW_", "AIRFLOW__"))]:
     del os.environ[_name]
@@ -37,7 +37,7 @@ os.environ.update(
     AIRFLOW__CORE__DAGS_FOLDER=str(_HOME / "dags"),
     AIRFLOW__CORE__UNIT_TEST_MODE="False",
     AIRFLOW__USAGE_DATA_COLLECTION__ENABLED="False",
-    # Cloud libraries look for credentials on the network when they find none here.
+    # Otherwise cloud libraries look for credentials on the network.
     AWS_EC2_METADATA_DISABLED="true",
     NO_GCE_CHECK="true",
 )
@@ -46,7 +46,7 @@ os.environ.update(
 _SYSTEM = "tests/system/"
 
 _AZURITE = Path(__file__).parents[1] / ".tools" / "node_modules" / ".bin" / "azurite"
-if _AZURITE.exists():  # put there by scripts/install-tools.sh
+if _AZURITE.exists():  # installed by scripts/install-tools.sh
     os.environ.setdefault("AZURITE", str(_AZURITE))
 
 
@@ -56,7 +56,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture(scope="session")
 def airflow_db() -> Path:
-    """An Airflow database, for tests that run DAGs in their own process (`dag.test()`); its home."""
+    """Airflow's home, with a database, for tests that need one in their own process."""
     from airflow.utils.db import initdb
 
     initdb()
@@ -74,12 +74,12 @@ def _is_local(host: str) -> bool:
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Connections to other machines are refused, so that no test depends on them nor bothers them."""
+    """Refuse connections to other machines, so that no test depends on them."""
     connect = socket.socket.connect
 
     def guarded(self: socket.socket, address: object) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_local(str(address[0])):  # type: ignore[index]
-            raise ConnectionRefusedError(f"tests talk to this machine alone, not to {address}")
+            raise ConnectionRefusedError(f"tests may only connect to this machine, not to {address}")
         return connect(self, address)  # type: ignore[arg-type]
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
@@ -87,14 +87,14 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, those of the real Airflow, which take longest, come first."""
+    """If several processes run the tests, start with those of the real Airflow, which take longest."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(_SYSTEM))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Keep a file's tests in one of the processes that share the tests, and all that use the one real Airflow."""
+    """Run the tests of a file in one process, and all tests that use the real Airflow in one process."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):
@@ -106,7 +106,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Fail a test whose captured output or log shows a secret; the sandbox's own tests may."""
+    """Fail a test whose captured output or log contains a secret, except for tests of the sandbox."""
     report = yield
     exempt = "sandbox" in item.path.parts or item.get_closest_marker("shows_secrets")
     if call.when == "teardown" and report.passed and not exempt:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DAG files run by a real Airflow's ``dag.test()`` against the sandbox: many runs in one process.
+"""Run DAG files with ``dag.test()`` of a real Airflow, against the sandbox: many runs in one process.
 
-Starting Airflow is what takes the time. Between two runs the output, the sandbox's counts and the lake are told apart.
+Starting Airflow takes most of the time. Each run has its own output, request counts and list of stored files.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from airflow_provider_connectif.api import creation
 dags, sandbox = sys.argv[1:3]
 initdb()
 
-# No second process of a task is alive here that a creation would have to look out for, a second each.
+# No other process of a task is running, so a creation need not wait for one.
 creation.LookupPolicy = functools.partial(creation.LookupPolicy, settle=0.0)
 
 dagbag = DagBag(dags)
 print("IMPORT ERRORS", json.dumps(dagbag.import_errors), flush=True)
 for dag in dagbag.dags.values():
-    # Shorter pauses than for people; those of the DAGs are for real exports.
+    # The intervals in the DAGs are for real exports.
     for task in dag.tasks:
         kwargs = getattr(task, "partial_kwargs", {})
         if {"poke_interval", "destination"} & set(kwargs):
@@ -65,13 +65,13 @@ for step in steps:
 
 @dataclass(frozen=True)
 class DagRunResult:
-    """What came of one run.
+    """The outcome of one DAG run.
 
-    :param name: the DAG's id.
-    :param tasks: states by ``task_id[map_index]``.
-    :param files: what is in the lake after it, by path: when it was written, and its hash.
-    :param stats: what the sandbox counted until then.
-    :param output: what was written while it ran.
+    :param name: the DAG's id
+    :param tasks: states by ``task_id[map_index]``
+    :param files: the time of modification and the hash of each stored file, by path
+    :param stats: the sandbox's statistics after the run
+    :param output: the output of the run
     """
 
     name: str
@@ -82,7 +82,7 @@ class DagRunResult:
     output: str
 
     def requests_since(self, earlier: DagRunResult | None) -> Counter[str]:
-        """The API's requests since another run, by route, and those for files as ``files``."""
+        """Return the number of API requests since another run by route, and of file requests as ``files``."""
         counts = [
             Counter({**run.stats["by_route"], "files": run.stats["file_requests"]}) if run else Counter()
             for run in (self, earlier)
@@ -92,7 +92,7 @@ class DagRunResult:
 
 @dataclass(frozen=True)
 class DagRuns:
-    """What came of all steps."""
+    """The outcome of all steps."""
 
     import_errors: dict[str, str]
     runs: list[DagRunResult]
@@ -110,26 +110,26 @@ def run_dags(
 ) -> DagRuns:
     """Run DAGs one after the other.
 
-    :param steps: ``{"dag": id, "at": logical date}``; or ``{"export": …}``, an export that somebody makes meanwhile.
-    :param home: Airflow's own folder.
-    :param dags: the DAG files' folder.
-    :param sandbox: the running sandbox.
-    :param lake: the folder that holds what is stored, whichever store leads there.
-    :param environment: more variables, such as ``CONNECTIF_LAKE``.
+    :param steps: ``{"dag": id, "at": logical date}``, or ``{"export": …}`` for an export created in the application
+    :param home: Airflow's home folder
+    :param dags: the folder of the DAG files
+    :param sandbox: the running sandbox
+    :param lake: the folder of the stored files, whatever the store
+    :param environment: more environment variables, such as ``CONNECTIF_LAKE``
     """
     result = run_script(
         _SCRIPT, str(lake), json.dumps(list(steps)), home=home, dags=dags, sandbox=sandbox, environment=environment
     )
-    runs = [DagRunResult(**told, output=output) for told, output in result.parts]
+    runs = [DagRunResult(**fields, output=output) for fields, output in result.parts]
     return DagRuns(result.import_errors, runs, result.output)
 
 
 @dataclass(frozen=True)
 class ScriptResult:
-    """What a script wrote.
+    """The outcome of a script.
 
-    :param import_errors: by DAG file.
-    :param parts: of each run, what the script told of it, and what was written while it ran.
+    :param import_errors: import errors by DAG file
+    :param parts: for each run, the object that the script printed, and the output of the run
     """
 
     import_errors: dict[str, str]
@@ -140,11 +140,11 @@ class ScriptResult:
 def run_script(
     script: str, *arguments: str, home: Path, dags: Path, sandbox: Any, environment: Mapping[str, str] | None = None
 ) -> ScriptResult:
-    """Run a script in a process that has loaded the DAGs, as ``dagbag``, against the sandbox at ``sandbox``.
+    """Run a script in a process with the variables ``dagbag`` (the loaded DAGs) and ``sandbox`` (the sandbox's URL).
 
-    :param script: it prints a line with ``BEGIN``, and what else it likes, before each run, and after it a line with
-        ``END`` and a JSON object.
-    :param arguments: the script's, in ``sys.argv`` from 3 on.
+    :param script: prints a line that begins with ``BEGIN`` before each run, and after it a line with ``END`` and a JSON
+        object
+    :param arguments: the script's arguments, in ``sys.argv[3:]``
     """
     variables = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))},
@@ -158,12 +158,12 @@ def run_script(
         **(environment or {}),
     }
     command = [sys.executable, "-c", _BEGINNING + script, str(dags), sandbox.url, *arguments]
-    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    head, *parts = re.split(r"^BEGIN\b.*$", done.stdout, flags=re.MULTILINE)
+    process = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=600)
+    assert process.returncode == 0, process.stdout[-3000:] + process.stderr[-3000:]
+    head, *parts = re.split(r"^BEGIN\b.*$", process.stdout, flags=re.MULTILINE)
     errors = next(line for line in head.splitlines() if line.startswith("IMPORT ERRORS"))
-    told = []
+    outcomes = []
     for part in parts:
         output, _, end = part.partition("\nEND ")
-        told.append((json.loads(end.splitlines()[0]), output))
-    return ScriptResult(json.loads(errors.removeprefix("IMPORT ERRORS")), told, done.stdout + done.stderr)
+        outcomes.append((json.loads(end.splitlines()[0]), output))
+    return ScriptResult(json.loads(errors.removeprefix("IMPORT ERRORS")), outcomes, process.stdout + process.stderr)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules of the house: who may import whom, read from the source, and what every file begins with."""
+"""The architecture: which package may import which, according to the source; and the first line of every file."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ PACKAGE = ROOT / "airflow_provider_connectif"
 NAME = PACKAGE.name
 
 _ABOVE = ("cli", "hooks", "operators", "sandbox", "sensors", "tasks", "transfers", "triggers")
-# What each room may not import, anywhere in its files, functions and type checking included.
+# What each package may not import anywhere, including in functions and for type checking.
 FORBIDDEN = {
-    "api": ("airflow", *(f"{NAME}.{room}" for room in ("files", *_ABOVE))),
-    "files": ("airflow", *(f"{NAME}.{room}" for room in ("api", *_ABOVE))),
+    "api": ("airflow", *(f"{NAME}.{package}" for package in ("files", *_ABOVE))),
+    "files": ("airflow", *(f"{NAME}.{package}" for package in ("api", *_ABOVE))),
 }
-# What a file that DAG files import may not import at its top: it would be paid for at each parse.
+# What modules that DAG files import may not import at the top level, because each parse would import it.
 EXPENSIVE = ("requests", "tenacity", "fsspec", "pydantic", "isal")
-CHEAP_ROOMS = ("hooks", "operators", "sensors", "transfers", "triggers")
+DAG_FACING = ("hooks", "operators", "sensors", "transfers", "triggers")
+# What only `api` and `files` import.
+HTTP_AND_ZIP = ("requests", "urllib3", "zipfile", "zlib", "tenacity", "isal")
 
 
 def sources(folder: Path) -> list[Path]:
@@ -30,7 +32,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def imports(code: str, *, top_only: bool = False) -> Iterator[str]:
-    """Name everything that a source imports; at the top alone, what runs when it is imported."""
+    """Yield everything that a source imports; with ``top_only``, only what runs when the source itself is imported."""
     tree = ast.parse(code)
     nodes = list(_running_at_import(tree.body)) if top_only else list(ast.walk(tree))
     for node in nodes:
@@ -64,28 +66,33 @@ def forbidden_imports(code: str, packages: tuple[str, ...], *, top_only: bool = 
     return {name for name in found if name.startswith(".") or any(is_within(name, other) for other in packages)}
 
 
-@pytest.mark.parametrize("room", FORBIDDEN)
-def test_the_room_knows_nothing_of_airflow_nor_of_the_rooms_above_and_beside_it(room):
-    files = sources(PACKAGE / room)
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_the_package_imports_neither_airflow_nor_the_other_packages(package):
+    files = sources(PACKAGE / package)
     assert len(files) > 5
     for path in files:
-        assert forbidden_imports(path.read_text(), FORBIDDEN[room]) == set(), path.relative_to(ROOT)
+        assert forbidden_imports(path.read_text(), FORBIDDEN[package]) == set(), path.relative_to(ROOT)
 
 
-@pytest.mark.parametrize("room", CHEAP_ROOMS)
-def test_what_dag_files_import_pulls_in_nothing_expensive_at_its_top(room):
-    for path in sources(PACKAGE / room):
+@pytest.mark.parametrize("package", ["cli", "tasks", *DAG_FACING])
+def test_the_package_contains_no_http_and_no_zip_code(package):
+    for path in sources(PACKAGE / package):
+        assert forbidden_imports(path.read_text(), HTTP_AND_ZIP) == set(), path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("package", DAG_FACING)
+def test_dag_facing_modules_import_nothing_expensive_at_the_top_level(package):
+    for path in sources(PACKAGE / package):
         assert forbidden_imports(path.read_text(), EXPENSIVE, top_only=True) == set(), path.relative_to(ROOT)
 
 
-def test_the_api_too_imports_its_http_client_where_the_work_happens():
-    """The hook, which DAG files import, imports it at its top."""
+def test_api_modules_import_the_http_client_only_in_functions():
+    """The hook, which DAG files may import, imports them at the top level."""
     for path in sources(PACKAGE / "api"):
         assert forbidden_imports(path.read_text(), EXPENSIVE, top_only=True) == set(), path.relative_to(ROOT)
 
 
-def test_no_module_imports_one_that_imports_it():
-    """Data goes one way: a cycle of imports is a house without floors."""
+def test_there_are_no_import_cycles():
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in sources(PACKAGE)}
     modules = {name.removesuffix(".__init__"): path for name, path in modules.items()}
     needs = {
@@ -99,7 +106,7 @@ def test_no_module_imports_one_that_imports_it():
 
 
 def tracked(pattern: str) -> list[Path]:
-    """The repository's own files; in an unpacked source archive, which has no history, all that are there."""
+    """Return the files in the repository; in an unpacked source archive, which has no history, all files."""
     listing = subprocess.run(["git", "ls-files", "-z", pattern], cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode == 0 and listing.stdout:
         return [ROOT / name for name in listing.stdout.split("\0") if name and (ROOT / name).exists()]
@@ -107,14 +114,14 @@ def tracked(pattern: str) -> list[Path]:
     return [path for folder in folders for path in sources(ROOT / folder)]
 
 
-def test_every_source_file_names_its_licence():
+def test_every_source_file_names_its_license():
     files = tracked("*.py")
     assert len(files) > 30
     lines = {path.relative_to(ROOT): path.read_text().partition("\n")[0] for path in files}
     assert [path for path, line in lines.items() if line != "# SPDX-License-Identifier: Apache-2.0"] == []
 
 
-class TestTheseTestsThemselves:
+class TestTheTests:
     @pytest.mark.parametrize(
         "code",
         [
@@ -130,17 +137,17 @@ class TestTheseTestsThemselves:
             "from . import client",
         ],
     )
-    def test_a_forbidden_import_is_seen(self, code):
+    def test_a_forbidden_import_is_found(self, code):
         assert forbidden_imports(code, FORBIDDEN["api"])
 
     @pytest.mark.parametrize(
         "code", ["import airflow_provider_connectif.api", "import airflowish", "x = 'import airflow'"]
     )
-    def test_an_allowed_one_is_not_taken_for_it(self, code):
+    def test_an_allowed_import_is_not(self, code):
         assert not forbidden_imports(code, FORBIDDEN["api"])
 
     @pytest.mark.parametrize(
-        ("code", "seen"),
+        ("code", "found"),
         [
             ("import requests", True),
             ("try:\n    import requests\nexcept ImportError:\n    pass", True),
@@ -151,5 +158,5 @@ class TestTheseTestsThemselves:
             ("if TYPE_CHECKING:\n    import requests", False),
         ],
     )
-    def test_only_what_runs_at_import_counts_at_the_top(self, code, seen):
-        assert bool(forbidden_imports(code, EXPENSIVE, top_only=True)) is seen
+    def test_only_what_runs_at_import_counts_as_top_level(self, code, found):
+        assert bool(forbidden_imports(code, EXPENSIVE, top_only=True)) is found

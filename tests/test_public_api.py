@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The public API changes by choice alone: tests/public_api.txt is what it was when somebody last looked."""
+"""The public API changes only on purpose: tests/public_api.txt is its last accepted state."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 from scripts.public_api import LISTING, ROOT, listing, names_of, public_modules
 
 
-def test_it_is_as_it_was_last_accepted():
+def test_it_has_not_changed_since_it_was_accepted():
     was, now = LISTING.read_text(), listing()
     changes = "\n".join(difflib.unified_diff(was.splitlines(), now.splitlines(), "accepted", "now", n=1, lineterm=""))
     assert was == now, (
         f"The public API has changed:\n{changes}\n"
-        "If this is meant, run `make public-api`, commit tests/public_api.txt, and tell it in CHANGELOG.md."
+        "If this is intended, run `make public-api`, commit tests/public_api.txt, and describe it in CHANGELOG.md."
     )
 
 
@@ -26,7 +26,7 @@ def test_each_module_of_it_can_be_imported(path):
     importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"))
 
 
-def test_it_has_what_a_dag_author_writes():
+def test_it_contains_what_dag_authors_use():
     text = listing()
     for name in (
         "class ConnectifCreateExportOperator(BaseOperator)",
@@ -89,10 +89,10 @@ def test_it_lists_names_signatures_fields_and_decorators():
         ("LIMIT: int = 5", "LIMIT: int = 6"),
     ],
 )
-def test_a_change_is_seen(before, after):
+def test_a_change_is_found(before, after):
     assert names_of(dedent(SOURCE.replace(before, after))) != names_of(dedent(SOURCE))
 
 
-def test_what_nobody_may_rely_on_may_change():
+def test_private_names_may_change():
     changed = SOURCE.replace("def _own(self)", "def _other(self)").replace("_hidden = 1", "_hidden = 2")
     assert names_of(dedent(changed)) == names_of(dedent(SOURCE))

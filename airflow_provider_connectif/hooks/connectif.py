@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: an Airflow connection of type ``connectif``, and what can be asked through it."""
+"""The hook: the Exports API, through an Airflow connection of type ``connectif``."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 
 class ConnectifHook(BaseHook):
-    """Talks to the Connectif Exports API.
+    """Interact with the Connectif Exports API.
 
-    The connection holds the whole ``keyId:keySecret`` string in Password (or the id in Login and the secret in
-    Password), and a base URL in Host, empty for the real API. Extras: ``request_timeout`` (seconds), ``app_url`` and
-    ``store_id`` (both for links).
+    The connection's Password is the whole ``keyId:keySecret`` string (or its Login is the key id, and its Password the
+    secret). Its Host is the base URL, or empty for the real API. Extras: ``request_timeout`` (seconds), and for links
+    ``app_url`` and ``store_id``.
 
-    :param connectif_conn_id: the id of the Airflow connection.
+    :param connectif_conn_id: the id of the Airflow connection
     """
 
     conn_name_attr = "connectif_conn_id"
@@ -43,37 +43,37 @@ class ConnectifHook(BaseHook):
         self._client: ConnectifClient | None = None
 
     def get_conn(self) -> ConnectifClient:
-        """Give the API's client; always the same one.
+        """Return the API client. Each call returns the same one.
 
-        :raises InvalidConnection: where the connection's fields cannot be used.
+        :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         if self._client is None:
             self._client = self.open_client()
         return self._client
 
     def open_client(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
-        """Open a client of its own, for a thread or a patience of its own.
+        """Return a new client, such as for another thread, or with another retry policy.
 
-        :param patience: how long its requests are tried again.
-        :raises InvalidConnection: where the connection's fields cannot be used.
+        :param patience: how its requests are retried
+        :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         connection = self.get_connection(self.connectif_conn_id)
-        return _client_of(connection, connection.extra_dejson, patience)
+        return _create_client(connection, connection.extra_dejson, patience)
 
     async def open_client_async(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
-        """Open a client from within an event loop, such as the triggerer's, without blocking it.
+        """Return a new client without blocking the event loop, such as the triggerer's.
 
-        :param patience: how long its requests are tried again.
-        :raises InvalidConnection: where the connection's fields cannot be used.
+        :param patience: how its requests are retried
+        :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         from airflow.providers.common.compat.sdk import Connection
 
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.connectif_conn_id)
-            return _client_of(connection, await connection.aextra_dejson(), patience)
+            return _create_client(connection, await connection.aextra_dejson(), patience)
 
-        # Airflow 3.0 has no `aget_connection`, and until 3.3.2 it hides secrets by a call that blocks the event loop,
-        # or fails while another is under way. In asgiref's own thread, Airflow's blocking calls find their loop.
+        # Airflow 3.0 has no `aget_connection`. Until 3.3.2, masking the connection's secrets blocks the event loop, or
+        # fails while another such call is running. In asgiref's thread, Airflow's blocking calls find their event loop.
         from asgiref.sync import sync_to_async
 
         return await sync_to_async(self.open_client)(patience=patience)
@@ -87,17 +87,17 @@ class ConnectifHook(BaseHook):
         created_after: datetime | None = None,
         page_size: int = 50,
     ) -> Iterator[Export]:
-        """Walk the exports of the account, whoever made them: lazily, over every page, each once.
+        """Iterate over the account's exports, page by page, however they were created. Each is returned once.
 
-        The API documents neither filters nor an order of this list: the filters are applied here, and the order
-        is the API's own.
+        The API documents neither filters nor an order for this list. The filters are applied here, and the order is
+        the API's.
 
-        :param export_type: only this type, such as ``activities``.
-        :param status: only this status, such as ``finished``.
-        :param origin: only this origin, ``api`` or ``app``.
-        :param created_after: only exports made after this moment (aware).
-        :param page_size: exports asked for at once.
-        :raises ApiError: by kind.
+        :param export_type: only exports of this type, such as ``activities``
+        :param status: only exports with this status, such as ``finished``
+        :param origin: only exports created through the API (``api``) or in the application (``app``)
+        :param created_after: only exports created after this aware datetime
+        :param page_size: the number of exports per request
+        :raises ApiError: if a request fails; see its subclasses
         """
         from airflow_provider_connectif.api.filters import ExportFilter
 
@@ -105,21 +105,21 @@ class ConnectifHook(BaseHook):
         return self.get_conn().list_exports(export_filter, page_size=page_size)
 
     def get_export(self, export_id: str) -> Export:
-        """Read one export.
+        """Return one export.
 
-        :param export_id: its id.
-        :raises NotFound: where there is no such export.
-        :raises ApiError: by kind.
+        :param export_id: the export's id
+        :raises NotFound: if there is no such export
+        :raises ApiError: if the request fails; see its subclasses
         """
         return self.get_conn().get_export(export_id)
 
     def create_export(self, request: ExportRequest) -> Export:
-        """Create an export, once: where the API's answer is lost, the export is looked for and found.
+        """Create an export, exactly once: if the API's response is lost, find the export in the list.
 
-        :param request: what to create; :meth:`ExportRequest.of` makes and checks it.
-        :raises Refused: where the API does not accept the request.
-        :raises ApiError: by kind.
-        :raises CreationUnknown: where no export appeared after it was asked for several times.
+        :param request: what to create; :meth:`ExportRequest.of` checks the arguments
+        :raises Refused: if the API rejects the request
+        :raises ApiError: if a request fails; see its subclasses
+        :raises CreationUnknown: if no export appeared after several requests
         """
         from airflow_provider_connectif.api.creation import MemoryRecord, create_once
 
@@ -127,13 +127,13 @@ class ConnectifHook(BaseHook):
         return client.get_export(create_once(client, request, MemoryRecord()))
 
     def open_file(self, export_id: str) -> RemoteFile:
-        """Open the file of a finished export as a readable, seekable stream.
+        """Open the file of a finished export, a ZIP of one or more CSV files, as a readable, seekable stream.
 
-        It survives broken connections and expired addresses. The file is a ZIP of one or more CSV files.
+        Reading resumes after a broken connection, and renews expired signed URLs.
 
-        :param export_id: its id.
-        :raises InvalidArgument: where the export is not finished (when the stream is first read).
-        :raises FileError: by kind, while reading.
+        :param export_id: the export's id
+        :raises InvalidArgument: if the export is not finished (when the stream is first read)
+        :raises FileError: if reading fails; see its subclasses
         """
         from airflow_provider_connectif.api.file_url import fresh_address
         from airflow_provider_connectif.files.download.remote_file import RemoteFile
@@ -141,33 +141,33 @@ class ConnectifHook(BaseHook):
         return RemoteFile(lambda: fresh_address(self.get_conn(), export_id))
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ask for one page of the list, which needs just the scope that everything else needs.
+        """Request one page of the list, which needs no more permissions than everything else does.
 
-        :return: whether it works, and what to tell the person who pressed Test.
+        :return: whether it works, and a message for the person who clicked Test
         """
         from airflow_provider_connectif.api.client import RetryPolicy
 
         try:
             with self.open_client(patience=RetryPolicy(attempts=2, seconds=15)) as client:
                 next(client.list_pages(page_size=1), None)
-        except ConnectifError as problem:
-            return False, str(problem)
-        return True, f"Connectif at {client.base_url} accepts the API key, and it may read exports."
+        except ConnectifError as error:
+            return False, str(error)
+        return True, f"Connectif at {client.base_url} accepts the API key, which may read exports."
 
 
-def _client_of(connection: Connection, extra: Mapping[str, Any], patience: RetryPolicy | None) -> ConnectifClient:
+def _create_client(connection: Connection, extra: Mapping[str, Any], patience: RetryPolicy | None) -> ConnectifClient:
     from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
 
     return ConnectifClient(
         tidy_key(connection.password, connection.login),
         tidy_base_url(connection.host, schema=connection.schema, port=connection.port),
-        timeout=_timeout_of(extra.get("request_timeout"), DEFAULT_TIMEOUT),
+        timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
         patience=patience,
         user_agent=f"airflow-provider-connectif/{__version__}",
     )
 
 
-def _timeout_of(value: object, default: float) -> float:
+def _parse_timeout(value: object, default: float) -> float:
     if value is None or value == "":
         return default
     try:
@@ -176,6 +176,6 @@ def _timeout_of(value: object, default: float) -> float:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
         raise InvalidConnection(
-            f"The connection's request_timeout is {value!r}: write a number of seconds, such as 30."
+            f"The connection's request_timeout is {value!r}; it must be a positive number of seconds, such as 30."
         )
     return seconds

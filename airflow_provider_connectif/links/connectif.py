@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The link from a task to its report in the Connectif application.
 
-It is made where the task runs, of the connection's ``app_url`` and ``store_id`` alone; Airflow keeps it as an XCom, so
-the API server never reads a connection for it.
+The task makes it when it runs, from the connection's ``app_url`` and ``store_id``. Airflow stores it as an XCom, so the
+API server never reads a connection for it.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_SHOWN = "_connectif_report_link"
+_LINK_ATTRIBUTE = "_connectif_report_link"
 
 
 class ConnectifReportLink(BaseOperatorLink):
-    """Leads to the Data Explorer report that the task's export is of."""
+    """Link to the Data Explorer report of the task's export."""
 
     name = "Connectif report"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Give the report's address, or an empty text where there is none.
+        """Return the report's URL, or an empty string if there is none.
 
-        :param operator: the task as it has run; Airflow asks in the task's own process, at its end.
-        :param ti_key: which task instance.
+        :param operator: the task after it has run; Airflow calls this in the task's process
+        :param ti_key: the key of the task instance
         """
-        return getattr(operator, _SHOWN, "")
+        return getattr(operator, _LINK_ATTRIBUTE, "")
 
 
 def set_report_link(operator: Any, report_id: str | None) -> None:
-    """Have the task show a link to a report, where its connection says where the application is.
+    """Set the link that the task shows, if its connection has the URL of the application.
 
-    :param operator: the running task, with a ``connectif_conn_id``.
-    :param report_id: the Data Explorer report; None where the export is of none.
+    :param operator: the running task, which has a ``connectif_conn_id``
+    :param report_id: the Data Explorer report; None for an export of another type
     """
     if not report_id:
         return
@@ -48,19 +48,19 @@ def set_report_link(operator: Any, report_id: str | None) -> None:
 
     try:
         extra = BaseHook.get_connection(operator.connectif_conn_id).extra_dejson
-    except Exception as problem:
-        # No export is worth failing for the sake of a link.
-        log.debug("No link to the report: %s.", type(problem).__name__)
+    except Exception as error:
+        # A missing link is not a reason to fail.
+        log.debug("No link to the report: %s.", type(error).__name__)
         return
-    object.__setattr__(operator, _SHOWN, report_url(extra, report_id))
+    object.__setattr__(operator, _LINK_ATTRIBUTE, report_url(extra, report_id))
 
 
 def report_url(extra: Mapping[str, Any], report_id: str) -> str:
-    """Give a report's address in the application.
+    """Return the URL of a report in the application.
 
-    :param extra: the connection's; ``app_url`` and ``store_id`` are what counts.
-    :param report_id: the Data Explorer report.
-    :return: an empty text where either is missing, or ``app_url`` is no plain web address.
+    :param extra: the connection's extra, of which ``app_url`` and ``store_id`` are used
+    :param report_id: the Data Explorer report
+    :return: an empty string if either is missing, or if ``app_url`` is not a plain ``http`` or ``https`` URL
     """
     app_url, store_id = str(extra.get("app_url") or "").strip(), str(extra.get("store_id") or "").strip()
     if not app_url or not store_id:
@@ -70,7 +70,7 @@ def report_url(extra: Mapping[str, Any], report_id: str) -> str:
         host = parts.netloc
     except ValueError:
         return ""
-    # No other scheme, for people click on it; no user or query, for a secret may be in them.
+    # Other schemes are unsafe to click on; user information and queries may contain a secret.
     if parts.scheme not in ("http", "https") or not host or "@" in host or parts.query or parts.fragment:
         return ""
     base = app_url.rstrip("/")

@@ -17,22 +17,22 @@ from tests.leaks import words_before_a_secret
 
 @pytest.fixture(scope="module")
 def running_sandbox() -> Iterator[RunningSandbox]:
-    """Ended with the module: other rooms' tests, which come later, look for threads that were left behind."""
+    """Closed at the end of the module, because tests of other packages check that no threads are left."""
     with Sandbox(SandboxOptions(seconds_per_export=0.0, rows=5)).serve(port=0) as running:
         yield running
 
 
 @pytest.fixture
 def airflow(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
-    """Run ``airflow connectif exports …`` in this process: what it writes to the standard output and error.
+    """Run ``airflow connectif exports …`` in this process, and return its standard output and standard error.
 
-    Neither may hold a secret.
+    Neither may contain a secret.
     """
     from airflow.cli.cli_parser import get_parser
     from airflow.providers_manager import ProvidersManager
 
     if not hasattr(ProvidersManager, "cli_command_functions"):
-        pytest.skip("before 3.2 Airflow takes no commands from providers")
+        pytest.skip("providers cannot add commands before Airflow 3.2")
 
     def run(*words: str) -> tuple[str, str]:
         capsys.readouterr()
@@ -47,16 +47,16 @@ def airflow(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]
 
 @pytest.fixture
 def refused(airflow: Callable[..., tuple[str, str]], capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Run a command that must fail: the one sentence that it fails with."""
+    """Run a command that must fail, and return its error message."""
 
     def run(*words: str) -> str:
         with pytest.raises(SystemExit) as caught:
             airflow(*words)
-        sentence = caught.value.code
-        # Python writes such a code to the standard error, and exits with 1.
-        assert isinstance(sentence, str)
+        message = caught.value.code
+        # Python prints such a code to standard error, and exits with 1.
+        assert isinstance(message, str)
         assert caught.value.__suppress_context__
-        assert words_before_a_secret(sentence + "".join(capsys.readouterr())) is None
-        return sentence
+        assert words_before_a_secret(message + "".join(capsys.readouterr())) is None
+        return message
 
     return run

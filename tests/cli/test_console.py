@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How commands fail, and what they may say."""
+"""How commands fail, and what they print."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ import pytest
 from airflow_provider_connectif.api.client import ConnectifClient
 
 
-def test_a_key_that_is_refused_is_one_sentence(sandbox, refused, monkeypatch):
+def test_a_refused_key_is_one_message(sandbox, refused, monkeypatch):
     monkeypatch.setenv(
         "AIRFLOW_CONN_OTHER", json.dumps({"conn_type": "connectif", "host": sandbox.url, "password": "some:thing"})
     )
     assert "refused the API key (401)" in refused("list", "--connectif-conn-id", "other")
 
 
-def test_a_connection_that_is_not_there_is_named(refused):
+def test_a_missing_connection_is_named(refused):
     assert "`nowhere`" in refused("list", "--connectif-conn-id", "nowhere")
 
 
-def test_a_store_whose_package_is_missing_names_the_extra(sandbox, refused, tmp_path):
+def test_an_unsupported_store_is_named(sandbox, refused, tmp_path):
     export_id = sandbox.create_in_app()
     assert "Use file://, an absolute path" in refused("download", export_id, "nowhere://lake")
 
 
-def test_a_destination_that_cannot_be_used_is_named(sandbox, refused, tmp_path):
+def test_an_invalid_destination_is_named(sandbox, refused, tmp_path):
     export_id = sandbox.create_in_app()
     assert refused("download", export_id, f"{tmp_path}/{{nonsense}}").startswith("destination: ")
 
 
-def test_an_error_that_nobody_thought_of_is_told_without_its_text(sandbox, refused, monkeypatch):
+def test_an_unexpected_error_is_reported_without_its_message(sandbox, refused, monkeypatch):
     def breaks(*_, **__):
         raise KeyError("https://files.example/export.zip?signature=0123456789abcdef")
 
@@ -43,7 +43,7 @@ def test_an_error_that_nobody_thought_of_is_told_without_its_text(sandbox, refus
     assert refused("list").startswith("Unexpected error: KeyError in test_console.py, line ")
 
 
-def test_ctrl_c_ends_it_without_a_word(sandbox, airflow, monkeypatch):
+def test_ctrl_c_ends_a_command_without_a_message(sandbox, airflow, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
@@ -76,7 +76,7 @@ def test_verbose_shows_the_log_and_no_secret(sandbox, airflow, debug_log, tmp_pa
     assert len(debug_log) > silent
 
 
-def test_a_reader_who_has_seen_enough_is_no_error():
+def test_a_closed_pipe_prints_no_error():
     code = (
         "import sys; from airflow_provider_connectif.cli.console import exit_with_message\n"
         "with exit_with_message():\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `airflow connectif` takes, and what it costs those who run another command."""
+"""The arguments of `airflow connectif`, and its effect on the start of other commands."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def commands():
 
 
 def options(command):
-    """By argument name: how argparse is told of it."""
+    """Return the arguments that argparse gets, by name."""
     return {arg.flags[-1].strip("-").replace("-", "_"): arg.kwargs for arg in command.args}
 
 
@@ -39,7 +39,7 @@ def test_there_are_four_commands(commands):
     assert set(commands) == {"list", "show", "create", "download"}
 
 
-def test_creating_takes_the_operators_arguments_with_the_same_defaults(commands):
+def test_create_has_the_operators_arguments_with_the_same_defaults(commands):
     taken = options(commands["create"])
     theirs = {name: each.default for name, each in signature(ConnectifCreateExportOperator).items()}
     del theirs["self"], theirs["kwargs"], theirs["export_type"]
@@ -47,7 +47,7 @@ def test_creating_takes_the_operators_arguments_with_the_same_defaults(commands)
     assert set(taken) == {*theirs, "export_type", "wait", "verbose"}
 
 
-def test_downloading_takes_the_operators_arguments_with_the_same_defaults(commands):
+def test_download_has_the_operators_arguments_with_the_same_defaults(commands):
     taken = options(commands["download"])
     theirs = signature(ConnectifExportToObjectStorageOperator)
     for name in ("storage_conn_id", "file_format", "if_exists", "connectif_conn_id"):
@@ -68,7 +68,7 @@ def test_choices_are_those_of_the_api_and_of_the_operators(commands, command, ar
     assert options(commands[command])[argument]["choices"] == choices
 
 
-def test_loading_it_loads_nothing_else():
+def test_importing_it_imports_nothing_else():
     code = (
         "import json, sys; import airflow.cli.cli_config; before = set(sys.modules);"
         "from airflow_provider_connectif.cli.definition import get_connectif_cli_commands as get; get();"
@@ -76,7 +76,7 @@ def test_loading_it_loads_nothing_else():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("LOADED ")]
-    # The package itself is loaded by then: Airflow reads its information at each start.
+    # The package itself is imported already: Airflow reads its metadata at each start.
     assert json.loads(line.removeprefix("LOADED ")) == [
         "airflow_provider_connectif.cli",
         "airflow_provider_connectif.cli.definition",

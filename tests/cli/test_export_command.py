@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands, each against the sandbox."""
+"""The commands, run against the sandbox."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def rows(output: str) -> list[dict[str, object]]:
 
 @pytest.fixture
 def account(sandbox, airflow):
-    """Three exports: made in the application, through the API, and one that has failed."""
+    """Three exports: one created in the application, one created through the API, and one that failed."""
     ids = [sandbox.create_in_app({"exportType": "contacts"})]
     time.sleep(0.01)
     ids.append(airflow("create", *ACTIVITIES)[0].strip())
@@ -36,7 +36,7 @@ def account(sandbox, airflow):
 
 @pytest.fixture
 def month(monkeypatch):
-    """An account with 120 exports of the recent days."""
+    """An account with 120 exports of the last days."""
     with Sandbox(SandboxOptions(seed=120)).serve(port=0) as running:
         monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", running.connection_json)
         yield running
@@ -47,11 +47,11 @@ class TestList:
         return [row["id"] for row in rows(airflow("list", "--output", "json", *words)[0])]
 
     @pytest.mark.parametrize("order", ["newest", "oldest", "shuffled"])
-    def test_has_the_newest_first_whatever_the_apis_order_is(self, sandbox, airflow, account, order):
+    def test_is_newest_first_whatever_the_apis_order(self, sandbox, airflow, account, order):
         sandbox.set(order=order)
         assert self.ids(airflow) == account[::-1]
 
-    def test_goes_over_all_pages(self, month, airflow):
+    def test_reads_all_pages(self, month, airflow):
         assert len(self.ids(airflow)) == 120
 
     @pytest.mark.parametrize(
@@ -69,25 +69,25 @@ class TestList:
     def test_filters(self, airflow, account, words, which):
         assert self.ids(airflow, *words) == [account[index] for index in which]
 
-    def test_filters_by_the_moment_of_creation(self, month, airflow):
+    def test_filters_by_creation_time(self, month, airflow):
         exports = rows(airflow("list", "--output", "json")[0])
-        moment = exports[50]["created_at"]
-        found = set(self.ids(airflow, "--created-after", moment))
-        # What is shown has no fractions of seconds.
-        assert {row["id"] for row in exports if row["created_at"] > moment} <= found
-        assert found <= {row["id"] for row in exports if row["created_at"] >= moment}
+        created_after = exports[50]["created_at"]
+        found = set(self.ids(airflow, "--created-after", created_after))
+        # The output has no fractions of seconds.
+        assert {row["id"] for row in exports if row["created_at"] > created_after} <= found
+        assert found <= {row["id"] for row in exports if row["created_at"] >= created_after}
 
-    def test_takes_a_day_for_its_beginning_in_airflows_time_zone(self, airflow, account):
+    def test_a_date_means_its_start_in_airflows_time_zone(self, airflow, account):
         assert self.ids(airflow, "--created-after", "2020-01-01") == account[::-1]
         assert self.ids(airflow, "--created-after", "2100-01-01") == []
 
-    def test_a_moment_that_is_none_is_refused_with_an_example(self, sandbox, refused):
+    def test_an_invalid_date_is_rejected_with_an_example(self, sandbox, refused):
         assert refused("list", "--created-after", "yesterweek") == (
             "--created-after: 'yesterweek' is not a date or time; write one such as 2026-11-01 or 2026-11-01T06:30:00Z."
         )
         assert sandbox.stats.requests == 0
 
-    def test_is_a_table_for_eyes(self, airflow, account):
+    def test_is_a_table_by_default(self, airflow, account):
         heading, line, *lines = airflow("list")[0].splitlines()
         assert [name.strip() for name in heading.split("|")] == [
             "id", "export_type", "status", "origin", "created_at", "finished_at", "file_name"
@@ -95,17 +95,17 @@ class TestList:
         assert set(line) == set("=+")
         assert [each.split("|")[0].strip() for each in lines if each.strip()] == account[::-1]
 
-    def test_is_plain_text_for_awk(self, airflow, account):
+    def test_can_be_plain_text(self, airflow, account):
         lines = airflow("list", "--output", "plain")[0].splitlines()
         assert [line.split()[0] for line in lines] == ["id", *account[::-1]]
 
-    def test_is_yaml_too(self, airflow, account):
+    def test_can_be_yaml(self, airflow, account):
         assert [row["id"] for row in yaml.safe_load(airflow("list", "--output", "yaml")[0])] == account[::-1]
 
-    def test_says_so_where_there_is_none(self, sandbox, airflow):
+    def test_reports_that_there_are_no_exports(self, sandbox, airflow):
         assert airflow("list")[0].strip() == "No data found"
 
-    def test_shows_names_as_they_are_but_never_as_commands_to_the_terminal(self, sandbox, airflow, monkeypatch):
+    def test_shows_names_without_markup_and_without_control_characters(self, sandbox, airflow, monkeypatch):
         from airflow_provider_connectif.api.client import ConnectifClient
         from airflow_provider_connectif.api.models import Export
 
@@ -118,7 +118,7 @@ class TestList:
 
 
 class TestShow:
-    def test_tells_all_but_the_address(self, airflow, account):
+    def test_shows_everything_but_the_signed_url(self, airflow, account):
         (shown,) = rows(airflow("show", account[1], "--output", "json")[0])
         assert {name: shown[name] for name in ("id", "export_type", "status", "origin")} == {
             "id": account[1], "export_type": "activities", "status": "finished", "origin": "api"
@@ -126,18 +126,18 @@ class TestShow:
         assert shown["filters"]["fromDate"] == "2026-11-01T00:00:00.000Z"
         assert "://" not in json.dumps(shown)
 
-    def test_has_a_line_for_each_field_in_a_table(self, airflow, account):
+    def test_is_a_table_with_a_row_for_each_field(self, airflow, account):
         lines = airflow("show", account[1])[0].splitlines()
         fields = dict(tuple(map(str.strip, line.split("|"))) for line in lines if "|" in line)
         assert fields["id"] == account[1]
         assert "segment_id" not in fields
 
-    def test_of_an_export_that_is_not_there_says_so(self, sandbox, refused):
+    def test_reports_an_export_that_does_not_exist(self, sandbox, refused):
         assert "does not know export 6b06b69ad48aec34e6ffffff (404)" in refused("show", "6b06b69ad48aec34e6ffffff")
 
 
 class TestCreate:
-    def test_prints_the_id_alone(self, sandbox, airflow):
+    def test_prints_only_the_id(self, sandbox, airflow):
         out, err = airflow("create", *ACTIVITIES, "--activity-types", "purchase, login", "--version", "v5")
         (shown,) = rows(airflow("show", out.strip(), "--output", "json")[0])
         assert out == f"{shown['id']}\n"
@@ -159,12 +159,12 @@ class TestCreate:
         assert (shown["export_type"], shown["status"]) == (words[0], "finished")
         assert sandbox.stats.created_by_api == 1
 
-    def test_creates_one_export_where_the_answer_is_lost(self, sandbox, airflow):
+    def test_creates_one_export_even_if_the_response_is_lost(self, sandbox, airflow):
         sandbox.fault("create", "create-then-cut")
         export_id = airflow("create", *ACTIVITIES)[0].strip()
         assert [row["id"] for row in rows(airflow("list", "--output", "json")[0])] == [export_id]
 
-    def test_says_which_option_is_wrong_before_anything_is_sent(self, sandbox, refused):
+    def test_reports_an_invalid_option_before_anything_is_sent(self, sandbox, refused):
         assert refused("create", "activities", "--to-date", "2026-11-02T00:00:00Z") == (
             "--from-date: is missing; export_type='activities' needs it."
         )
@@ -181,12 +181,12 @@ class TestCreate:
         assert lines[0].startswith(f"Export {export_id}: inProgress")
         assert lines[-1].startswith(f"Export {export_id}: finished")
 
-    def test_fails_where_what_it_waits_for_fails(self, sandbox, refused):
+    def test_fails_if_the_export_it_waits_for_fails(self, sandbox, refused):
         sandbox.set(fail=1.0)
         assert "ended with status 'error'" in refused("create", *ACTIVITIES, "--wait")
 
 
-def test_waiting_looks_often_at_first_and_then_twice_a_minute():
+def test_waiting_polls_often_at_first_and_then_twice_a_minute():
     class Never:
         def get_export(self, export_id):
             from airflow_provider_connectif.api.models import Export
@@ -214,13 +214,13 @@ class TestDownload:
         assert words_before_a_secret(json.dumps(manifest)) is None
         assert err.startswith(f"Stored export {account[1]}: 2 file(s), ")
 
-    def test_takes_a_relative_path(self, airflow, account, tmp_path, monkeypatch):
+    def test_accepts_a_relative_path(self, airflow, account, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         airflow("download", account[1], "lake/{export_type}/{from_date:%Y-%m-%d}")
         assert (tmp_path / "lake/activities/2026-11-01/_connectif_manifest.json").exists()
 
     @pytest.mark.parametrize(("file_format", "ending"), [("csv.gz", ".csv.gz"), ("archive", ".zip")])
-    def test_takes_the_operators_formats(self, airflow, account, tmp_path, file_format, ending):
+    def test_supports_the_operators_formats(self, airflow, account, tmp_path, file_format, ending):
         out, _ = airflow("download", account[1], str(tmp_path), "--file-format", file_format, "--output", "json")
         assert all(str(file["path"]).endswith(ending) for file in rows(out))
 
@@ -232,7 +232,7 @@ class TestDownload:
         assert sandbox.stats.file_requests == before
         assert "is already stored, nothing was downloaded" in err
 
-    def test_replaces_another_export_unless_it_is_told_otherwise(self, sandbox, airflow, refused, account, tmp_path):
+    def test_replaces_another_export_depending_on_if_exists(self, sandbox, airflow, refused, account, tmp_path):
         airflow("download", account[0], str(tmp_path))
         assert "is not replaced" in refused("download", account[1], str(tmp_path), "--if-exists", "error")
         airflow("download", account[1], str(tmp_path), "--if-exists", "skip")
@@ -240,7 +240,7 @@ class TestDownload:
         airflow("download", account[1], str(tmp_path))
         assert account[1] in (tmp_path / "_connectif_manifest.json").read_text()
 
-    def test_to_s3_goes_through_the_stores_connection(self, airflow, account, s3_store, monkeypatch):
+    def test_to_s3_uses_the_stores_connection(self, airflow, account, s3_store, monkeypatch):
         connection = {
             "conn_type": "aws",
             "login": s3_store.options["key"],
@@ -252,12 +252,12 @@ class TestDownload:
         folder = s3_store.fs.ls(f"{s3_store.path}/{account[1]}", detail=False)
         assert sorted(name.rpartition(".")[2] for name in folder) == ["csv", "csv", "json"]
 
-    def test_of_an_unfinished_export_says_how_far_it_is(self, sandbox, airflow, refused, tmp_path):
+    def test_of_an_unfinished_export_reports_its_progress(self, sandbox, airflow, refused, tmp_path):
         sandbox.set(seconds_per_export=60)
         export_id = airflow("create", *ACTIVITIES)[0].strip()
-        sentence = refused("download", export_id, str(tmp_path / "lake"))
-        assert sentence.startswith(f"export_id: export {export_id} is not finished (inProgress")
-        assert sentence.endswith("; add --wait.")
+        message = refused("download", export_id, str(tmp_path / "lake"))
+        assert message.startswith(f"export_id: export {export_id} is not finished (inProgress")
+        assert message.endswith("; add --wait.")
         assert not (tmp_path / "lake").exists()
 
     def test_waits_with_wait(self, sandbox, airflow, tmp_path, monkeypatch):
@@ -267,5 +267,5 @@ class TestDownload:
         airflow("download", export_id, str(tmp_path), "--wait")
         assert (tmp_path / "_connectif_manifest.json").exists()
 
-    def test_of_a_failed_export_says_that_it_failed(self, account, refused, tmp_path):
+    def test_of_a_failed_export_reports_the_failure(self, account, refused, tmp_path):
         assert "ended with status 'error'" in refused("download", account[2], str(tmp_path))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a download is, shown to a terminal and to anything else."""
+"""The progress of a download, in a terminal and elsewhere."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_terminal_gets_a_bar_for_each_file():
     assert "\x1b[" in stream.getvalue()
 
 
-def test_a_file_that_is_compressed_to_less_than_was_thought_is_full_at_its_end():
+def test_the_bar_of_a_compressed_file_is_full_at_its_end():
     stream = Terminal()
     with show_progress(stream) as on_progress:
         on_progress("one.csv.gz", 400, 1000)
@@ -43,8 +43,8 @@ def test_a_file_that_is_compressed_to_less_than_was_thought_is_full_at_its_end()
     assert "300/300 bytes" in last
 
 
-@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["a file", "a terminal that cannot"])
-def test_anything_else_gets_no_bar(stream, monkeypatch):
+@pytest.mark.parametrize("stream", [io.StringIO, Terminal], ids=["a file", "a dumb terminal"])
+def test_other_streams_get_no_bar(stream, monkeypatch):
     if stream is Terminal:
         monkeypatch.setenv("TERM", "dumb")
     stream = stream()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook: an Airflow connection, and what can be asked through it."""
+"""The hook: reading its connection, and calling the API through it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def connect(sandbox, monkeypatch):
     return change
 
 
-class TestTheConnection:
-    def test_gives_one_client(self, sandbox):
+class TestConnection:
+    def test_has_one_client(self, sandbox):
         hook = ConnectifHook()
         assert hook.get_conn() is hook.get_conn()
         assert hook.get_conn().base_url == sandbox.url
@@ -53,30 +53,30 @@ class TestTheConnection:
         ],
         ids=["a pasted prefix", "a pasted header", "id and secret apart", "with white space"],
     )
-    def test_forgives_how_the_key_is_written(self, connect, fields):
+    def test_accepts_the_key_in_any_form_in_which_it_is_pasted(self, connect, fields):
         connect(**fields)
         assert ConnectifHook().test_connection()[0]
 
     @pytest.mark.parametrize(("given", "seconds"), [(5, 5.0), ("7.5", 7.5), ("", 30.0), (None, 30.0)])
-    def test_takes_a_timeout_for_requests(self, connect, given, seconds):
+    def test_accepts_a_request_timeout(self, connect, given, seconds):
         connect(extra={"request_timeout": given})
         assert ConnectifHook().get_conn().timeout == seconds
 
     @pytest.mark.parametrize("given", ["soon", 0, -1, "inf", "nan", True])
-    def test_refuses_one_that_is_no_number_of_seconds(self, connect, given):
+    def test_rejects_a_timeout_that_is_not_a_positive_number_of_seconds(self, connect, given):
         connect(extra={"request_timeout": given})
-        with pytest.raises(InvalidConnection, match=r"request_timeout is .*: write a number of seconds, such as 30"):
+        with pytest.raises(InvalidConnection, match=r"request_timeout is .*; it must be a positive number"):
             ConnectifHook().get_conn()
 
-    def test_tells_the_api_who_asks(self, sandbox):
+    def test_sends_a_user_agent(self, sandbox):
         from airflow_provider_connectif import __version__
 
         client = ConnectifHook().get_conn()
         client.get_export(sandbox.create_in_app())
         assert client._session.headers["User-Agent"] == f"airflow-provider-connectif/{__version__}"
 
-    def test_of_a_trigger_is_looked_up_without_blocking_its_event_loop(self, connect, sandbox, monkeypatch):
-        """Awaited where Airflow can (3.3.2 and later), in a thread where it cannot."""
+    def test_is_read_by_a_trigger_without_blocking_the_event_loop(self, connect, sandbox, monkeypatch):
+        """With an asynchronous call in Airflow 3.3.2 and later, and in a thread before."""
         connect(extra={"request_timeout": 9})
         blocked: list[str] = []
         blocking = ConnectifHook.get_connection
@@ -94,7 +94,7 @@ class TestTheConnection:
         assert threading.main_thread().name not in blocked
 
     @pytest.mark.skipif(not hasattr(Connection, "aextra_dejson"), reason="this Airflow is one of the older ones")
-    def test_of_a_trigger_is_looked_up_in_a_thread_by_older_airflows(self, connect, sandbox, monkeypatch):
+    def test_is_read_by_a_trigger_in_a_thread_before_airflow_3_3_2(self, connect, sandbox, monkeypatch):
         connect(extra={"request_timeout": 9})
         monkeypatch.delattr(Connection, "aextra_dejson")
         monkeypatch.delattr(BaseHook, "aget_connection")
@@ -106,11 +106,11 @@ class TestTheConnection:
         assert (client.base_url, client.timeout) == (sandbox.url, 9.0)
 
 
-class TestTheTestButton:
+class TestConnectionTest:
     def test_reports_success(self, sandbox):
         assert ConnectifHook().test_connection() == (
             True,
-            f"Connectif at {sandbox.url} accepts the API key, and it may read exports.",
+            f"Connectif at {sandbox.url} accepts the API key, which may read exports.",
         )
         assert sandbox.stats.requests == 1
 
@@ -126,20 +126,20 @@ class TestTheTestButton:
             ({"host": "http://example.com"}, "plain http"),
         ],
     )
-    def test_gives_the_reason(self, connect, fields, words):
+    def test_reports_the_reason_of_a_failure(self, connect, fields, words):
         connect(**fields)
         works, reason = ConnectifHook().test_connection()
         assert not works
         assert words in reason
         assert words_before_a_secret(reason) is None
 
-    def test_knows_html_from_the_api(self, sandbox):
+    def test_reports_html_as_a_response_of_another_server(self, sandbox):
         sandbox.fault("list", "html", times=9)
         works, reason = ConnectifHook().test_connection()
         assert not works
         assert "text/html in place of JSON" in reason
 
-    def test_gives_up_soon(self, sandbox):
+    def test_stops_after_two_requests(self, sandbox):
         sandbox.fault("list", "503", times=9)
         assert not ConnectifHook().test_connection()[0]
         assert sandbox.stats.requests == 2
@@ -181,19 +181,19 @@ class TestExports:
         assert [export.id] == [created["id"] for created in sandbox.stats.created]
         assert export.version == "v5"
 
-    def test_are_created_once_though_the_answer_is_lost(self, sandbox):
+    def test_are_created_once_even_if_the_response_is_lost(self, sandbox):
         sandbox.fault("create", "create-then-500")
         export = ConnectifHook().create_export(ExportRequest.of("contacts"))
         assert [export.id] == [created["id"] for created in sandbox.stats.created]
 
-    def test_that_the_api_refuses_are_told_with_the_field(self, sandbox):
+    def test_that_the_api_rejects_raise_an_error_with_the_field(self, sandbox):
         sandbox.set(known_segments=("seg-1",))
         with pytest.raises(RequestRejected, match="/filters/segmentId"):
             ConnectifHook().create_export(ExportRequest.of("contacts", segment_id="seg-2"))
 
 
-class TestAnExportsFile:
-    def test_is_a_stream_that_can_seek(self, sandbox):
+class TestFile:
+    def test_is_a_seekable_stream(self, sandbox):
         stream = ConnectifHook().open_file(sandbox.create_in_app())
         assert stream.read(2) == b"PK"
         stream.seek(0)
@@ -202,20 +202,20 @@ class TestAnExportsFile:
         with zipfile.ZipFile(stream) as archive:
             assert [name.endswith(".csv") for name in archive.namelist()] == [True]
 
-    def test_survives_an_expired_address_and_a_broken_connection(self, sandbox):
+    def test_is_read_despite_broken_connections(self, sandbox):
         export_id = sandbox.create_in_app()
         whole = ConnectifHook().open_file(export_id).read()
         sandbox.set(cut_every_bytes=len(whole) // 3, cut_times=2)
         assert ConnectifHook().open_file(export_id).read() == whole
         assert sandbox.stats.file_requests_with_authorization == 0
 
-    def test_of_one_that_is_not_finished_is_not_to_be_had(self, sandbox):
+    def test_of_an_unfinished_export_is_not_available(self, sandbox):
         sandbox.set(seconds_per_export=30)
         stream = ConnectifHook().open_file(sandbox.create_in_app())
         with pytest.raises(InvalidArgument, match=r"is not finished .* wait for it with ConnectifExportSensor"):
             stream.read()
 
-    def test_that_gets_no_address_is_asked_for_within_a_bound(self, sandbox, monkeypatch):
+    def test_without_a_url_is_requested_a_limited_number_of_times(self, sandbox, monkeypatch):
         from airflow_provider_connectif.api import file_url
 
         pauses: list[float] = []
@@ -229,8 +229,8 @@ class TestAnExportsFile:
             ConnectifHook().open_file(sandbox.create_in_app()).read(2)
 
 
-def test_neither_the_key_nor_an_address_is_logged_at_debug(sandbox, debug_log):
-    """The fixture looks for secrets in what is logged; here it is seen that the requests were logged at all."""
+def test_neither_the_key_nor_a_signed_url_is_logged_at_debug(sandbox, debug_log):
+    """The fixture searches the log for secrets; this test checks that the requests were logged at all."""
     hook = ConnectifHook()
     export = hook.create_export(ExportRequest.of("contacts"))
     list(hook.list_exports())

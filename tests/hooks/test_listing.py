@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hook's list of exports, long and in any order, and what is chosen from it."""
+"""Selecting from the hook's list of exports, which is long and in any order."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ REPORTS_OF_ANY_STATUS = ExportFilter(export_type="data-explorer")
 
 
 @pytest.mark.parametrize("order", ["newest", "oldest", "shuffled"])
-def test_of_2000_exports_on_40_pages_the_right_17_are_chosen(sandbox, order):
-    """Names that contain one another; one report's newest export failed, one's is running."""
+def test_the_right_17_of_2000_exports_on_40_pages_are_selected(sandbox, order):
+    """Some names contain others; the newest export of one report failed, that of another is in progress."""
     sandbox.set(order=order)
     wanted = fill_the_list(sandbox)
     chosen = select(ConnectifHook().list_exports(), REPORTS, latest_per="file_name")
@@ -25,7 +25,7 @@ def test_of_2000_exports_on_40_pages_the_right_17_are_chosen(sandbox, order):
     assert sandbox.stats.by_route == {"GET /exports": PAGES}
 
 
-def test_whose_newest_failed_or_runs_is_still_there_by_an_older_one(sandbox):
+def test_a_report_whose_newest_export_is_not_finished_is_represented_by_an_older_one(sandbox):
     wanted = fill_the_list(sandbox)
     of_any_status = select(ConnectifHook().list_exports(), REPORTS_OF_ANY_STATUS, latest_per="report_id")
     newest = {export.file_name or export.status for export in of_any_status if export.id not in wanted}
@@ -33,7 +33,7 @@ def test_whose_newest_failed_or_runs_is_still_there_by_an_older_one(sandbox):
     assert newest == {"error", "inProgress"}, (FAILED, RUNNING)
 
 
-def test_the_list_is_read_page_by_page_as_it_is_chosen_from(sandbox):
+def test_pages_are_read_only_as_the_selection_needs_them(sandbox):
     fill_the_list(sandbox)
     exports = ConnectifHook().list_exports()
     fitting = (export for export in exports if REPORTS.matches(export))

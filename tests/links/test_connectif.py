@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The link to a report: made where the task runs, of two fields of the connection, and of no secret."""
+"""The link to a report, which the task makes from two fields of the connection, and which contains no secret."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ APP = {"app_url": "https://eu1.example", "store_id": "store-1"}
 REPORT = {"exportType": "data-explorer", "filters": {"reportId": "rep-1", "fromDate": "2026-11-01"}}
 
 
-class TestTheAddress:
-    def test_is_the_reports_page_in_the_application(self):
+class TestUrl:
+    def test_is_that_of_the_report_in_the_application(self):
         expected = "https://eu1.example/store/store-1/data-explorer-report/rep-1"
         assert report_url(APP, "rep-1") == expected
         assert report_url({"app_url": " https://eu1.example/ ", "store_id": " store-1 "}, "rep-1") == expected
 
-    def test_is_no_other_page_whatever_the_ids_hold(self):
-        address = report_url({**APP, "store_id": "../x?a#b"}, "r/../..")
-        assert address == "https://eu1.example/store/..%2Fx%3Fa%23b/data-explorer-report/r%2F..%2F.."
+    def test_escapes_the_ids(self):
+        url = report_url({**APP, "store_id": "../x?a#b"}, "r/../..")
+        assert url == "https://eu1.example/store/..%2Fx%3Fa%23b/data-explorer-report/r%2F..%2F.."
 
     @pytest.mark.parametrize(
         "extra", [{}, {"app_url": "https://eu1.example"}, {"store_id": "s"}, {**APP, "store_id": ""}]
     )
-    def test_is_none_without_both_fields(self, extra):
+    def test_is_empty_without_both_fields(self, extra):
         assert report_url(extra, "rep-1") == ""
 
     @pytest.mark.parametrize(
@@ -45,27 +45,27 @@ class TestTheAddress:
             7,
         ],
     )
-    def test_is_none_where_the_application_is_at_no_plain_web_address(self, app_url):
+    def test_is_empty_if_app_url_is_not_a_plain_http_url(self, app_url):
         assert report_url({**APP, "app_url": app_url}, "rep-1") == ""
 
 
 @pytest.fixture
 def connection(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The connection to the sandbox, which says where the application is."""
+    """The connection to the sandbox, with the URL of the application."""
     connection = {**json.loads(sandbox.connection_json), "extra": APP}
     monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(connection))
     return connection
 
 
 def link_of(operator: Any) -> str:
-    """What Airflow asks for at the end of a task, in its process."""
+    """Return the link as Airflow gets it at the end of the task, in its process."""
     [link] = operator.operator_extra_links
     assert link.name == ConnectifReportLink.name
     return link.get_link(operator, ti_key=None)  # type: ignore[arg-type]
 
 
-class TestATask:
-    def test_that_stored_a_report_links_to_it(self, sandbox, connection, task, tmp_path: Path):
+class TestTask:
+    def test_that_stores_a_report_links_to_it(self, sandbox, connection, task, tmp_path: Path):
         operator = ConnectifExportToObjectStorageOperator(
             task_id="store", export_id=sandbox.create_in_app(REPORT), destination=f"file://{tmp_path}/out"
         )
@@ -73,7 +73,7 @@ class TestATask:
         assert link_of(operator) == report_url(APP, "rep-1")
         assert words_before_a_secret(link_of(operator)) is None
 
-    def test_that_asked_for_a_report_links_to_it(self, sandbox, connection, task):
+    def test_that_creates_a_report_links_to_it(self, sandbox, connection, task):
         operator = ConnectifCreateExportOperator(
             task_id="create",
             export_type="data-explorer",
@@ -84,26 +84,26 @@ class TestATask:
         task.run(operator)
         assert link_of(operator) == report_url(APP, "rep-2")
 
-    def test_that_stored_something_else_links_to_nothing(self, sandbox, connection, task, tmp_path: Path):
+    def test_that_stores_another_type_has_no_link(self, sandbox, connection, task, tmp_path: Path):
         operator = ConnectifExportToObjectStorageOperator(
             task_id="store", export_id=sandbox.create_in_app(), destination=f"file://{tmp_path}/out"
         )
         task.run(operator)
         assert link_of(operator) == ""
 
-    def test_whose_connection_does_not_say_where_the_application_is_links_to_nothing(self, sandbox, task, tmp_path):
+    def test_whose_connection_has_no_app_url_has_no_link(self, sandbox, task, tmp_path):
         operator = ConnectifExportToObjectStorageOperator(
             task_id="store", export_id=sandbox.create_in_app(REPORT), destination=f"file://{tmp_path}/out"
         )
         task.run(operator)
         assert link_of(operator) == ""
 
-    def test_that_has_not_run_links_to_nothing(self):
+    def test_that_has_not_run_has_no_link(self):
         assert link_of(ConnectifCreateExportOperator(task_id="create", export_type="contacts")) == ""
 
 
-def test_airflows_servers_make_the_link_of_an_xcom_and_never_read_the_connection():
-    """A serialized task holds the link's name and the XCom that it is kept in, and no class of this package."""
+def test_the_api_server_reads_the_link_from_an_xcom_and_never_reads_the_connection():
+    """A serialized task contains the names of the link and of its XCom, and no class of this package."""
     from airflow.sdk import DAG
     from airflow.serialization import serialized_objects
 
