@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""For DAGs that asset events start: which exports a run is for."""
+"""For DAGs that asset events trigger: the exports that a run is for."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def announced_exports(triggering_asset_events: Mapping[Any, Any] | None, inlet_events: Any = None) -> list[str]:
-    """Give the ids of the exports that a run is for, each once, oldest announcement first.
+def triggering_export_ids(triggering_asset_events: Mapping[Any, Any] | None, inlet_events: Any = None) -> list[str]:
+    """Return the ids of the exports that a run is for, each once, in the order of their events.
 
-    Both arguments come from the task's context, and the task needs the asset among its ``inlets``. Of events that come
-    close together, or while another run is active, Airflow (up to 3.3.2 at least, apache/airflow#56050) hands a run the
-    first alone, and keeps the others for whenever the next event comes. So what was announced since the run's first
-    event is read as well.
+    Pass both arguments from the task's context, and list the asset in the task's ``inlets``. If several events arrive
+    at about the same time, or while another run is active, Airflow (at least up to 3.3.2, apache/airflow#56050) passes
+    only the first to a run, and keeps the others until the next event arrives. So the events since the run's first
+    event are included.
 
-    :param triggering_asset_events: the run's; None or empty for a run that no event has started.
-    :param inlet_events: the task's; without it, the run's own events are all.
+    :param triggering_asset_events: the run's events; None or empty if no event has triggered the run
+    :param inlet_events: the events of the task's inlets; without them, only the run's own events are considered
     """
     found: dict[str, Any] = {}
-    for asset, own in (triggering_asset_events or {}).items():
-        events = list(own)
+    for asset, run_events in (triggering_asset_events or {}).items():
+        events = list(run_events)
         if events and inlet_events is not None:
             first = min(event.timestamp for event in events)
             later = inlet_events[asset]
-            if hasattr(later, "after"):  # not in Airflow 3.0, where all are read
+            if hasattr(later, "after"):  # not in Airflow 3.0, where all events are read
                 later = later.after(first.isoformat())
             events += [event for event in later if event.timestamp >= first]
         for event in sorted(events, key=lambda event: event.timestamp):

@@ -108,15 +108,15 @@ async def shared(url: str, ids: list[str], interval: float, how_many: int) -> di
 
     # Of each round: the requests, and the processor time of the process at its end.
     rounds: list[tuple[int, float]] = []
-    survey = poller.survey
+    poll_exports = poller.poll_exports
 
     def counted(*arguments: Any) -> Any:
         before = requests_so_far(url)
-        found = survey(*arguments)
+        found = poll_exports(*arguments)
         rounds.append((requests_so_far(url) - before, time.process_time()))
         return found
 
-    poller.survey = counted
+    poller.poll_exports = counted
 
     async def wait(export_id: str) -> Any:
         trigger = ConnectifExportTrigger("connectif_default", export_ids=[export_id], poke_interval=interval)

@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Asset, AssetWatcher, task
 
-from airflow_provider_connectif.events import announced_exports
+from airflow_provider_connectif.events import triggering_export_ids
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishedEventTrigger
 
@@ -49,12 +49,12 @@ with DAG(
 ):
 
     @task(inlets=[finished])
-    def announced(triggering_asset_events: Any = None, inlet_events: Any = None) -> list[str]:
+    def export_ids(triggering_asset_events: Any = None, inlet_events: Any = None) -> list[str]:
         """Give the ids of the exports that this run is for."""
-        return announced_exports(triggering_asset_events, inlet_events)
+        return triggering_export_ids(triggering_asset_events, inlet_events)
 
     ConnectifExportToObjectStorageOperator.partial(
         task_id="store",
         destination=LAKE + "/connectif/on-export/{export_type}/{export_id}",
         storage_conn_id=STORAGE_CONN_ID,
-    ).expand(export_id=announced())
+    ).expand(export_id=export_ids())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which exports a run is for, whatever Airflow hands it."""
+"""The exports that a run is for, whichever events Airflow passes to it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
-from airflow_provider_connectif.events import announced_exports
+from airflow_provider_connectif.events import triggering_export_ids
 
 ASSET = Asset("finished")
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -27,38 +27,38 @@ def event(second: float, export_id: str) -> Event:
 
 
 class Inlet:
-    """The asset's events as Airflow 3.3 gives them, by when they came."""
+    """The asset's events as Airflow 3.3 passes them, which can be filtered by time."""
 
     def __init__(self, events: list[Event]) -> None:
         self.events = events
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
-    def after(self, moment: str) -> list[Event]:
-        self.asked.append(moment)
-        return [event for event in self.events if event.timestamp >= datetime.fromisoformat(moment)]
+    def after(self, timestamp: str) -> list[Event]:
+        self.requested.append(timestamp)
+        return [event for event in self.events if event.timestamp >= datetime.fromisoformat(timestamp)]
 
 
 ALL = [event(0, "before"), event(10, "own"), event(11, "left"), event(11, "own"), event(12, "over")]
 
 
-def test_of_its_own_events_alone_where_nothing_else_is_known():
-    assert announced_exports({ASSET: [event(2, "b"), event(1, "a"), event(3, "b")]}) == ["a", "b"]
+def test_returns_the_runs_own_exports_without_inlet_events():
+    assert triggering_export_ids({ASSET: [event(2, "b"), event(1, "a"), event(3, "b")]}) == ["a", "b"]
 
 
-def test_also_of_those_that_came_since_its_first_and_that_airflow_left_over():
+def test_adds_the_exports_since_the_runs_first_event():
     inlet = Inlet(ALL)
-    assert announced_exports({ASSET: [ALL[1]]}, {ASSET: inlet}) == ["own", "left", "over"]
-    assert inlet.asked == [ALL[1].timestamp.isoformat()]
+    assert triggering_export_ids({ASSET: [ALL[1]]}, {ASSET: inlet}) == ["own", "left", "over"]
+    assert inlet.requested == [ALL[1].timestamp.isoformat()]
 
 
-def test_the_same_where_airflow_cannot_select_them():
-    assert announced_exports({ASSET: [ALL[1]]}, {ASSET: ALL}) == ["own", "left", "over"]
+def test_adds_them_if_airflow_cannot_filter_events():
+    assert triggering_export_ids({ASSET: [ALL[1]]}, {ASSET: ALL}) == ["own", "left", "over"]
 
 
-def test_of_none_where_no_event_has_started_it():
-    assert announced_exports(None, {ASSET: Inlet(ALL)}) == []
-    assert announced_exports({}, {ASSET: Inlet(ALL)}) == []
+def test_returns_nothing_if_no_event_triggered_the_run():
+    assert triggering_export_ids(None, {ASSET: Inlet(ALL)}) == []
+    assert triggering_export_ids({}, {ASSET: Inlet(ALL)}) == []
 
 
-def test_of_none_for_an_event_that_somebody_made_by_hand():
-    assert announced_exports({ASSET: [Event(BEGIN), Event(BEGIN, {"payload": "text"})]}) == []
+def test_ignores_events_that_were_created_manually():
+    assert triggering_export_ids({ASSET: [Event(BEGIN), Event(BEGIN, {"payload": "text"})]}) == []

@@ -36,7 +36,7 @@ def test_it_contains_what_dag_authors_use():
         "class ConnectifExportFinishedEventTrigger(",
         "class ConnectifHook(BaseHook)",
         "def export_windows(",
-        "def announced_exports(",
+        "def triggering_export_ids(",
         "def open_file(self, export_id: str) -> RemoteFile",
         "class Sandbox()",
     ):

@@ -19,8 +19,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.api.errors import ConnectifError
+from airflow_provider_connectif.api.polling.poll import PollResult, poll_exports
 from airflow_provider_connectif.api.polling.reconnecting import ReconnectingClient
-from airflow_provider_connectif.api.polling.survey import Survey, survey
 from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL
 
 if TYPE_CHECKING:
@@ -119,11 +119,11 @@ class Poller:
         finally:
             client.close()
 
-    async def _poll(self, client: ReconnectingClient, waiters: list[_Waiter]) -> Survey | ConnectifError:
+    async def _poll(self, client: ReconnectingClient, waiters: list[_Waiter]) -> PollResult | ConnectifError:
         ids = [export_id for waiter in waiters for export_id in waiter.export_wait.pending]
         filters = {each for waiter in waiters for each in waiter.export_wait.filters}
         try:
-            return await client.call(survey, ids, filters)
+            return await client.call(poll_exports, ids, filters)
         except ConnectifError as error:
             return error
         except Exception as error:
@@ -155,4 +155,4 @@ class _Waiter:
     def __init__(self, export_wait: ExportWait, interval: float) -> None:
         self.export_wait = export_wait
         self.interval = interval
-        self.results: asyncio.Queue[Survey | ConnectifError] = asyncio.Queue()
+        self.results: asyncio.Queue[PollResult | ConnectifError] = asyncio.Queue()

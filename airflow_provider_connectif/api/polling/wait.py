@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_connectif.api.errors import ConnectifError, ExportFailed, NotFound, Refused, WaitTimeout
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Survey, survey
+from airflow_provider_connectif.api.polling.poll import PollResult, poll_exports
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -105,7 +105,7 @@ class ExportWait:
         :raises ConnectifError: see :meth:`handle_result` and :meth:`handle_error`
         """
         try:
-            result = survey(client, self.pending, self.filters)
+            result = poll_exports(client, self.pending, self.filters)
         except ConnectifError as error:
             self.handle_error(error)
         else:
@@ -115,7 +115,7 @@ class ExportWait:
             raise WaitTimeout(self.describe(), self.timeout)
         return False
 
-    def handle_result(self, result: Survey) -> bool:
+    def handle_result(self, result: PollResult) -> bool:
         """Take in the result of a poll.
 
         :return: whether the wait is over

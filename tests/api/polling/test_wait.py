@@ -17,27 +17,27 @@ from airflow_provider_connectif.api.errors import (
 )
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import Survey
+from airflow_provider_connectif.api.polling.poll import PollResult
 from airflow_provider_connectif.api.polling.wait import ExportWait
 
 
-def survey_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> Survey:
+def result_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> PollResult:
     found = {each.id: each if isinstance(each, Export) else None for each in exports if isinstance(each, Export)}
-    return Survey(found, newest)
+    return PollResult(found, newest)
 
 
 class TestIds:
     def test_are_over_when_all_are_finished(self):
         watch = ExportWait(["a", "b", "a"])
-        assert not watch.handle_result(survey_of(Export("a", "finished"), Export("b", "inProgress")))
+        assert not watch.handle_result(result_of(Export("a", "finished"), Export("b", "inProgress")))
         assert watch.pending == ["b"]
-        assert watch.handle_result(survey_of(Export("b", "finished")))
+        assert watch.handle_result(result_of(Export("b", "finished")))
         assert watch.result == ["a", "b"]
 
     def test_that_were_seen_finished_need_not_be_seen_again(self):
         watch = ExportWait(["a", "b"])
-        watch.handle_result(survey_of(Export("a", "finished")))
-        assert watch.handle_result(survey_of(Export("b", "finished")))
+        watch.handle_result(result_of(Export("a", "finished")))
+        assert watch.handle_result(result_of(Export("b", "finished")))
 
     def test_have_no_result_before(self):
         with pytest.raises(RuntimeError):
@@ -46,11 +46,11 @@ class TestIds:
     @pytest.mark.parametrize("status", ["error", "Failed", "cancelled", "canceled"])
     def test_that_failed_end_it(self, status):
         with pytest.raises(ExportFailed, match=status):
-            ExportWait(["a", "b"]).handle_result(survey_of(Export("b", status)))
+            ExportWait(["a", "b"]).handle_result(result_of(Export("b", status)))
 
     def test_that_do_not_exist_end_it(self):
         with pytest.raises(NotFound):
-            ExportWait(["a"]).handle_result(Survey({"a": NotFound("no a")}, {}))
+            ExportWait(["a"]).handle_result(PollResult({"a": NotFound("no a")}, {}))
 
 
 class TestAMatch:
@@ -58,9 +58,9 @@ class TestAMatch:
 
     def test_waits_for_one_that_fits(self):
         watch = ExportWait(export_filter=self.MATCH)
-        assert not watch.handle_result(Survey({}, {self.MATCH: None}))
-        assert not watch.handle_result(Survey({}, {self.MATCH: Export("a", "queued")}))
-        assert watch.handle_result(Survey({}, {self.MATCH: Export("b", "finished")}))
+        assert not watch.handle_result(PollResult({}, {self.MATCH: None}))
+        assert not watch.handle_result(PollResult({}, {self.MATCH: Export("a", "queued")}))
+        assert watch.handle_result(PollResult({}, {self.MATCH: Export("b", "finished")}))
         assert watch.result == ["b"]
 
     def test_has_no_pending_ids(self):
@@ -83,7 +83,7 @@ class TestAFailingRound:
         watch = ExportWait(["a"])
         with pytest.raises(UnexpectedResponse):
             watch.handle_error(UnexpectedResponse("HTML"))
-        watch.handle_result(survey_of(Export("a", "queued")))
+        watch.handle_result(result_of(Export("a", "queued")))
         watch.handle_error(UnexpectedResponse("HTML"))
 
     def test_that_is_a_clear_no_is_never_borne(self):
@@ -96,7 +96,7 @@ class TestWords:
         watch = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for progress in (1, 1, 2):
-                watch.handle_result(survey_of(Export("a", "inProgress", progress=progress, total=4)))
+                watch.handle_result(result_of(Export("a", "inProgress", progress=progress, total=4)))
         assert [record.getMessage() for record in caplog.records] == [
             "Export a: inProgress, 1 of 4 (25%).",
             "Export a: inProgress, 2 of 4 (50%).",
@@ -106,17 +106,17 @@ class TestWords:
         watch = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for _ in range(3):
-                assert not watch.handle_result(survey_of(Export("a", "archiving")))
+                assert not watch.handle_result(result_of(Export("a", "archiving")))
         assert caplog.text.count("unknown status, 'archiving'; it is treated as not finished") == 1
 
     def test_name_what_is_waited_for_and_no_more_than_ten(self):
         watch = ExportWait([f"e{number}" for number in range(12)])
-        watch.handle_result(survey_of(Export("e0", "queued")))
+        watch.handle_result(result_of(Export("e0", "queued")))
         words = watch.describe()
         assert words.startswith("e0 (Export e0: queued.), e1 (not seen)")
         assert words.endswith("e9 (not seen), 2 more")
 
     def test_name_a_match(self):
         watch = ExportWait(export_filter=TestAMatch.MATCH)
-        watch.handle_result(Survey({}, {TestAMatch.MATCH: None}))
+        watch.handle_result(PollResult({}, {TestAMatch.MATCH: None}))
         assert watch.describe().startswith("an export with export_type=contacts (No export with")

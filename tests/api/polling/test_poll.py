@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_connectif.api.errors import NotFound, PermissionDenied, ServerError
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.survey import survey
+from airflow_provider_connectif.api.polling.poll import poll_exports
 from tests.api.simulated_time import BASE
 
 
@@ -63,7 +63,7 @@ class TestRequests:
     def test_there_are_as_few_as_can_be(self, client, listed, wanted, requests):
         api = listed(many(1000))
         ids = [f"e{number}" for number in wanted]
-        answer = survey(client, ids)
+        answer = poll_exports(client, ids)
         assert sorted(answer.exports) == sorted(ids)
         assert all(isinstance(found, Export) and found.id == id_ for id_, found in answer.exports.items())
         assert api.call_count == requests
@@ -71,30 +71,30 @@ class TestRequests:
     def test_the_list_is_walked_to_the_end_while_its_pages_are_of_use(self, client, listed):
         """More pages than exports on the last ones are no reason to ask for those by id."""
         api = listed(many(5001))
-        assert len(survey(client, [f"e{number}" for number in range(1, 5001)]).exports) == 5000
+        assert len(poll_exports(client, [f"e{number}" for number in range(1, 5001)]).exports) == 5000
         assert api.call_count == 101
 
     def test_a_deleted_one_among_many_costs_a_page_and_a_request_more(self, client, listed):
         api = listed(many(5000))
-        answer = survey(client, [*(f"e{number}" for number in range(1000)), "gone"])
+        answer = poll_exports(client, [*(f"e{number}" for number in range(1000)), "gone"])
         assert isinstance(answer.exports["gone"], NotFound)
         assert api.call_count == 20 + 1 + 1
 
     @pytest.mark.parametrize("count", [3, 5, 10])
     def test_a_few_at_the_far_end_of_a_long_list_cost_at_most_twice_their_number(self, client, listed, count):
         api = listed(many(5000))
-        answer = survey(client, [f"e{4999 - number}" for number in range(count)])
+        answer = poll_exports(client, [f"e{4999 - number}" for number in range(count)])
         assert len(answer.exports) == count
         assert api.call_count <= 2 * count
 
     def test_repeated_ids_are_read_once(self, client, listed):
         api = listed(many(3))
-        assert list(survey(client, ["e1", "e1", "e2", "e1"]).exports) == ["e1", "e2"]
+        assert list(poll_exports(client, ["e1", "e1", "e2", "e1"]).exports) == ["e1", "e2"]
         assert api.call_count == 2
 
     def test_a_match_needs_the_whole_list_and_no_more_than_that_for_ids(self, client, listed):
         api = listed(many(150))
-        answer = survey(client, ["e1", "e70"], [ExportFilter(), ExportFilter(export_type="contacts")])
+        answer = poll_exports(client, ["e1", "e70"], [ExportFilter(), ExportFilter(export_type="contacts")])
         assert set(answer.exports) == {"e1", "e70"}
         assert api.call_count == 3
 
@@ -103,7 +103,7 @@ class TestWhatIsMissing:
     @pytest.mark.parametrize("others", [[], ["e1", "e2", "e3"]])
     def test_an_export_that_does_not_exist_is_told_and_spoils_nothing(self, client, listed, others):
         listed(many(10))
-        answer = survey(client, ["gone", *others]).exports
+        answer = poll_exports(client, ["gone", *others]).exports
         assert isinstance(answer["gone"], NotFound)
         assert "gone" in str(answer["gone"])
         assert all(isinstance(answer[id_], Export) for id_ in others)
@@ -111,13 +111,13 @@ class TestWhatIsMissing:
     def test_one_that_is_not_listed_but_exists_is_found(self, client, listed):
         api = listed(many(10))
         api.get(f"{BASE}/exports/hidden", json={"id": "hidden", "status": "finished"})
-        assert survey(client, ["hidden", "e1", "e2", "e3"]).exports["hidden"].status == "finished"
+        assert poll_exports(client, ["hidden", "e1", "e2", "e3"]).exports["hidden"].status == "finished"
 
     @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (503, ServerError)])
     def test_every_other_error_is_raised(self, client, requests_mock, status, kind):
         requests_mock.get(f"{BASE}/exports", status_code=status)
         with pytest.raises(kind):
-            survey(client, ["e1", "e2", "e3"])
+            poll_exports(client, ["e1", "e2", "e3"])
 
 
 class TestMatch:
@@ -157,9 +157,9 @@ class TestMatch:
     )
     def test_the_newest_that_fits_is_found_in_any_order(self, client, listed, match, newest, turned):
         listed(self.exports[::-1] if turned else self.exports, page_size=2)
-        found = survey(client, [], [match]).newest[match]
+        found = poll_exports(client, [], [match]).newest[match]
         assert (found and found.id) == newest
 
     def test_an_empty_list_has_none(self, client, listed):
         listed([])
-        assert survey(client, [], [ExportFilter()]).newest == {ExportFilter(): None}
+        assert poll_exports(client, [], [ExportFilter()]).newest == {ExportFilter(): None}
