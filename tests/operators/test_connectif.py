@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The creating operator: one export for each task instance (promise 1), wrong arguments early (promise 7)."""
+"""The create operator: one export per task instance (promise 1), and argument errors before any request (promise 9)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class TestCreating:
             ),
         ],
     )
-    def test_sends_what_was_asked_and_returns_the_id(self, sandbox, task, arguments, body):
+    def test_sends_the_arguments_and_returns_the_id(self, sandbox, task, arguments, body):
         export_id = task.run(create(**arguments))
         [created] = sandbox.stats.created
         assert export_id == created["id"]
@@ -64,22 +64,22 @@ class TestCreating:
         sandbox.set(seconds_per_export=30)
         assert task.run(create(export_type="contacts"))
 
-    def test_says_what_it_created(self, sandbox, task, task_log, caplog):
+    def test_logs_the_export(self, sandbox, task, task_log, caplog):
         export_id = task.run(create(export_type="contacts"))
         assert f"Created export {export_id} (contacts)." in task_log() + caplog.text
 
 
-class TestOnce:
-    def test_a_retry_gives_the_same(self, sandbox, task):
+class TestOneExport:
+    def test_a_retry_returns_the_same_export(self, sandbox, task):
         first = task.run(create(export_type="contacts"))
         assert task.run(create(export_type="contacts")) == first
         assert sandbox.stats.created_by_api == 1
 
-    def test_even_though_its_templates_render_anew(self, sandbox, task):
+    def test_a_retry_whose_templates_render_differently_returns_the_same_export(self, sandbox, task):
         first = task.run(create(export_type="contacts"))
         assert task.run(create(export_type="contacts", segment_id="other")) == first
 
-    def test_cleared_after_success_asks_anew(self, sandbox, task):
+    def test_a_task_cleared_after_success_creates_another_export(self, sandbox, task):
         first = task.run(create(export_type="contacts"))
         task.ti.max_tries += 1
         second = task.run(create(export_type="contacts"))
@@ -88,19 +88,19 @@ class TestOnce:
         assert task.run(create(export_type="contacts")) == second
 
     @pytest.mark.parametrize("fault", ["create-then-500", "create-then-cut"])
-    def test_though_the_answer_is_lost(self, sandbox, task, fault):
+    def test_is_created_even_if_the_response_is_lost(self, sandbox, task, fault):
         sandbox.fault("create", fault)
         export_id = task.run(create(export_type="contacts"))
         assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
-    def test_though_the_process_died_before_the_answer(self, sandbox, task, monkeypatch):
+    def test_is_created_even_if_the_process_dies_before_the_response(self, sandbox, task, monkeypatch):
         from airflow_provider_connectif.api.client import ConnectifClient
 
         original = ConnectifClient.send_creation
 
         def killed(self: ConnectifClient, request: Any) -> Any:
             original(self, request)
-            raise SystemExit  # nothing after this moment runs
+            raise SystemExit  # nothing runs after this
 
         with monkeypatch.context() as dying:
             dying.setattr(ConnectifClient, "send_creation", killed)
@@ -109,24 +109,24 @@ class TestOnce:
         export_id = task.run(create(export_type="contacts"))
         assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
-    def test_two_task_instances_have_one_each(self, sandbox):
+    def test_is_created_for_each_task_instance(self, sandbox):
         assert FakeTask().run(create(export_type="contacts")) != FakeTask().run(create(export_type="contacts"))
 
-    def test_without_a_store_works_and_says_so_in_one_line(self, sandbox, caplog):
+    def test_is_created_for_each_attempt_without_a_state_store_and_this_is_logged_once(self, sandbox, caplog):
         task = FakeTask(store=None)
         assert task.run(create(export_type="contacts"))
         assert caplog.text.count("no task state store") == 1
         task.run(create(export_type="contacts"))
         assert sandbox.stats.created_by_api == 2
 
-    def test_keeps_no_secret_in_its_record(self, sandbox, task):
+    def test_is_recorded_without_a_secret(self, sandbox, task):
         task.run(create(**ACTIVITIES))
         [record] = task.store.content.values()
         assert json.loads(record)["request"]["filters"]["fromDate"] == "2026-11-01T00:00:00.000Z"
         assert sandbox.key.partition(":")[2] not in record
 
 
-class TestRefusals:
+class TestErrors:
     def test_a_missing_scope_is_final_and_named(self, sandbox, task, monkeypatch):
         key = sandbox.options.read_only_key
         connection = {"conn_type": "connectif", "host": sandbox.url, "password": key}
@@ -139,7 +139,7 @@ class TestRefusals:
         with pytest.raises(AirflowFailException, match="/filters/reportId"):
             task.run(create(**REPORT))
 
-    def test_an_api_that_is_down_may_be_tried_again(self, sandbox, task, monkeypatch):
+    def test_an_unavailable_api_is_not_final(self, sandbox, task, monkeypatch):
         from airflow_provider_connectif.api import client
 
         monkeypatch.setattr(client.RetryPolicy.__init__, "__defaults__", (2, 1.0, 0.05))
@@ -178,20 +178,20 @@ WRONG = [
 
 class TestArguments:
     @pytest.mark.parametrize(("arguments", "words"), WRONG)
-    def test_wrong_ones_fail_when_the_dag_is_parsed(self, arguments, words):
+    def test_invalid_arguments_fail_when_the_dag_is_parsed(self, arguments, words):
         with pytest.raises(ConnectifArgumentError, match=words):
             create(**arguments)
 
     @pytest.mark.parametrize(("arguments", "words"), WRONG)
-    def test_and_when_they_are_rendered_before_anything_is_asked(self, sandbox, task, arguments, words):
+    def test_invalid_arguments_fail_after_rendering_before_any_request(self, sandbox, task, arguments, words):
         operator = create(export_type="{{ x }}")
         for name, value in arguments.items():
-            setattr(operator, name, value)  # what Airflow's rendering does
+            setattr(operator, name, value)  # as Airflow's rendering does
         with pytest.raises(ConnectifArgumentError, match=words):
             operator.execute(task.context())
         assert sandbox.stats.requests == 0
 
-    def test_what_is_not_known_yet_is_not_judged(self):
+    def test_values_that_are_not_known_yet_are_not_checked(self):
         with DAG("lake"):
             other = create(export_type="contacts")
             for number, unknown in enumerate(("{{ x }}", "{% if x %}y{% endif %}", other.output, other.output["x"])):
@@ -199,23 +199,23 @@ class TestArguments:
                 ConnectifCreateExportOperator(task_id=f"a{number}", export_type="activities", **arguments)
                 ConnectifCreateExportOperator(task_id=f"b{number}", export_type=unknown, report_id=unknown)
 
-    def test_but_what_is_known_beside_it_is(self):
+    def test_known_values_are_checked_even_if_others_are_unknown(self):
         with pytest.raises(ConnectifArgumentError, match="version: '5' is no version"):
             create(export_type="{{ x }}", from_date="{{ ds }}", version="5")
         with pytest.raises(ConnectifArgumentError, match="from_date: does not go with export_type='contacts'"):
             create(export_type="contacts", from_date="{{ ds }}")
 
-    def test_are_all_templated(self):
+    def test_all_arguments_are_templated(self):
         import inspect
 
         named = set(inspect.signature(ConnectifCreateExportOperator.__init__).parameters) - {"self", "kwargs"}
         assert named == set(ConnectifCreateExportOperator.template_fields)
 
-    def test_a_wrong_one_is_a_value_error_that_airflow_does_not_retry(self):
+    def test_an_argument_error_is_a_value_error_that_airflow_does_not_retry(self):
         assert issubclass(ConnectifArgumentError, AirflowFailException)
         assert issubclass(ConnectifArgumentError, ValueError)
 
-    def test_datetimes_of_any_zone_are_taken(self, sandbox, task):
+    def test_datetimes_in_any_time_zone_are_accepted(self, sandbox, task):
         start = datetime(2026, 11, 1, 1, tzinfo=timezone(timedelta(hours=1)))
         task.run(create(export_type="activities", from_date=start, to_date=start + timedelta(days=31)))
         filters = sandbox.stats.created[0]["body"]["filters"]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The listing operator: the ids of the exports that fit, for ``.expand(export_id=…)``."""
+"""The list operator: the ids of the matching exports, for ``.expand(export_id=…)``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def listing(**arguments: Any) -> ConnectifListExportsOperator:
     return ConnectifListExportsOperator(task_id="list", **arguments)
 
 
-class TestTheChoice:
+class TestSelection:
     @pytest.fixture
-    def made(self, sandbox) -> list[str]:
-        """Five exports, an hour after each other, in a list that shows them in another order."""
+    def created(self, sandbox) -> list[str]:
+        """Five exports, created one hour after another, in a list that is not in this order."""
         sandbox.set(order="shuffled")
         bodies: list[dict[str, Any]] = [
             {"exportType": "contacts", "filters": {"segmentId": "seg-1"}},
@@ -39,7 +39,7 @@ class TestTheChoice:
         return [sandbox.create_in_app(body) for body in bodies]
 
     @pytest.mark.parametrize(
-        ("arguments", "chosen"),
+        ("arguments", "selected"),
         [
             ({}, [0, 1, 2, 4]),
             ({"export_type": "contacts"}, [0]),
@@ -58,26 +58,26 @@ class TestTheChoice:
             ({"export_type": "form-stats"}, []),
         ],
     )
-    def test_is_by_every_filter_oldest_first(self, sandbox, task, made, arguments, chosen):
-        assert task.run(listing(**arguments)) == [made[index] for index in chosen]
+    def test_applies_each_filter_and_is_oldest_first(self, sandbox, task, created, arguments, selected):
+        assert task.run(listing(**arguments)) == [created[index] for index in selected]
 
-    def test_takes_one_request_a_page_and_no_file(self, sandbox, task):
+    def test_needs_one_request_per_page_and_no_download(self, sandbox, task):
         for _ in range(101):
             sandbox.create_in_app()
         assert len(task.run(listing())) == 101
         assert sandbox.stats.by_route == {"GET /exports": 3}
 
-    def test_is_told_in_the_log(self, sandbox, task, made, task_log, caplog):
+    def test_is_logged(self, sandbox, task, created, task_log, caplog):
         task.run(listing(export_type="contacts"))
-        assert "Chose 1 export(s) from the list." in task_log() + caplog.text
+        assert "Found 1 matching export(s)." in task_log() + caplog.text
 
-    def test_can_be_pushed_as_json_and_holds_no_address(self, sandbox, task, made):
+    def test_is_json_serializable_and_contains_only_ids(self, sandbox, task, created):
         result = task.run(listing())
         assert json.loads(json.dumps(result)) == result
         assert all(isinstance(each, str) for each in result)
 
-    def test_of_2000_exports_on_40_pages_gives_the_right_17(self, sandbox, task):
-        """Names that contain one another; one report's newest export failed, one's is running."""
+    def test_finds_the_right_17_of_2000_exports_on_40_pages(self, sandbox, task):
+        """Some names contain others; the newest export of one report failed, that of another is in progress."""
         sandbox.set(order="shuffled")
         wanted = fill_the_list(sandbox)
         sandbox_requests = sandbox.stats.requests
@@ -85,20 +85,20 @@ class TestTheChoice:
         assert len(wanted) == 17
         assert sandbox.stats.requests - sandbox_requests == PAGES
 
-    def test_bears_pages_that_shift_while_they_are_read(self, sandbox, task):
-        made = [sandbox.create_in_app() for _ in range(120)]
+    def test_is_complete_even_if_pages_shift_while_they_are_read(self, sandbox, task):
+        created = [sandbox.create_in_app() for _ in range(120)]
         sandbox.set(shifting_pages=True)
-        assert set(made) <= set(task.run(listing()))
+        assert set(created) <= set(task.run(listing()))
 
 
-class TestRefusals:
-    def test_a_key_that_is_refused_is_final(self, sandbox, task, monkeypatch):
+class TestErrors:
+    def test_a_refused_key_is_final(self, sandbox, task, monkeypatch):
         connection = {"conn_type": "connectif", "host": sandbox.url, "password": "some:thing"}
         monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(connection))
         with pytest.raises(AirflowFailException, match="refused the API key"):
             task.run(listing())
 
-    def test_an_api_that_is_down_may_be_tried_again(self, sandbox, task, monkeypatch):
+    def test_an_unavailable_api_is_not_final(self, sandbox, task, monkeypatch):
         from airflow_provider_connectif.api import client
 
         monkeypatch.setattr(client.RetryPolicy.__init__, "__defaults__", (2, 1.0, 0.05))
@@ -129,42 +129,42 @@ WRONG = [
 
 class TestArguments:
     @pytest.mark.parametrize(("arguments", "words"), WRONG)
-    def test_wrong_ones_fail_when_the_dag_is_parsed(self, arguments, words):
+    def test_invalid_arguments_fail_when_the_dag_is_parsed(self, arguments, words):
         with pytest.raises(ConnectifArgumentError, match=words):
             listing(**arguments)
 
     @pytest.mark.parametrize(("arguments", "words"), WRONG)
-    def test_and_when_they_are_rendered_before_anything_is_asked(self, sandbox, task, arguments, words):
+    def test_invalid_arguments_fail_after_rendering_before_any_request(self, sandbox, task, arguments, words):
         operator = listing()
         for name, value in arguments.items():
-            setattr(operator, name, value)  # what Airflow's rendering does
+            setattr(operator, name, value)  # as Airflow's rendering does
         with pytest.raises(ConnectifArgumentError, match=words):
             operator.execute(task.context())
         assert sandbox.stats.requests == 0
 
-    def test_what_is_not_known_yet_is_not_judged(self):
+    def test_values_that_are_not_known_yet_are_not_checked(self):
         with DAG("lake"):
             other = listing()
             for number, unknown in enumerate(("{{ x }}", "{% if x %}y{% endif %}", other.output)):
                 arguments = dict.fromkeys(ConnectifListExportsOperator.template_fields, unknown)
                 ConnectifListExportsOperator(task_id=f"a{number}", **arguments)
 
-    def test_but_what_is_known_beside_it_is(self):
+    def test_known_values_are_checked_even_if_others_are_unknown(self):
         with pytest.raises(ConnectifArgumentError, match=r"created_after: .* has no time zone"):
             listing(finished_after="{{ x }}", created_after="2026-11-25")
 
-    def test_are_all_templated(self):
+    def test_all_arguments_are_templated(self):
         named = set(inspect.signature(ConnectifListExportsOperator.__init__).parameters) - {"self", "kwargs"}
         assert named == set(ConnectifListExportsOperator.template_fields)
 
-    def test_of_a_mapped_operator_fail_when_it_is_made_with_an_error_that_is_not_retried(self):
+    def test_invalid_arguments_of_a_mapped_operator_are_not_retried(self):
         with DAG("lake", schedule=None):
             mapped = ConnectifListExportsOperator.partial(task_id="list").expand(finished_after=["2026-11-25"])
         with pytest.raises(ConnectifArgumentError, match="has no time zone") as caught:
             mapped.unmap({"finished_after": "2026-11-25"})
         assert isinstance(caught.value, AirflowFailException)
 
-    def test_the_connection_is_the_one_that_is_named(self, sandbox, monkeypatch):
+    def test_the_connection_can_be_chosen(self, sandbox, monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_OTHER", sandbox.connection_json)
         monkeypatch.delenv("AIRFLOW_CONN_CONNECTIF_DEFAULT")
         export_id = sandbox.create_in_app()

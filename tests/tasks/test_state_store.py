@@ -15,31 +15,31 @@ from airflow_provider_connectif.tasks.state_store import (
 from tests.airflow_harness import FakeTask
 
 
-def test_outlives_a_try(task):
+def test_a_record_outlives_an_attempt(task):
     get_record(task.context()).write({"state": "intent"})
     assert get_record(task.context()).read() == {"state": "intent"}
     get_record(task.context()).drop()
     assert get_record(task.context()).read() is None
 
 
-def test_is_kept_under_a_key_of_its_own(task):
+def test_each_record_has_its_own_key(task):
     get_record(task.context()).write({"state": "intent"})
     get_wait_deadline(task.context(), 5)
     assert set(task.store.content) == {EXPORT_KEY, WAIT_KEY}
 
 
-def test_something_else_in_its_place_is_nothing(task):
+def test_another_value_in_its_place_is_ignored(task):
     task.store.set(EXPORT_KEY, "text")
     assert get_record(task.context()).read() is None
 
 
-def test_without_airflows_store_lives_in_memory():
+def test_a_record_is_in_memory_without_airflows_store():
     context = FakeTask(store=None).context()
     assert isinstance(get_record(context), MemoryRecord)
     assert isinstance(get_creation_record(context), MemoryRecord)
 
 
-def test_a_try_that_may_create_says_what_is_missing_without_the_store(task, caplog):
+def test_an_attempt_that_may_create_an_export_logs_what_is_missing_without_the_store(task, caplog):
     caplog.set_level("INFO")
     get_creation_record(task.context())
     get_record(FakeTask(store=None).context())
@@ -48,7 +48,7 @@ def test_a_try_that_may_create_says_what_is_missing_without_the_store(task, capl
     assert caplog.text.count("no task state store") == 1
 
 
-def test_the_generation_is_what_clearing_raises(task):
+def test_clearing_increases_the_generation(task):
     task.ti.max_tries = 4
     assert get_generation(task.context()) == 4
     task.ti.max_tries = None

@@ -13,7 +13,7 @@ from airflow_provider_connectif.tasks.errors import airflow_errors
 from airflow_provider_connectif.tasks.waiting import finished_exports
 
 
-def test_a_finished_event_gives_the_ids():
+def test_a_finished_event_contains_the_ids():
     assert finished_exports({"status": "finished", "export_ids": ["a", "b"]}, 5) == ["a", "b"]
 
 
@@ -43,8 +43,8 @@ def test_another_is_an_error_of_its_kind(event, kind, words):
         (RemoteFileUnavailable("away"), AirflowException),
     ],
 )
-def test_errors_are_airflows_and_hide_what_lies_below(problem, kind):
-    """What lies below may quote the address of a file."""
+def test_errors_become_airflows_and_hide_their_context(problem, kind):
+    """The context may contain the signed URL of a file."""
     with pytest.raises(AirflowException) as caught, airflow_errors():
         raise problem
     assert type(caught.value) is kind
@@ -53,6 +53,6 @@ def test_errors_are_airflows_and_hide_what_lies_below(problem, kind):
     assert caught.value.__suppress_context__
 
 
-def test_other_errors_pass():
+def test_other_errors_are_unchanged():
     with pytest.raises(ZeroDivisionError), airflow_errors():
         raise ZeroDivisionError

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transfer: an export that exists, or the whole job as one task, brought into a folder."""
+"""The transfer operator: storing an existing export, or creating, waiting for and storing one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def transfer(lake: Path, folder: str = "out", **arguments: Any) -> ConnectifExpo
 
 
 def names(folder: Path) -> list[str]:
-    """Every object in a folder and below, hidden ones too."""
+    """Return the paths of all files in a folder and its subfolders, including hidden ones."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
@@ -47,7 +47,7 @@ def is_final(problem: BaseException) -> bool:
     return isinstance(problem, (AirflowFailException, AirflowSensorTimeout))
 
 
-class TestAnExportThatExists:
+class TestExistingExport:
     def test_is_stored_with_its_manifest(self, sandbox, task, lake):
         export_id = sandbox.create_in_app()
         result = task.run(transfer(lake, export_id=export_id))
@@ -68,40 +68,40 @@ class TestAnExportThatExists:
         assert names(lake / "out") == sorted(["_connectif_manifest.json", path.name])
         json.dumps(result)
 
-    def test_is_waited_for_where_it_is_not_finished(self, sandbox, task, lake, deferrable):
+    def test_is_waited_for_if_it_is_not_finished(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=0.2)
         export_id = sandbox.create_in_app()
         result = task.run(transfer(lake, export_id=export_id, deferrable=deferrable))
         assert result["export_id"] == export_id
         assert len(names(lake / "out")) == 2
 
-    def test_that_is_finished_needs_no_triggerer(self, sandbox, task, lake):
+    def test_that_is_finished_does_not_defer(self, sandbox, task, lake):
         assert transfer(lake, export_id=sandbox.create_in_app(), deferrable=True).execute(task.context())
 
-    def test_is_asked_again_where_it_is_finished_without_a_file(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+    def test_is_requested_again_if_it_is_finished_without_a_file(self, sandbox, task, lake, monkeypatch):
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", SHORT_PAUSES)
         sandbox.set(reads_without_file_url=3)
         assert task.run(transfer(lake, export_id=sandbox.create_in_app()))["files"]
 
-    def test_and_fails_where_it_never_gets_one(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", FAST_ADDRESSES)
+    def test_fails_if_it_never_gets_a_file(self, sandbox, task, lake, monkeypatch):
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", SHORT_PAUSES)
         sandbox.set(reads_without_file_url=99)
         with pytest.raises(AirflowException, match="finished, but the API gave no address"):
             task.run(transfer(lake, export_id=sandbox.create_in_app()))
         assert names(lake) == []
 
-    def test_that_failed_fails_for_good(self, sandbox, task, lake, deferrable):
+    def test_that_failed_is_a_final_error(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=0.2)
         export_id = sandbox.create_in_app({"fail": True})
         with pytest.raises(AirflowFailException, match="ended with status 'error'"):
             task.run(transfer(lake, export_id=export_id, deferrable=deferrable))
 
-    def test_that_does_not_exist_fails_for_good(self, sandbox, task, lake):
+    def test_that_does_not_exist_is_a_final_error(self, sandbox, task, lake):
         with pytest.raises(AirflowFailException, match="does not know export aaa"):
             task.run(transfer(lake, export_id="aaa"))
 
     @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
-    def test_comes_in_the_format_that_is_asked(self, sandbox, task, lake, file_format):
+    def test_is_stored_in_the_given_format(self, sandbox, task, lake, file_format):
         export_id = sandbox.create_in_app()
         [file] = task.run(transfer(lake, export_id=export_id, file_format=file_format))["files"]
         content = Path(file["path"].removeprefix("file://")).read_bytes()
@@ -113,7 +113,7 @@ class TestAnExportThatExists:
             text = (gzip.decompress(content) if file_format == "csv.gz" else content).decode("utf-8-sig")
             assert len(text.splitlines()) >= 6  # a header and five rows, some with line breaks in them
 
-    def test_runs_again_without_a_download(self, sandbox, task, lake):
+    def test_is_not_downloaded_again_by_a_retry(self, sandbox, task, lake):
         export_id = sandbox.create_in_app()
         first = task.run(transfer(lake, export_id=export_id))
         before = sandbox.stats
@@ -122,8 +122,8 @@ class TestAnExportThatExists:
         assert sandbox.stats.requests - before.requests == 1
 
 
-class TestTheWholeJobAsOneTask:
-    def test_creates_waits_and_stores(self, sandbox, task, lake, deferrable):
+class TestCreateWaitAndStore:
+    def test_is_one_task(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=0.2)
         result = task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))
         [created] = sandbox.stats.created
@@ -131,7 +131,7 @@ class TestTheWholeJobAsOneTask:
         assert len(result["files"]) == 2  # the activities, and their products
         assert len(names(lake / "out")) == 3
 
-    def test_a_retry_takes_its_export_and_downloads_nothing_twice(self, sandbox, task, lake):
+    def test_a_retry_uses_the_same_export_and_downloads_nothing(self, sandbox, task, lake):
         first = task.run(transfer(lake, **ACTIVITIES))
         before = sandbox.stats
         assert task.run(transfer(lake, **ACTIVITIES)) == first
@@ -139,13 +139,13 @@ class TestTheWholeJobAsOneTask:
         assert sandbox.stats.file_requests == before.file_requests
         assert sandbox.stats.requests - before.requests == 1
 
-    def test_cleared_after_success_asks_anew(self, sandbox, task, lake):
+    def test_a_task_cleared_after_success_creates_another_export(self, sandbox, task, lake):
         first = task.run(transfer(lake, **ACTIVITIES))
         task.ti.max_tries += 1
         assert task.run(transfer(lake, **ACTIVITIES))["export_id"] != first["export_id"]
         assert sandbox.stats.created_by_api == 2
 
-    def test_an_own_export_that_failed_is_made_anew_by_the_next_try(self, sandbox, task, lake, deferrable):
+    def test_a_created_export_that_failed_is_replaced_by_the_next_attempt(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=0.2)
         sandbox.fault("create", "then-fails")
         with pytest.raises(AirflowException, match="ended with status 'error'") as caught:
@@ -154,14 +154,14 @@ class TestTheWholeJobAsOneTask:
         result = task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))
         assert [result["export_id"]] == [created["id"] for created in sandbox.stats.created[1:]]
 
-    def test_one_that_failed_at_once_as_well(self, sandbox, task, lake):
+    def test_a_created_export_that_failed_immediately_is_replaced_as_well(self, sandbox, task, lake):
         sandbox.fault("create", "then-fails")
         with pytest.raises(AirflowException) as caught:
             task.run(transfer(lake, **ACTIVITIES))
         assert not is_final(caught.value)
         assert task.run(transfer(lake, **ACTIVITIES))["files"]
 
-    def test_one_that_somebody_deleted_is_made_anew_by_the_next_try(self, sandbox, task, lake, deferrable):
+    def test_a_created_export_that_was_deleted_is_replaced_by_the_next_attempt(self, sandbox, task, lake, deferrable):
         import requests
 
         sandbox.set(seconds_per_export=30)
@@ -178,27 +178,27 @@ class TestTheWholeJobAsOneTask:
         sandbox.set(seconds_per_export=0)
         assert task.run(transfer(lake, **ACTIVITIES))["export_id"] != created["id"]
 
-    def test_without_a_store_works_and_says_so_once(self, sandbox, lake, deferrable, caplog):
+    def test_works_without_a_state_store_and_logs_this_once(self, sandbox, lake, deferrable, caplog):
         sandbox.set(seconds_per_export=0.2)
         task = FakeTask(store=None)
         assert task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))["files"]
         assert sandbox.stats.created_by_api == 1
         assert caplog.text.count("no task state store") == 1
 
-    def test_without_a_store_says_nothing_of_it_where_it_creates_nothing(self, sandbox, lake, caplog):
+    def test_a_missing_state_store_is_not_logged_if_no_export_is_created(self, sandbox, lake, caplog):
         FakeTask(store=None).run(transfer(lake, export_id=sandbox.create_in_app()))
         assert "no task state store" not in caplog.text
 
-    def test_without_a_store_the_timeout_creates_nothing(self, sandbox, lake):
-        """What was waited for travels with the deferral."""
+    def test_a_timeout_without_a_state_store_creates_no_other_export(self, sandbox, lake):
+        """The deferral contains the id of the export."""
         sandbox.set(seconds_per_export=30)
         task = FakeTask(store=None)
         with pytest.raises(AirflowSensorTimeout):
             task.run(transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES))
         assert sandbox.stats.created_by_api == 1
 
-    def test_the_timeout_is_the_same_where_only_the_event_comes_back(self, sandbox, task, lake):
-        """As in ``airflow dags test``, which keeps nothing else over a deferral."""
+    def test_the_timeout_is_the_same_if_only_the_event_is_passed_on(self, sandbox, task, lake):
+        """As in ``airflow dags test``, which passes on nothing else after a deferral."""
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
         deferred = task.run_until_deferred(operator)
@@ -206,27 +206,27 @@ class TestTheWholeJobAsOneTask:
             operator.resume_execution(deferred.method_name, {"event": run_trigger(deferred)}, task.context())
 
     @pytest.mark.parametrize("on", ["list", "create"])
-    def test_an_address_that_is_not_the_apis_is_final(self, sandbox, task, lake, on):
-        """A 404 here is no export that is gone, but a wrong Host."""
+    def test_a_wrong_host_is_a_final_error(self, sandbox, task, lake, on):
+        """A 404 of these requests does not mean that an export was deleted."""
         sandbox.fault(on, "404", times=9)
         with pytest.raises(AirflowFailException, match="Host is wrong"):
             task.run(transfer(lake, **ACTIVITIES))
 
-    def test_wrong_fields_are_told_by_the_api_in_words(self, sandbox, task, lake):
+    def test_a_field_that_the_api_rejects_is_named(self, sandbox, task, lake):
         sandbox.set(known_segments=("seg-1",))
         with pytest.raises(AirflowFailException, match="/filters/segmentId"):
             task.run(transfer(lake, export_type="contacts", segment_id="seg-2"))
 
 
-class TestTheEnd:
-    def test_comes_at_the_timeout(self, sandbox, task, lake, deferrable):
+class TestWait:
+    def test_ends_at_the_timeout(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=30)
         began = time.time()
         with pytest.raises(AirflowSensorTimeout, match="Timed out after 0 s while waiting for"):
             task.run(transfer(lake, export_id=sandbox.create_in_app(), timeout=0.4, deferrable=deferrable))
         assert time.time() - began < 1.5
 
-    def test_is_one_moment_across_tries(self, sandbox, task, lake, deferrable):
+    def test_has_one_deadline_for_all_attempts(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=30)
         arguments = {"export_id": sandbox.create_in_app(), "deferrable": True, "timeout": 0.3}
         task.run_until_deferred(transfer(lake, **arguments))
@@ -236,7 +236,7 @@ class TestTheEnd:
             task.run(transfer(lake, **{**arguments, "deferrable": deferrable}))
         assert time.time() - began < 0.3
 
-    def test_an_export_that_finished_just_before_it_is_a_success(self, sandbox, task, lake):
+    def test_succeeds_if_the_export_finished_just_before_the_deadline(self, sandbox, task, lake):
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
         deferred = task.run_until_deferred(operator)
@@ -245,36 +245,36 @@ class TestTheEnd:
         sandbox.end_export(sandbox.stats.created[0]["id"])
         assert task.resume(operator, deferred, event)["files"]
 
-    def test_failing_polls_do_not_fail_the_wait(self, sandbox, task, lake, deferrable):
+    def test_continues_after_failed_polls(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=0.2)
         export_id = sandbox.create_in_app()
         sandbox.fault("get", "500", times=3, skip=1)
         assert task.run(transfer(lake, export_id=export_id, deferrable=deferrable))["files"]
 
-    def test_timedeltas_are_taken(self, lake):
+    def test_accepts_timedeltas(self, lake):
         operator = transfer(lake, export_id="a", timeout=timedelta(hours=1), poke_interval=timedelta(minutes=2))
         assert (operator.timeout, operator.poke_interval) == (3600.0, 120.0)
 
 
-class TestWhatIsThereAlready:
-    def test_replace_takes_the_new_export_and_leaves_nothing_of_the_old(self, sandbox, task, lake):
+class TestIfExists:
+    def test_replace_stores_the_new_export_and_deletes_the_old_one(self, sandbox, task, lake):
         task.run(transfer(lake, export_id=sandbox.create_in_app()))
         second = task.run(transfer(lake, export_id=sandbox.create_in_app({"exportType": "activities"})))
         assert len(names(lake / "out")) == len(second["files"]) + 1
 
-    def test_error_refuses_another_export_but_not_the_same(self, sandbox, task, lake):
+    def test_error_rejects_another_export_but_not_the_same(self, sandbox, task, lake):
         first = sandbox.create_in_app()
         task.run(transfer(lake, export_id=first))
         assert task.run(transfer(lake, export_id=first, if_exists="error"))["export_id"] == first
         with pytest.raises(AirflowFailException, match="if_exists is 'error'"):
             task.run(transfer(lake, export_id=sandbox.create_in_app(), if_exists="error"))
 
-    def test_skip_gives_what_is_there(self, sandbox, task, lake):
+    def test_skip_returns_the_existing_export(self, sandbox, task, lake):
         first = task.run(transfer(lake, "{export_type}", export_id=sandbox.create_in_app()))
         again = task.run(transfer(lake, "{export_type}", export_id=sandbox.create_in_app(), if_exists="skip"))
         assert again == first
 
-    def test_skip_asks_for_no_export_where_the_folder_is_known_before(self, sandbox, task, lake):
+    def test_skip_creates_no_export_if_the_folder_is_known_and_complete(self, sandbox, task, lake):
         first = task.run(transfer(lake, if_exists="skip", **ACTIVITIES))
         before = sandbox.stats.requests
         other_run = FakeTask(ti=FakeTaskInstance(run_id="run-2"))
@@ -283,19 +283,19 @@ class TestWhatIsThereAlready:
         assert task.run(transfer(lake, if_exists="skip", **ACTIVITIES)) == first
         assert sandbox.stats.requests == before
 
-    def test_skip_asks_where_the_folder_is_not_whole(self, sandbox, task, lake):
+    def test_skip_creates_an_export_if_the_folder_is_not_complete(self, sandbox, task, lake):
         first = task.run(transfer(lake, **ACTIVITIES))
         Path(first["files"][0]["path"].removeprefix("file://")).unlink()
         second = FakeTask(ti=FakeTaskInstance(run_id="run-2")).run(transfer(lake, if_exists="skip", **ACTIVITIES))
         assert second["export_id"] != first["export_id"]
 
-    def test_skip_asks_where_the_folder_depends_on_the_export(self, sandbox, task, lake):
+    def test_skip_creates_an_export_if_the_folder_depends_on_it(self, sandbox, task, lake):
         task.run(transfer(lake, "{export_id}", **ACTIVITIES))
         FakeTask(ti=FakeTaskInstance(run_id="run-2")).run(transfer(lake, "{export_id}", if_exists="skip", **ACTIVITIES))
         assert sandbox.stats.created_by_api == 2
 
     @pytest.mark.parametrize("if_exists", ["replace", "skip", "error"])
-    def test_two_tasks_of_one_run_in_one_folder_are_a_mistake(self, sandbox, lake, if_exists):
+    def test_two_tasks_of_one_run_cannot_use_one_folder(self, sandbox, lake, if_exists):
         FakeTask(ti=FakeTaskInstance(map_index=0)).run(transfer(lake, export_id=sandbox.create_in_app()))
         before = names(lake / "out")
         with pytest.raises(AirflowFailException, match=r"Task task\[0\] of the same run .* put \{export_id\}"):
@@ -306,7 +306,7 @@ class TestWhatIsThereAlready:
 
 
 class TestDestination:
-    def test_names_fields_of_the_export(self, sandbox, task, lake):
+    def test_can_contain_fields_of_the_export(self, sandbox, task, lake):
         export_id = sandbox.create_in_app({"exportType": "data-explorer", "filters": REPORT, "title": "Añ/o!"})
         result = task.run(
             transfer(lake, "{report_id}/{from_date:%Y/%m}/{to_date}/{export_type}-{export_id}", export_id=export_id)
@@ -326,7 +326,7 @@ class TestDestination:
             "ñ" * 300,
         ],
     )
-    def test_is_one_folder_whatever_a_reports_title_holds(self, sandbox, task, lake, title):
+    def test_is_one_folder_whatever_the_title_of_the_report(self, sandbox, task, lake, title):
         export_id = sandbox.create_in_app({"exportType": "data-explorer", "filters": REPORT, "title": title})
         result = task.run(transfer(lake, "{file_name}", export_id=export_id))
         [folder] = lake.iterdir()
@@ -336,7 +336,7 @@ class TestDestination:
         [file] = result["files"]
         assert (folder / file["path"].rpartition("/")[2]).stat().st_size == file["bytes"]
 
-    def test_shows_moments_in_the_dags_time_zone(self, sandbox, lake):
+    def test_has_datetimes_in_the_dags_time_zone(self, sandbox, lake):
         task = FakeTask(dag=FakeDag(ZoneInfo("Europe/Madrid")))
         filters = {"fromDate": "2026-10-31T23:00:00.000Z", "toDate": "2026-11-01T23:00:00.000Z"}
         export_id = sandbox.create_in_app({"exportType": "activities", "filters": filters})
@@ -344,7 +344,7 @@ class TestDestination:
         assert result["destination"] == f"file://{lake}/2026-11-01_2026-11-02T000000"
 
     @pytest.mark.parametrize("reported", ["normal", "as-sent", "date-time"])
-    def test_leaves_the_bare_dates_of_data_explorer_as_they_are(self, sandbox, lake, reported):
+    def test_keeps_the_dates_of_data_explorer(self, sandbox, lake, reported):
         sandbox.set(filter_dates=reported)
         task = FakeTask(dag=FakeDag(ZoneInfo("America/New_York")))
         days = {"from_date": "2026-11-01", "to_date": "2026-11-02"}
@@ -353,7 +353,7 @@ class TestDestination:
         )
         assert result["destination"] == f"file://{lake}/2026-11-01_2026-11-02"
 
-    def test_a_field_that_the_export_lacks_is_named_with_it(self, sandbox, task, lake):
+    def test_a_field_that_the_export_does_not_have_is_named(self, sandbox, task, lake):
         export_id = sandbox.create_in_app()
         with pytest.raises(AirflowFailException, match=rf"destination: names {{report_id}}, which export {export_id}"):
             task.run(transfer(lake, "{report_id}", export_id=export_id))
@@ -370,7 +370,7 @@ class TestDestination:
             (None, "destination: None is not the URI of a folder"),
         ],
     )
-    def test_a_wrong_one_fails_when_the_dag_is_parsed(self, destination, words):
+    def test_an_invalid_destination_fails_when_the_dag_is_parsed(self, destination, words):
         with pytest.raises(ConnectifArgumentError) as caught:
             ConnectifExportToObjectStorageOperator(task_id="store", export_id="a", destination=destination)
         assert str(caught.value).startswith(words)
@@ -401,32 +401,32 @@ class TestDestination:
 class TestBadInput:
     @pytest.mark.parametrize("damage", ["corrupt", "truncated", "encrypted"])
     @pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
-    def test_a_damaged_archive_leaves_nothing(self, sandbox, task, lake, damage, file_format):
+    def test_a_damaged_archive_stores_nothing(self, sandbox, task, lake, damage, file_format):
         sandbox.set(damage=damage)
         export_id = sandbox.create_in_app()
         with pytest.raises(AirflowFailException):
             task.run(transfer(lake, export_id=export_id, file_format=file_format))
         assert names(lake) == []
 
-    def test_a_name_that_leads_out_of_the_folder_does_not(self, sandbox, task, lake):
-        """``../../x.csv`` comes out all the same, by its base name."""
+    def test_a_name_with_a_path_stays_in_the_folder(self, sandbox, task, lake):
+        """``../../x.csv`` is stored as ``x.csv``."""
         sandbox.set(damage="unsafe-name")
         task.run(transfer(lake, export_id=sandbox.create_in_app()))
         assert names(lake.parent) == ["lake/out/_connectif_manifest.json", "lake/out/x.csv"]
 
-    def test_a_bomb_stops_at_the_bound(self, sandbox, task, lake):
+    def test_a_zip_bomb_is_stopped_at_the_limit(self, sandbox, task, lake):
         sandbox.set(damage="bomb")
         with pytest.raises(AirflowFailException, match=r"1000000|1,000,000|1 MB"):
             task.run(transfer(lake, export_id=sandbox.create_in_app(), max_uncompressed_bytes=1_000_000))
         assert names(lake) == []
 
-    def test_html_in_place_of_the_file_leaves_nothing(self, sandbox, task, lake):
+    def test_html_instead_of_the_file_stores_nothing(self, sandbox, task, lake):
         sandbox.fault("file", "html", times=99)
         with pytest.raises(AirflowException):
             task.run(transfer(lake, export_id=sandbox.create_in_app()))
         assert names(lake) == []
 
-    def test_an_old_export_stays_whole(self, sandbox, task, lake):
+    def test_the_old_export_stays_complete(self, sandbox, task, lake):
         first = task.run(transfer(lake, export_id=sandbox.create_in_app()))
         before = {name: (lake / "out" / name).read_bytes() for name in names(lake / "out")}
         sandbox.set(damage="corrupt")
@@ -459,11 +459,11 @@ class TestArguments:
             ({"export_id": "a", "max_uncompressed_bytes": "1GB"}, "max_uncompressed_bytes: '1GB' is no number"),
         ],
     )
-    def test_wrong_ones_fail_when_the_dag_is_parsed(self, lake, arguments, words):
+    def test_invalid_arguments_fail_when_the_dag_is_parsed(self, lake, arguments, words):
         with pytest.raises(ConnectifArgumentError, match=words):
             transfer(lake, **arguments)
 
-    def test_what_is_not_known_yet_is_not_judged(self, lake):
+    def test_values_that_are_not_known_yet_are_not_checked(self, lake):
         with DAG("lake"):
             other = ConnectifCreateExportOperator(task_id="create", export_type="contacts")
             transfer(lake, task_id="one", export_id=other.output, file_format="{{ x }}", if_exists="{{ x }}")
@@ -479,20 +479,20 @@ class TestArguments:
             ("destination", "somewhere", "destination: 'somewhere' has no scheme"),
         ],
     )
-    def test_but_when_it_is_rendered(self, sandbox, task, lake, name, rendered, words):
+    def test_they_are_checked_after_rendering(self, sandbox, task, lake, name, rendered, words):
         operator = transfer(lake, export_id="{{ x }}")
-        setattr(operator, name, rendered)  # what Airflow's rendering does
+        setattr(operator, name, rendered)  # as Airflow's rendering does
         with pytest.raises(ConnectifArgumentError, match=words):
             operator.execute(task.context())
         assert sandbox.stats.requests == 0
 
-    def test_deferrable_is_airflows_default(self, monkeypatch, lake):
+    def test_deferrable_defaults_to_airflows_setting(self, monkeypatch, lake):
         monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
         assert transfer(lake, export_id="a").deferrable is True
 
-    def test_the_timeout_is_airflows_default_for_sensors(self, monkeypatch, lake):
+    def test_the_timeout_defaults_to_airflows_setting_for_sensors(self, monkeypatch, lake):
         monkeypatch.setenv("AIRFLOW__SENSORS__DEFAULT_TIMEOUT", "77")
         assert transfer(lake, export_id="a", timeout=None).timeout == 77.0
 
 
-FAST_ADDRESSES = {"attempts": 8, "pause": 0.01, "sleep": time.sleep}
+SHORT_PAUSES = {"attempts": 8, "pause": 0.01, "sleep": time.sleep}

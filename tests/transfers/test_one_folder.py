@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Eight mapped tasks at one moment, and a destination that forgets to tell their exports apart (promise 3)."""
+"""Eight concurrent mapped tasks with the same destination (promise 3)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MANIFEST = "_connectif_manifest.json"
 
 @pytest.fixture(params=["a local folder", "S3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
-    """The folder's URI, and where its objects are on this machine."""
+    """The folder's URI, and its path on this machine."""
     if request.param != "S3":
         return f"file://{tmp_path}/lake/reports", tmp_path / "lake" / "reports"
     endpoint, buckets = request.getfixturevalue("s3_server")
@@ -33,7 +33,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("if_exists", ["replace", "skip"])
-def test_one_stores_its_export_whole_and_seven_fail_at_once_with_the_mend(sandbox, place, if_exists):
+def test_one_stores_its_export_and_seven_fail_with_the_correction(sandbox, place, if_exists):
     uri, folder = place
     folder = folder / if_exists
     ids = [sandbox.create_in_app({"exportType": "activities"}) for _ in range(8)]
