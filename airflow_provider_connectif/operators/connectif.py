@@ -157,7 +157,7 @@ class ConnectifListExportsOperator(BaseOperator):
             hook = ConnectifHook(self.connectif_conn_id)
             with hook.get_conn():
                 chosen = select(hook.list_exports(), wanted, latest_per=self.latest_per)
-        self.log.info("Chose %d export(s) from the list.", len(chosen))
+        self.log.info("Found %d matching export(s).", len(chosen))
         return [export.id for export in chosen]
 
     def _filter_arguments(self) -> dict[str, Any]:
