@@ -8,6 +8,7 @@ Each is a :class:`Place`, new and empty for each test. Fixtures: ``s3_store``, `
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
@@ -18,13 +19,15 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.gcs_server import GCSServer, gcs_served
 
 S3_KEY, S3_SECRET = "connectif-tests", "connectif-tests-secret-word"
@@ -53,6 +56,16 @@ class Place:
     options: dict[str, Any] = field(default_factory=dict)
     server: GCSServer | None = None
 
+    def describe(self) -> dict[str, Any]:
+        """Return what another process needs to open the same folder, as JSON-compatible values."""
+        return {"kind": self.kind, "uri": self.uri, "path": self.path, "options": self.options}
+
+    @classmethod
+    def from_description(cls, description: dict[str, Any]) -> Place:
+        """Open a folder that :meth:`describe` returned."""
+        kind, options = description["kind"], description["options"]
+        return cls(kind, description["uri"], filesystem(kind, options), description["path"], options)
+
     def names(self) -> set[str]:
         """Names of everything to be seen in the folder, hidden ones too."""
         self.fs.invalidate_cache()
@@ -73,8 +86,28 @@ class Place:
         self.fs.pipe_file(f"{self.path}/{name}", data)
         self.fs.invalidate_cache()
 
-    def unfinished(self) -> int:
-        """How many uploads the store holds that were begun and neither published nor taken back."""
+    def store(self, **options: Any) -> Store:
+        """Return the store for the folder."""
+        return resolve_store(self.fs, self.path, **options)
+
+    def clock(self, later: float = 0.0) -> Callable[[], float]:
+        """Return a clock that shows the time at which the folder last changed, by the store, plus some seconds."""
+
+        def now() -> float:
+            return max((found.modified or 0.0 for found in self.store().find()), default=0.0) + later
+
+        return now
+
+    def with_path(self, path: str) -> Place:
+        """Return another folder in the same filesystem."""
+        return dataclasses.replace(self, path=path)
+
+    def with_filesystem(self, fs: Any) -> Place:
+        """Return the same folder as another filesystem sees it."""
+        return dataclasses.replace(self, fs=fs)
+
+    def unfinished_uploads(self) -> int:
+        """Return the number of uploads in the store that were neither published nor discarded."""
         if self.kind == "s3":
             bucket, prefix, _ = self.fs.split_path(self.path)
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports made up for tests of what happens to their files, and the task instances that store them."""
+"""Sample exports with their files, and the task instances that store them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from airflow_provider_connectif.files.folder.delivery import deliver
-from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.stores import Place
 
 MIB = 1024 * 1024
@@ -34,7 +33,7 @@ class Member:
 
 
 class Archive:
-    """Opens an export's file, and counts how often that was asked."""
+    """Opens an export's file, and counts how often."""
 
     def __init__(self, *members: Member, error: Exception | None = None) -> None:
         self.members = members
@@ -52,23 +51,23 @@ class Archive:
 
 
 def export(number: int = 1, size: int = 1000) -> tuple[dict[str, Any], Archive]:
-    """An export with two files, of names that tell its number."""
+    """Return an export with two files, whose names contain its number."""
     data = random.Random(number).randbytes(size)
     members = [Member(f"activities-{number}.csv", data), Member(f"activities-{number}-products.csv", data[:500])]
     return {"id": f"{number:024x}", "exportType": "activities"}, Archive(*members)
 
 
 def contents(archive: Archive) -> dict[str, bytes]:
-    """What a folder must hold of it."""
+    """Return the files that a folder must hold, by name."""
     return {member.name: b"".join(member.chunks()) for member in archive.members}
 
 
 def writer(**changes: Any) -> dict[str, Any]:
-    """A task instance."""
+    """Return the description of a task instance."""
     return {"dag_id": "lake", "run_id": "monday", "task_id": "store", "map_index": -1, **changes}
 
 
-def store(
+def deliver_to(
     place: Place,
     described: dict[str, Any],
     archive: Callable[[], Any],
@@ -77,11 +76,11 @@ def store(
     by: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """Deliver an export to a place; time does not pass while it waits."""
+    """Deliver an export to a folder, without waiting where the code would wait."""
     arguments.setdefault("sleep", lambda seconds: None)
     return deliver(
         archive,
-        resolve_store(place.fs, place.path),
+        place.store(),
         uri=place.uri,
         export=described,
         file_format=file_format,
@@ -91,10 +90,10 @@ def store(
 
 
 def snapshot(place: Place) -> dict[str, bytes]:
-    """All that is to be seen in a folder."""
+    """Return all visible objects of a folder."""
     return {name: place.read(name) for name in place.names()}
 
 
 def digests(found: dict[str, bytes]) -> dict[str, str]:
-    """To compare large contents by: pytest's explanation of a difference between those takes minutes."""
+    """Return SHA-256 digests, to compare large contents: pytest takes minutes to explain how those differ."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}

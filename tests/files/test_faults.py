@@ -17,9 +17,8 @@ from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores import local
 from airflow_provider_connectif.files.stores.base import Store
-from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.faults import Fault, Faults, proxied
-from tests.files.exports import MIB, Archive, Member, contents, digests, export, snapshot, store
+from tests.files.exports import MIB, Archive, Member, contents, deliver_to, digests, export, snapshot
 from tests.stores import Place, filesystem
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -141,18 +140,18 @@ def test_a_store_that_fails_leaves_the_folder_as_it_was_and_succeeds_when_it_is_
     faulty: Faulty, point: str
 ) -> None:
     place = faulty.place
-    store(place, *export(1))
+    deliver_to(place, *export(1))
     before = snapshot(place)
     described, archive = large_export()
     faulty.fail_at(point)
     with pytest.raises(DestinationError) as caught:
-        store(place, described, archive)
+        deliver_to(place, described, archive)
     assert faulty.faults.hits
     assert not caught.value.final
     faulty.faults.heal()
     assert snapshot(place) == before
-    assert place.unfinished() == 0
-    store(place, described, archive)
+    assert place.unfinished_uploads() == 0
+    deliver_to(place, described, archive)
     assert place.names() == {*contents(archive), MANIFEST_NAME}
     found = snapshot(place)
     del found[MANIFEST_NAME]
@@ -180,7 +179,7 @@ def test_an_answer_that_is_lost_though_the_store_obeyed_is_no_failure(
         pattern, nth = POINTS[kind][point]
         faults.fail(pattern, nth=nth, fault=fault, once=True)
         described, archive = export()
-        store(through, described, archive)
+        deliver_to(through, described, archive)
     assert faults.hits == 1
     assert place.names() == {*contents(archive), MANIFEST_NAME}
     assert place.read("activities-1.csv") == contents(archive)["activities-1.csv"]
@@ -203,19 +202,10 @@ def test_a_store_that_cannot_take_back_either_leaves_it_to_the_next_run(
 
     monkeypatch.setattr(Store, "put", fails)
     with pytest.raises(DestinationError):
-        store(memory_store, described, archive)
+        deliver_to(memory_store, described, archive)
     monkeypatch.setattr(Store, "put", real_put)
     monkeypatch.setattr(Store, "delete", real_delete)
     assert set(contents(archive)) < memory_store.names()
     third, archive = export(3)
-    store(memory_store, third, archive)
+    deliver_to(memory_store, third, archive)
     assert memory_store.names() == {*contents(archive), MANIFEST_NAME}
-
-
-def test_an_unfinished_upload_is_not_sent_on_after_it_was_given_up(s3_store: Place) -> None:
-    staged = resolve_store(s3_store.fs, s3_store.path).stage("a.csv")
-    for _ in range(6):
-        staged.write(bytes(MIB))
-    staged.discard()
-    assert s3_store.unfinished() == 0
-    assert s3_store.names() == set()

@@ -17,7 +17,7 @@ from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
-from tests.files.exports import MIB, export, snapshot, store
+from tests.files.exports import MIB, deliver_to, export, snapshot
 from tests.files.file_server import Faults, FileServer, serve_file
 from tests.files.remote_files import FAST_RETRIES
 from tests.stores import Place
@@ -52,7 +52,7 @@ def bring(place: Place, source: FileServer, file_format: str, **options: Any) ->
         remote = RemoteFile(source.renew, **({"policy": FAST_RETRIES} | options))
         return open_archive(remote, file_format=file_format, file_name="export")  # type: ignore[arg-type]
 
-    return store(place, {"id": "journey"}, opened, file_format=file_format)
+    return deliver_to(place, {"id": "journey"}, opened, file_format=file_format)
 
 
 def found(place: Place) -> dict[str, str]:
@@ -113,7 +113,7 @@ def test_an_export_arrives_byte_for_byte_through(
     right = expected(content, file_format)
     assert found(place) == right
     assert {file["path"].rsplit("/", 1)[1]: file["sha256"] for file in result["files"]} == right
-    assert place.unfinished() == 0
+    assert place.unfinished_uploads() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -135,7 +135,7 @@ def test_a_file_that_changes_half_way_arrives_as_the_new_one_whole(
         bring(place, source, file_format)
         assert source.content != content
     assert found(place) == expected(made(2), file_format)
-    assert place.unfinished() == 0
+    assert place.unfinished_uploads() == 0
 
 
 def _halved(content: bytes) -> bytes:
@@ -166,13 +166,13 @@ def test_an_error_and_the_folder_as_it_was_after(
     request: pytest.FixtureRequest, trouble: str, file_format: str, kind: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    store(place, *export(1))
+    deliver_to(place, *export(1))
     before = snapshot(place)
     spoil, faults = FATAL[trouble]
     with serve_file(spoil(made(1)), faults()) as source, pytest.raises(FileError):
         bring(place, source, file_format)
     assert snapshot(place) == before
-    assert place.unfinished() == 0
+    assert place.unfinished_uploads() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +181,7 @@ def test_an_error_and_nothing_to_be_seen_after_a_wrong_byte(request: pytest.Fixt
     with serve_file(_flipped(made(1))) as source, pytest.raises(FileError):
         bring(place, source, "csv")
     assert snapshot(place) == {}
-    assert place.unfinished() == 0
+    assert place.unfinished_uploads() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)

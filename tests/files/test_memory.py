@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 4: memory does not grow with the file."""
+"""Memory does not grow with the file (promise 4)."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_provider_connectif.files.stores.background import MIB
-from airflow_provider_connectif.files.stores.parts import MAX_PARTS, equal_part_size, growing_part_size
 from tests.stores import Place
 
 
 def growth(place: Place, mib: int) -> float:
-    """MiB that the peak of a process rises by when it delivers a file of so many MiB."""
-    told = {**vars(place), "fs": None, "server": None, "mib": mib}
+    """Return by how many MiB the peak memory of a process grows when it delivers a file of this size."""
+    arguments = {"place": place.describe(), "mib": mib}
     done = subprocess.run(
-        [sys.executable, "-m", "tests.files.measured", json.dumps(told)],
+        [sys.executable, "-m", "tests.files.memory_process", json.dumps(arguments)],
         cwd=Path(__file__).parents[2],
         capture_output=True,
         timeout=300,
@@ -29,24 +27,8 @@ def growth(place: Place, mib: int) -> float:
 
 
 @pytest.mark.parametrize("kind", ["local", "s3", "azure"])
-def test_a_large_file_takes_no_more_memory_than_one_of_a_tenth(request: pytest.FixtureRequest, kind: str) -> None:
+def test_a_large_file_takes_no_more_memory_than_a_small_one(request: pytest.FixtureRequest, kind: str) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    tenth, whole = growth(place, 64), growth(place, 400)
-    assert whole < 150
-    assert whole < tenth + 40
-
-
-def test_parts_of_growing_size_hold_100_gb() -> None:
-    assert sum(growing_part_size(part) for part in range(1, MAX_PARTS + 1)) > 200e9
-    assert max(growing_part_size(part) for part in range(1, MAX_PARTS + 1)) <= 64 * MIB
-
-
-@pytest.mark.parametrize("size", [0, 1, 10**9, 10**11, 5 * 10**12])
-def test_parts_of_one_size_hold_what_is_expected(size: int) -> None:
-    assert equal_part_size(size) * MAX_PARTS >= size
-    assert equal_part_size(size) >= 8 * MIB
-
-
-def test_ten_gb_go_in_the_smallest_parts() -> None:
-    assert equal_part_size(10**10) == 8 * MIB
-    assert equal_part_size(None) * MAX_PARTS > 150e9
+    small, large = growth(place, 64), growth(place, 400)
+    assert large < 150
+    assert large < small + 40

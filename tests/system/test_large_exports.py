@@ -32,10 +32,10 @@ def journey(place: Place, file_bytes: int, file_format: str, **hindered: Any) ->
         export_id = running.create_in_app({"exportType": "contacts"})
         headers = {"Authorization": f"apiKey {running.key}"}
         answer = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=30).json()
-        told = {**vars(place), "fs": None, "server": None, "file_format": file_format, "id": str(file_bytes)}
-        told["address"] = answer["fileUrl"]
+        arguments = {"place": place.describe(), "file_format": file_format, "id": str(file_bytes)}
+        arguments["url"] = answer["fileUrl"]
         done = subprocess.run(
-            [sys.executable, "-m", "tests.files.journeying", json.dumps({**told, **hindered})],
+            [sys.executable, "-m", "tests.files.export_process", json.dumps({**arguments, **hindered})],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             timeout=1200,

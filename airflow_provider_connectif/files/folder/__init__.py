@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One folder of the user's store: who may write, what becomes visible when, and the manifest."""
+"""One folder in the user's store: which task may write to it, what becomes visible when, and the manifest."""

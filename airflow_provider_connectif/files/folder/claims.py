@@ -1,212 +1,146 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Small objects with which the writers of a folder tell each other, and their successors, what they are about
-to do.
+"""Claims, which keep two task instances of one run from writing to a folder at the same time.
 
-A *claim* (``.connectif_claim.<run>…json``) is there while a task instance works on the folder. Two task
-instances of one run that aim at one folder are a mistake, and the manifest tells only of those that have
-finished; the claim tells of those that work at the same moment. One of them stores, the others fail.
+A *claim* (``.connectif_claim.<run>…json``) exists while a task instance works on the folder. Two task instances of one
+run with the same folder are a mistake of the DAG's author. The manifest shows only those that have finished; the claim
+shows those that are running. One of them stores its export, the others fail.
 
-- Where the store can create an object only if there is none (``Store.exclusive_put``), the claim has one
-  name for the whole run, and who creates it has it.
-- Elsewhere each task instance writes a claim of its own, and the earliest by the store's clock wins (by name
-  within one moment). Such clocks tick in seconds, so a claim is good only when it has stood for
-  :data:`SETTLE` seconds and still is the earliest. That time passes while the export is uploaded.
+- Where the store can create an object only if it does not exist (``Store.exclusive_put``), there is one claim name for
+  the whole run, and the task instance that creates the object holds the claim.
+- Elsewhere each task instance writes a claim of its own, and the earliest by the store's clock wins (by name if the
+  times are equal). Such clocks may tick in seconds, so a claim counts only if it is still the earliest after
+  :data:`SETTLE_SECONDS`. That time passes while the export is uploaded.
 
-A claim of the same task instance is no obstacle: it is that of an earlier try, or of a second process of this
-one. A claim that is older than a day is that of a process that was killed, and nobody's any more.
-
-A *note* (``.connectif_publishing.<run>.<task>.json``) lists the objects that are made visible at this moment.
-It goes when the manifest lists them. A run that is killed in between leaves it, so that a later one can
-delete what no manifest knows.
+A claim of the same task instance is no obstacle: it belongs to an earlier try, or to a second process of the current
+one. A claim older than a day belongs to a process that was killed, and is ignored and deleted.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_connectif.files.errors import FileError, FolderConflict
+from airflow_provider_connectif.files.errors import FileError
+from airflow_provider_connectif.files.folder.json_objects import read_json, to_json
+from airflow_provider_connectif.files.folder.writers import conflict_with, run_key, task_key
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
 
 log = logging.getLogger(__name__)
 
-_CLAIM = ".connectif_claim."
-_NOTE = ".connectif_publishing."
+PREFIX = ".connectif_claim."
 
-#: Names that begin so are ours; an export's object cannot have one.
-RESERVED_PREFIX = ".connectif"
+#: Seconds before a claim counts where the store cannot decide: twice the tick of its clock.
+SETTLE_SECONDS = 2.0
 
-#: Seconds that a claim must stand where the store cannot decide: twice the tick of its clock.
-SETTLE = 2.0
-
-#: Seconds after which a claim is that of a dead process.
-CLAIM_DEAD_AFTER = 24 * 3600.0
-
-#: Seconds after which a note is: publishing itself takes moments.
-NOTE_DEAD_AFTER = 3600.0
+#: Seconds after which a claim belongs to a dead process.
+EXPIRES_AFTER = 24 * 3600.0
 
 
 class Claim:
     """The right of one task instance to write to a folder.
 
-    :param folder: where
-    :param writer: who: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
-    :param clock: tells the present moment, in seconds since the epoch
+    :param store: the folder
+    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
+    :param clock: returns the current time, in seconds since the epoch
     :param sleep: waits for a number of seconds
     """
 
     def __init__(
         self,
-        folder: Store,
+        store: Store,
         writer: Mapping[str, Any],
         *,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
-        self._folder = folder
+        self._store = store
         self._writer = dict(writer)
         self._clock = clock
         self._sleep = sleep
-        run = _short(writer.get("dag_id"), writer.get("run_id"))
-        task = _short(writer.get("task_id"), writer.get("map_index"))
-        self._of_run = f"{_CLAIM}{run}."
-        self._name = f"{self._of_run}json" if folder.exclusive_put else f"{self._of_run}{task}.json"
-        self._note = f"{_NOTE}{run}.{task}.json"
-        self._claimed_at = 0.0
-        self._dead_notes: list[str] = []
-        #: objects, with their sizes, that killed runs may have made visible without a manifest that lists
-        #: them
-        self.abandoned: dict[str, int] = {}
+        self._run_prefix = f"{PREFIX}{run_key(writer)}."
+        self.name = f"{self._run_prefix}json" if store.exclusive_put else f"{self._run_prefix}{task_key(writer)}.json"
+        self._acquired_at = 0.0
+        self._expired: list[str] = []
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Claim the folder.
 
-        :raises FolderConflict: when another task instance of the same run has claimed it
-        :raises DestinationError: when the store fails
+        :raises FolderConflict: if another task instance of the same run holds the claim
+        :raises DestinationError: if the store fails
         """
-        if self._folder.exclusive_put:
-            self._take_exclusively()
+        if self._store.exclusive_put:
+            self._acquire_exclusively()
         else:
-            self._take_by_time()
-        self._claimed_at = self._clock()
-        self._gather_notes()
+            self._acquire_by_time()
+        self._acquired_at = self._clock()
+        claims = self._store.find(PREFIX)
+        self._expired = [claim.name for claim in claims if claim.name != self.name and self._is_expired(claim)]
 
     def confirm(self) -> None:
-        """Make sure, before anything becomes visible, that the claim is the only one.
+        """Make sure, before anything becomes visible, that this is the earliest claim.
 
-        :raises FolderConflict: when an earlier claim has come to light
+        :raises FolderConflict: if an earlier claim has appeared
+        :raises DestinationError: if the store fails
         """
-        if not self._folder.exclusive_put:
-            if (rest := self._claimed_at + SETTLE - self._clock()) > 0:
-                self._sleep(rest)
+        if not self._store.exclusive_put:
+            if (remaining := self._acquired_at + SETTLE_SECONDS - self._clock()) > 0:
+                self._sleep(remaining)
             self._fail_unless_earliest()
 
-    def announce(self, objects: Iterable[tuple[str, int]]) -> None:
-        """Note which objects, by name and size, are about to become visible."""
-        self._folder.put(self._note, _to_json({"writer": self._writer, "objects": [list(o) for o in objects]}))
-
-    def settled(self) -> None:
-        """The manifest lists what was announced, or nothing of it is there: the notes can go."""
-        self._folder.delete([self._note, *self._dead_notes])
-
     def release(self) -> None:
-        """Give the folder back. Never raises: a claim that stays hinders nobody but the mistaken."""
+        """Delete the claim, and expired ones. Never raises: a claim that remains only affects the same run."""
         try:
-            if self._reads_as_mine(self._name):
-                self._folder.delete([self._name])
+            if self._is_own(self.name):
+                self._store.delete([self.name])
+            self._store.delete(self._expired)
         except FileError as error:
-            log.info("The claim %s could not be taken away: %s", self._name, error)
+            log.info("The claim %s could not be deleted: %s", self.name, error)
 
-    def forget(self) -> None:
-        """Take away what an earlier, killed try of this task instance left. Never raises."""
-        try:
-            self._folder.delete([self._note, self._name])
-        except FileError as error:
-            log.info("The claim %s could not be taken away: %s", self._name, error)
+    def delete(self) -> None:
+        """Delete the claim, whether this process holds it or a killed try of the same task instance left it.
 
-    def _take_exclusively(self) -> None:
-        content = _to_json({"writer": self._writer})
+        :raises DestinationError: if the store fails
+        """
+        self._store.delete([self.name])
+
+    def _acquire_exclusively(self) -> None:
+        content = to_json({"writer": self._writer})
         for _ in range(3):
             try:
-                self._folder.put(self._name, content, exclusive=True)
+                self._store.put(self.name, content, exclusive=True)
             except FileExistsError:
-                held = self._folder.info(self._name)
-                if held is None:
-                    continue  # given back in this moment
-                if self._reads_as_mine(self._name):
+                existing = self._store.info(self.name)
+                if existing is None:
+                    continue  # released in the meantime
+                if self._is_own(self.name):
                     return
-                if not self._dead(held, CLAIM_DEAD_AFTER):
-                    self._refuse(self._name)
-                self._folder.delete([self._name])
+                if not self._is_expired(existing):
+                    self._fail(self.name)
+                self._store.delete([self.name])
             else:
                 return
-        self._refuse(self._name)
+        self._fail(self.name)
 
-    def _take_by_time(self) -> None:
-        mine = self._folder.info(self._name)
-        # A claim of an earlier try keeps its place in the order, unless it is too old to count.
-        if mine is None or self._dead(mine, CLAIM_DEAD_AFTER):
-            self._folder.put(self._name, _to_json({"writer": self._writer}))
+    def _acquire_by_time(self) -> None:
+        existing = self._store.info(self.name)
+        # A claim of an earlier try keeps its place in the order, unless it has expired.
+        if existing is None or self._is_expired(existing):
+            self._store.put(self.name, to_json({"writer": self._writer}))
         self._fail_unless_earliest()
 
     def _fail_unless_earliest(self) -> None:
-        claims = [claim for claim in self._folder.find(self._of_run) if not self._dead(claim, CLAIM_DEAD_AFTER)]
-        first = min(claims, key=lambda claim: (claim.modified or 0.0, claim.name), default=None)
-        if first is not None and first.name != self._name:
-            self._folder.delete([self._name])
-            self._refuse(first.name)
+        claims = [claim for claim in self._store.find(self._run_prefix) if not self._is_expired(claim)]
+        earliest = min(claims, key=lambda claim: (claim.modified or 0.0, claim.name), default=None)
+        if earliest is not None and earliest.name != self.name:
+            self._store.delete([self.name])
+            self._fail(earliest.name)
 
-    def _gather_notes(self) -> None:
-        for note in self._folder.find(_NOTE):
-            if note.name != self._note and not self._dead(note, NOTE_DEAD_AFTER):
-                continue
-            content = self._read(note.name)
-            self._dead_notes.append(note.name)
-            for entry in content.get("objects", ()):
-                if isinstance(entry, list) and len(entry) == 2 and _is_plain(entry[0]):
-                    self.abandoned[entry[0]] = entry[1]
-        for claim in self._folder.find(_CLAIM):
-            if claim.name != self._name and self._dead(claim, CLAIM_DEAD_AFTER):
-                self._dead_notes.append(claim.name)
+    def _fail(self, name: str) -> None:
+        raise conflict_with(read_json(self._store, name).get("writer") or {})
 
-    def _dead(self, found: StoredObject, after: float) -> bool:
-        return found.modified is not None and self._clock() - found.modified > after
+    def _is_own(self, name: str) -> bool:
+        return bool(read_json(self._store, name).get("writer") == self._writer)
 
-    def _reads_as_mine(self, name: str) -> bool:
-        return bool(self._read(name).get("writer") == self._writer)
-
-    def _read(self, name: str) -> dict[str, Any]:
-        try:
-            content = json.loads(self._folder.read(name) or b"{}")
-        except ValueError:
-            return {}
-        return content if isinstance(content, dict) else {}
-
-    def _refuse(self, name: str) -> None:
-        raise conflict_within_run(self._read(name).get("writer") or {})
-
-
-def conflict_within_run(other: Mapping[str, Any]) -> FolderConflict:
-    """The error for a folder that another task instance of the same run uses, with the mend."""
-    index = other.get("map_index")
-    mapped = f"[{index}]" if isinstance(index, int) and index >= 0 else ""
-    return FolderConflict(
-        f"Task {other.get('task_id', 'unknown')}{mapped} of the same run stores its export in this folder, and "
-        "one would delete what the other stored. Give each its own folder: put {export_id}, or another field "
-        "that tells the exports apart, into `destination`."
-    )
-
-
-def _short(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()[:16]
-
-
-def _to_json(content: dict[str, Any]) -> bytes:
-    return (json.dumps(content, sort_keys=True) + "\n").encode()
-
-
-def _is_plain(name: object) -> bool:
-    return isinstance(name, str) and bool(name) and "/" not in name and name not in (".", "..")
+    def _is_expired(self, claim: StoredObject) -> bool:
+        return claim.modified is not None and self._clock() - claim.modified > EXPIRES_AFTER

@@ -78,7 +78,8 @@ class Store(ABC):
         :param name: a plain name, without folders
         :param expected_bytes: the expected maximum size, from which part sizes are chosen; it is not a limit
         """
-        return self._stage(_checked(name), expected_bytes)
+        _check_name(name)
+        return self._stage(name, expected_bytes)
 
     def put(self, name: str, data: bytes, *, exclusive: bool = False) -> None:
         """Write a small object in one step.
@@ -86,22 +87,25 @@ class Store(ABC):
         :param exclusive: fail if the object exists
         :raises FileExistsError: if it exists (only where :attr:`exclusive_put` is True)
         """
+        _check_name(name)
         with store_errors(f"writing {name}"):
-            self._put(_checked(name), data, exclusive)
+            self._put(name, data, exclusive)
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a small object, or None if it does not exist."""
+        _check_name(name)
         try:
             with store_errors(f"reading {name}"):
-                return self._read(_checked(name))
+                return self._read(name)
         except FileNotFoundError:
             return None
 
     def info(self, name: str) -> StoredObject | None:
         """Return the properties of an object, or None if it does not exist."""
+        _check_name(name)
         try:
             with store_errors(f"looking up {name}"):
-                return self._info(_checked(name))
+                return self._info(name)
         except FileNotFoundError:
             return None
 
@@ -113,8 +117,9 @@ class Store(ABC):
     def delete(self, names: Iterable[str]) -> None:
         """Delete objects; those that do not exist are ignored."""
         for name in names:
+            _check_name(name)
             with store_errors(f"deleting {name}"):
-                self._delete(_checked(name))
+                self._delete(name)
 
     def delete_abandoned_uploads(self, names: Iterable[str]) -> None:
         """Delete the unpublished uploads of these objects that killed processes left behind.
@@ -163,7 +168,6 @@ def without_quotes(etag: str | None) -> str | None:
     return etag.strip('"') if etag else None
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> None:
     if not is_plain_name(name):
         raise ValueError(f"{name!r} is not a plain name: the name of an object in a folder must not contain folders")
-    return name

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Objects in Google Cloud Storage, through a ``gcsfs`` filesystem.
 
-Each object is a resumable upload whose last chunk is held back until the object is published: nothing is visible
-before that. Files of ``gcsfs`` that are opened without ``autocommit`` do this well, but they send while the caller
-waits, so the file is written in a background thread.
+Each object is a resumable upload that is finished when the object is published: nothing is visible before that. Files
+of ``gcsfs`` that are opened without ``autocommit`` do this well, but they send while the caller waits, so the file is
+written in a background thread.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from airflow_provider_connectif.files.object_names import is_reserved_name
+
 #: Most file systems allow 255 bytes for a name; the rest is reserved for suffixes of temporary names.
 MAX_BYTES = 200
-#: Prefix of the provider's own objects in a folder.
-RESERVED_PREFIX = "_connectif"
 
 # `<>:"|?*` are special in Windows, `?*[]` in file patterns, `#%` in URLs.
 _REPLACED = str.maketrans({"[": "(", "]": ")", '"': "'", **dict.fromkeys("<>:|?*#%", "_")})
@@ -70,7 +70,7 @@ def _stem(source: str, extension: str) -> str:
             break
     # Hidden files begin with a dot; Windows removes dots and spaces at the end.
     base = base.strip(" ").lstrip(".").strip(" ").rstrip(". ")
-    if base.lower().startswith(RESERVED_PREFIX):
+    if is_reserved_name(base):
         base = base.lstrip("_")
     if _DEVICES.match(base):
         base = "_" + base

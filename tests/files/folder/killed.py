@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A delivery in a process that kills itself at a chosen point: ``python -m tests.files.folder.killed JSON``."""
+"""A delivery in a process that kills itself at a given point: ``python -m tests.files.folder.killed JSON``."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from typing import Any
 
 from airflow_provider_connectif.files.folder import delivery as module
 from airflow_provider_connectif.files.folder.claims import Claim
+from airflow_provider_connectif.files.folder.notes import PublishingNote
 from airflow_provider_connectif.files.stores.staged import Staged
-from tests.files.exports import MIB, export, store
-from tests.stores import Place, filesystem
+from tests.files.exports import MIB, deliver_to, export
+from tests.stores import Place
 
 POINTS = {
     "while uploading": (Staged, "complete", 2),
-    "before publishing": (Claim, "announce", 1),
+    "before publishing": (PublishingNote, "write", 1),
     "before the first object is visible": (Staged, "publish", 1),
     "between two objects": (Staged, "publish", 2),
     "before the manifest": (module, "write_manifest", 1),
-    "before the deletion": (module._Delivery, "_finish", 1),
+    "before the deletion": (module._Delivery, "_delete_replaced", 1),
     "before the last manifest": (module, "write_manifest", 2),
-    "before the claim is given back": (Claim, "release", 1),
+    "before the claim is released": (Claim, "release", 1),
 }
 
 
@@ -42,11 +43,11 @@ def dying(real: Callable[..., Any], nth: int) -> Callable[..., Any]:
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    place = Place(told["kind"], told["uri"], filesystem(told["kind"], told["options"]), told["path"])
-    owner, name, nth = POINTS[told["point"]]
+    arguments = json.loads(sys.argv[1])
+    place = Place.from_description(arguments["place"])
+    owner, name, nth = POINTS[arguments["point"]]
     if (owner, name) == (Staged, "publish"):
-        # Claims and notes are staged too on a local folder: the export's objects alone count.
+        # In a local folder, claims and notes are staged too: only the objects of the export count.
         real, mortal = Staged.publish, dying(Staged.publish, nth)
         Staged.publish = lambda self: mortal(self) if ".csv" in self.name else real(self)  # type: ignore[method-assign]
     elif (owner, name) == (Staged, "complete"):
@@ -54,7 +55,7 @@ def main() -> None:
         Staged.complete = lambda self: mortal(self) if ".csv" in self.name else real(self)  # type: ignore[method-assign]
     else:
         setattr(owner, name, dying(getattr(owner, name), nth))
-    store(place, *export(told["export"], 3 * MIB))
+    deliver_to(place, *export(arguments["export"], 3 * MIB))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guard of promise 3 for task instances that work on one folder at the same moment."""
+"""Claims keep two task instances of one run from writing to one folder (promise 3)."""
 
 from __future__ import annotations
 
@@ -10,21 +10,20 @@ import time
 import pytest
 
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, FolderConflict
-from airflow_provider_connectif.files.folder.claims import CLAIM_DEAD_AFTER, Claim
+from airflow_provider_connectif.files.folder.claims import EXPIRES_AFTER, SETTLE_SECONDS, Claim
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
-from airflow_provider_connectif.files.stores.resolve import resolve_store
-from tests.files.exports import Archive, Member, contents, export, store, writer
+from tests.files.exports import Archive, Member, contents, deliver_to, export, writer
 from tests.stores import Place
 
-HOUR = 3600.0
+MINUTE = 60.0
 
 
 def claim_of(place: Place, later: float = 0.0, **changes: object) -> Claim:
-    folder = resolve_store(place.fs, place.path)
-    return Claim(folder, writer(**changes), clock=lambda: time.time() + later, sleep=lambda seconds: None)
+    """Return a claim whose clock shows the store's own time, plus some seconds."""
+    return Claim(place.store(), writer(**changes), clock=place.clock(later), sleep=lambda seconds: None)
 
 
-def test_of_eight_mapped_instances_at_one_moment_one_stores_and_seven_fail(place: Place) -> None:
+def test_of_eight_concurrent_mapped_instances_one_stores_its_export_and_seven_fail(place: Place) -> None:
     ready = threading.Barrier(8)
     results: dict[int, object] = {}
 
@@ -32,7 +31,7 @@ def test_of_eight_mapped_instances_at_one_moment_one_stores_and_seven_fail(place
         described, archive = export(index + 1)
         ready.wait(30)
         try:
-            results[index] = store(place, described, archive, by=writer(map_index=index), sleep=time.sleep)
+            results[index] = deliver_to(place, described, archive, by=writer(map_index=index), sleep=time.sleep)
         except Exception as error:
             results[index] = error
 
@@ -51,79 +50,66 @@ def test_of_eight_mapped_instances_at_one_moment_one_stores_and_seven_fail(place
 
 
 def test_a_claim_of_the_same_task_instance_is_no_obstacle(place: Place) -> None:
-    claim_of(place, map_index=2).take()
-    claim_of(place, map_index=2).take()
+    claim_of(place, map_index=2).acquire()
+    claim_of(place, map_index=2).acquire()
 
 
-def test_a_claim_of_another_instance_of_the_run_refuses_with_its_name_and_the_mend(place: Place) -> None:
-    claim_of(place, map_index=2).take()
+def test_a_claim_of_another_instance_of_the_run_fails_with_its_name_and_the_remedy(place: Place) -> None:
+    claim_of(place, map_index=2).acquire()
     with pytest.raises(FolderConflict, match=r"Task store\[2\] of the same run .* put \{export_id\}"):
-        claim_of(place, map_index=3).take()
+        claim_of(place, map_index=3).acquire()
     claim_of(place, map_index=2).confirm()
 
 
 def test_a_claim_of_another_run_is_no_obstacle(place: Place) -> None:
-    claim_of(place, map_index=2).take()
-    claim_of(place, run_id="tuesday", map_index=3).take()
+    claim_of(place, map_index=2).acquire()
+    claim_of(place, run_id="tuesday", map_index=3).acquire()
 
 
-def test_a_claim_that_was_given_back_is_no_obstacle(place: Place) -> None:
+def test_a_released_claim_is_no_obstacle(place: Place) -> None:
     first = claim_of(place, map_index=2)
-    first.take()
+    first.acquire()
     first.release()
-    claim_of(place, map_index=3).take()
+    claim_of(place, map_index=3).acquire()
 
 
-def test_a_claim_of_a_process_dead_for_a_day_is_no_obstacle(place: Place) -> None:
-    claim_of(place, map_index=2).take()
-    claim_of(place, map_index=3, later=CLAIM_DEAD_AFTER + HOUR).take()
+def test_a_claim_is_no_obstacle_after_a_day(place: Place) -> None:
+    claim_of(place, map_index=2).acquire()
+    with pytest.raises(FolderConflict):
+        claim_of(place, map_index=3, later=EXPIRES_AFTER - MINUTE).acquire()
+    claim_of(place, map_index=3, later=EXPIRES_AFTER + MINUTE).acquire()
 
 
-def test_a_claim_is_given_back_when_the_task_fails(place: Place) -> None:
-    with pytest.raises(ArchiveCorrupt):
-        store(place, {"id": "1"}, Archive(Member("a.csv", b"1", ArchiveCorrupt("broken"))))
+def test_expired_claims_of_other_runs_are_deleted_with_the_own_claim(place: Place) -> None:
+    claim_of(place, run_id="sunday").acquire()
+    claim = claim_of(place, later=EXPIRES_AFTER + MINUTE)
+    claim.acquire()
+    claim.release()
     assert place.names() == set()
 
 
-def test_where_claims_are_ordered_by_time_the_earlier_wins_even_when_both_have_been_written(
-    s3_store: Place,
-) -> None:
+def test_a_claim_is_released_when_the_task_fails(place: Place) -> None:
+    with pytest.raises(ArchiveCorrupt):
+        deliver_to(place, {"id": "1"}, Archive(Member("a.csv", b"1", ArchiveCorrupt("broken"))))
+    assert place.names() == set()
+
+
+def test_where_claims_are_ordered_by_time_the_earlier_one_wins_even_if_both_exist(s3_store: Place) -> None:
     first, second = claim_of(s3_store, map_index=7), claim_of(s3_store, map_index=3)
-    first.take()
-    time.sleep(1.1)
-    s3_store.write(second._name, json.dumps({"writer": writer(map_index=3)}).encode())
+    first.acquire()
+    acquired_at = s3_store.clock()()
+    while s3_store.clock()() == acquired_at:  # until the store's clock has ticked
+        s3_store.write(second.name, json.dumps({"writer": writer(map_index=3)}).encode())
     first.confirm()
     with pytest.raises(FolderConflict):
         second.confirm()
-    assert s3_store.names() == {first._name}
+    assert s3_store.names() == {first.name}
 
 
-def test_a_claim_is_good_only_when_it_has_stood_longer_than_the_stores_clock_ticks(s3_store: Place) -> None:
+def test_a_claim_counts_only_after_more_than_a_tick_of_the_stores_clock(s3_store: Place) -> None:
     slept: list[float] = []
-    folder = resolve_store(s3_store.fs, s3_store.path)
-    claim = Claim(folder, writer(), clock=lambda: 1_800_000_000.0, sleep=slept.append)
-    claim.take()
+    claim = Claim(s3_store.store(), writer(), clock=lambda: 1_800_000_000.0, sleep=slept.append)
+    claim.acquire()
     claim.confirm()
     assert slept == [2.0]
-
-
-def test_a_note_of_objects_of_another_run_counts_only_when_it_is_old(memory_store: Place) -> None:
-    other = claim_of(memory_store, run_id="sunday")
-    other.take()
-    other.announce([("a.csv", 1)])
-    young, old = claim_of(memory_store), claim_of(memory_store, later=2 * HOUR)
-    young.take()
-    assert young.abandoned == {}
-    old.take()
-    assert old.abandoned == {"a.csv": 1}
-
-
-def test_an_abandoned_object_is_deleted_only_if_it_has_the_size_of_the_note(memory_store: Place) -> None:
-    other = claim_of(memory_store)
-    other.take()
-    other.announce([("a.csv", 1), ("b.csv", 1), ("../c.csv", 1), (MANIFEST_NAME, 1)])
-    memory_store.write("a.csv", b"1")
-    memory_store.write("b.csv", b"of somebody else")
-    described, archive = export()
-    store(memory_store, described, archive)
-    assert memory_store.names() == {*contents(archive), MANIFEST_NAME, "b.csv"}
+    assert SETTLE_SECONDS == 2.0

@@ -37,7 +37,7 @@ def slowed(owner: Any, name: str) -> None:
 # Of the dags folder's processes only the workers run tasks; the others never call these.
 slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
-slowed(delivery._Delivery, "_tell")
+slowed(delivery._Delivery, "_report_progress")
 slowed(staged.Staged, "publish")
 slowed(delivery, "write_manifest")
 

@@ -86,7 +86,7 @@ def sent(client: Any, method: str, *_: Any) -> str:
 around(TaskStateRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
 around(ExportWait, "poll", after="while waiting")
-around(delivery._Delivery, "_tell", after="during the download")
+around(delivery._Delivery, "_report_progress", after="during the download")
 around(staged.Staged, "publish", after="between the publications")
 around(delivery, "write_manifest", "before the manifest", "after the manifest")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory a delivery takes, in a process of its own: ``python -m tests.files.measured JSON``."""
+"""Measure how much memory a delivery takes, in a process of its own: ``python -m tests.files.memory_process JSON``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.files.exports import MIB, Archive, store
-from tests.stores import Place, filesystem
+from tests.files.exports import MIB, Archive, deliver_to
+from tests.stores import Place
 
 
 class Generated:
-    """A file of so many MiB that is never held whole."""
+    """A file of this size that is never in memory as a whole."""
 
     name = "generated.csv"
     sha256 = None
@@ -27,17 +27,17 @@ class Generated:
 
 
 def peak_mib() -> float:
-    # Not getrusage's: a new process begins with the peak of the one that started it.
+    # Not from getrusage: there a new process starts with the peak of its parent.
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) / 1024
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    place = Place(told["kind"], told["uri"], filesystem(told["kind"], told["options"]), told["path"])
-    store(place, {"id": "small"}, Archive(Generated(1)))  # type: ignore[arg-type]
+    arguments = json.loads(sys.argv[1])
+    place = Place.from_description(arguments["place"])
+    deliver_to(place, {"id": "small"}, Archive(Generated(1)))  # type: ignore[arg-type]
     base = peak_mib()
-    store(place, {"id": "large"}, Archive(Generated(told["mib"])))  # type: ignore[arg-type]
+    deliver_to(place, {"id": "large"}, Archive(Generated(arguments["mib"])))  # type: ignore[arg-type]
     sys.stdout.write(str(peak_mib() - base))
 
 

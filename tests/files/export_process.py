@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export that is stored by a process of its own: ``python -m tests.files.journeying JSON``.
+"""Store an export in a process of its own: ``python -m tests.files.export_process JSON``.
 
-Told are a place, the ``id``, ``address`` and ``file_format`` of the export, and how this process is hindered:
-``diskless`` lets it write to no file but those of a local destination; ``sparse`` keeps what goes to a local
-destination out of the disk.
+The arguments are a place, the ``id``, ``url`` and ``file_format`` of the export, and restrictions of the process:
+``diskless`` lets it write only to files of a local destination; ``sparse`` does not store what it writes there.
 """
 
 from __future__ import annotations
@@ -17,34 +16,34 @@ from typing import Any
 
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
-from tests.files.exports import export, store
-from tests.files.measured import peak_mib
-from tests.stores import Place, filesystem
+from tests.files.exports import deliver_to, export
+from tests.files.memory_process import peak_mib
+from tests.stores import Place
 
 _LARGE = 64 * 1024
 
 
 def no_disk(destination: str | None) -> None:
-    """Let every writing to a file fail, be it Python's or a library's.
+    """Make every write to a file fail, in Python and in libraries.
 
-    :param destination: a folder where it goes on; None for none.
+    :param destination: a folder that may still be written to, if there is one
     """
     tempfile.tempdir = "/nonexistent"
     if destination is None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    def check(event: str, arguments: tuple[Any, ...]) -> None:
         if event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR):
             path = os.path.abspath(os.fsdecode(arguments[0])) if not isinstance(arguments[0], int) else ""
             inside = destination is not None and path.startswith(destination + os.sep)
             if path and path != os.devnull and not inside:
-                raise OSError(f"this machine has no room, not for {path} either")
+                raise OSError(f"no space left on this machine, not even for {path}")
 
-    sys.addaudithook(watch)
+    sys.addaudithook(check)
 
 
 def sparse() -> None:
-    """Let files have the length of what is written to them, and take no room."""
+    """Give files the length of what is written to them without storing it."""
     real = os.write
 
     def write(fd: int, data: Any) -> int:
@@ -57,23 +56,23 @@ def sparse() -> None:
 
 
 def main() -> None:
-    told = json.loads(sys.argv[1])
-    place = Place(told["kind"], told["uri"], filesystem(told["kind"], told["options"]), told["path"])
-    # All that is loaded late is loaded now: bytecode may be written, and the memory counts as the modules'.
+    arguments = json.loads(sys.argv[1])
+    place = Place.from_description(arguments["place"])
+    # Load now what is imported late: bytecode can still be written, and its memory does not count.
     warm = Place(place.kind, place.uri, place.fs, f"{place.path}-warm")
-    store(warm, *export(1, 1000))
-    if told.get("diskless"):
+    deliver_to(warm, *export(1, 1000))
+    if arguments.get("diskless"):
         os.makedirs(place.path, exist_ok=True) if place.kind == "local" else None
         no_disk(place.path if place.kind == "local" else None)
-    if told.get("sparse"):
+    if arguments.get("sparse"):
         sparse()
     base = peak_mib()
 
-    def opened() -> Archive:
-        remote = RemoteFile(lambda: str(told["address"]))
-        return open_archive(remote, file_format=told["file_format"], file_name="export")
+    def open_export() -> Archive:
+        remote = RemoteFile(lambda: str(arguments["url"]))
+        return open_archive(remote, file_format=arguments["file_format"], file_name="export")
 
-    result = store(place, {"id": told["id"]}, opened, file_format=told["file_format"])
+    result = deliver_to(place, {"id": arguments["id"]}, open_export, file_format=arguments["file_format"])
     sys.stdout.write(json.dumps({"files": result["files"], "grown_mib": peak_mib() - base}))
 
 

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files in a local folder."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+import pytest
+
+from airflow_provider_connectif.files.stores import local
+from airflow_provider_connectif.files.stores.base import ABANDONED_AFTER
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX
+from tests.files.stores.objects import FAR_FUTURE, upload
+from tests.stores import Place
+
+
+def test_what_a_dead_process_left_is_deleted_but_not_what_a_live_one_writes(local_store: Place) -> None:
+    store = local_store.store()
+    live = store.stage("b.csv")
+    live.write(b"in progress")
+    dead = f"{local_store.path}/{PREFIX}{local._machine()}-0123456789abcdef{SUFFIX}"
+    with open(dead, "wb") as file:
+        file.write(b"half")
+    store.delete_abandoned_uploads([])
+    assert not os.path.exists(dead)
+    live.complete()
+    live.publish()
+    assert local_store.read("b.csv") == b"in progress"
+
+
+def test_a_file_of_another_machine_is_deleted_only_after_a_day(local_store: Place) -> None:
+    os.makedirs(local_store.path)
+    foreign = f"{local_store.path}/{PREFIX}another-0123456789abcdef{SUFFIX}"
+    with open(foreign, "wb"):
+        pass
+    written_at = 1_800_000_000.0
+    os.utime(foreign, (written_at, written_at))
+    local_store.store(clock=lambda: written_at + ABANDONED_AFTER).delete_abandoned_uploads([])
+    assert os.path.exists(foreign)
+    local_store.store(clock=lambda: written_at + ABANDONED_AFTER + 1).delete_abandoned_uploads([])
+    assert not os.path.exists(foreign)
+
+
+def test_only_temporary_files_of_the_provider_are_deleted(local_store: Place) -> None:
+    for name in (".hidden", "a.part", ".connectif_claim.x.json", "data.csv"):
+        local_store.write(name, b"theirs")
+    local_store.store(clock=lambda: FAR_FUTURE).delete_abandoned_uploads(["data.csv"])
+    assert local_store.names() == {".hidden", "a.part", ".connectif_claim.x.json", "data.csv"}
+
+
+def test_a_file_is_written_on_a_mount_without_locks(local_store: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    upload(local_store.store(), "a.csv", b"data")
+    assert local_store.read("a.csv") == b"data"
+
+
+def test_an_exclusive_put_works_on_a_mount_without_hard_links(
+    local_store: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    store = local_store.store()
+    store.put("claim", b"first", exclusive=True)
+    with pytest.raises(FileExistsError):
+        store.put("claim", b"second", exclusive=True)
+    assert local_store.read("claim") == b"first"
+    assert local_store.names() == {"claim"}
+
+
+def test_a_published_file_has_the_permissions_of_any_new_file(local_store: Place) -> None:
+    upload(local_store.store(), "a.csv", b"data")
+    local_store.write("plain", b"")
+    modes = [os.stat(f"{local_store.path}/{name}").st_mode & 0o777 for name in ("a.csv", "plain")]
+    assert modes[0] == modes[1]
