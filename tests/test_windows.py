@@ -77,12 +77,12 @@ def test_one_day_is_one_window():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("2026-11-01", "2026-11-02T00:00:00Z"), "end: .* are not of one kind"),
+        (("2026-11-01", "2026-11-02T00:00:00Z"), "end: .* have different types"),
         (("2026-11-02", "2026-11-01"), "end: 2026-11-01 is before start"),
-        (("2026-11-01T00:00:00", "2026-11-02T00:00:00Z"), "start: .* names no time zone"),
-        (("soon", "2026-11-02"), "start: 'soon' is neither"),
-        (("2026-11-31", "2026-12-02"), "start: '2026-11-31' is neither"),
-        ((5, "2026-11-02"), "start: 5 is neither"),
+        (("2026-11-01T00:00:00", "2026-11-02T00:00:00Z"), "start: .* has no time zone"),
+        (("soon", "2026-11-02"), "start: 'soon' is not an ISO 8601 date-time; use a date-time with .* or a date"),
+        (("2026-11-31", "2026-12-02"), "start: '2026-11-31' is not a day of the calendar"),
+        ((5, "2026-11-02"), "start: '5' is not a date-time"),
         (("2026-11-01", "2026-11-02", 32), "days: 32 is out of range"),
         (("2026-11-01", "2026-11-02", 0), "days: 0 is out of range"),
         (("2026-11-01", "2026-11-02", 1.5), "days: 1.5 is out of range"),

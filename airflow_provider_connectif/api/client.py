@@ -30,7 +30,7 @@ from airflow_provider_connectif.api.errors import (
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.rate_limit import Pace, asked_wait
+from airflow_provider_connectif.api.rate_limit import RateLimit, parse_wait
 from airflow_provider_connectif.api.responses import decode, error_of
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ConnectifClient:
         self._clock = clock
         self._sleep = sleep
         self._random = random
-        self._pace = Pace(clock=clock, random=random)
+        self._rate_limit = RateLimit(clock=clock, random=random)
 
     def __enter__(self) -> ConnectifClient:
         return self
@@ -198,7 +198,7 @@ class ConnectifClient:
 
     def server_now(self) -> datetime:
         """The moment by the API's clock, as its last answer told it, to a second."""
-        return self._pace.server_now()
+        return self._rate_limit.server_now()
 
     def _every_export(self, page_size: int) -> Iterator[Export]:
         seen: set[str] = set()
@@ -272,11 +272,11 @@ class ConnectifClient:
         # ValueError: requests reads where a redirect leads, though it does not follow it.
         except (requests.RequestException, ValueError) as problem:
             raise ConnectionProblem(f"The exchange with {self.base_url} broke: {_short(problem)}.") from None
-        self._pace.observe(response.headers, limited=response.status_code == 429)
+        self._rate_limit.observe(response.headers, limited=response.status_code == 429)
         return response
 
     def _error_of(self, response: Response, *, what: str, scope: str) -> ApiError:
-        asked = asked_wait(response.headers, now=self._clock(), limited=response.status_code == 429)
+        asked = parse_wait(response.headers, now=self._clock(), limited=response.status_code == 429)
         return error_of(response, what=what, scope=scope, asked_wait=asked)
 
     def keep_pace(self) -> None:
@@ -284,7 +284,7 @@ class ConnectifClient:
 
         :raises RateLimited: where that takes longer than the patience.
         """
-        delay = self._pace.delay()
+        delay = self._rate_limit.delay()
         if delay > self._patience.seconds:
             raise RateLimited(
                 f"The API's rate limit is reached; it asked to wait {delay:.0f} s more.", retry_after=delay

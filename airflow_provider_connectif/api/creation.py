@@ -46,7 +46,7 @@ from airflow_provider_connectif.api.errors import (
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.timestamps import read_moment
+from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -204,7 +204,7 @@ class _Creation:
         it, should the list begin with the newest; older ones are told by their moment anyway.
         """
         page = next(self._client.list_pages(), [])
-        others = [export.id for export in page if request.asks_for(export)]
+        others = [export.id for export in page if request.matches(export)]
         if known is not None and known.get("export_id"):
             others.append(known["export_id"])
         state = {
@@ -305,7 +305,7 @@ class _Creation:
 
     def _given_up(self, state: Mapping[str, Any]) -> datetime | None:
         """When an earlier process gave up on its answer, at the latest; None where it had sent nothing."""
-        sent = read_moment(state.get("sent"))
+        sent = parse_timestamp_or_none(state.get("sent"))
         return None if sent is None else sent + timedelta(seconds=self._client.timeout)
 
     def _look_over_grace(self, state: Mapping[str, Any], given_up: datetime | None) -> Export | None:
@@ -335,7 +335,7 @@ class _Creation:
         fitting = [
             export
             for export in self._client.list_exports(ExportFilter(request.export_type, created_after=earliest))
-            if export.id not in others and request.asks_for(export)
+            if export.id not in others and request.matches(export)
         ]
         # The oldest is surest to be the first sending's. One that has failed is of no use while another has not,
         # and one that seems older than the intent is ours only if the clocks differ.
@@ -352,7 +352,7 @@ class _Creation:
 
     @staticmethod
     def _moment(text: str) -> datetime:
-        moment = read_moment(text)
+        moment = parse_timestamp_or_none(text)
         if moment is None:
             raise CreationUnknown("This task's record of its export cannot be read: clear the task's state.")
         return moment

@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an export is asked for with: checked before it is sent, recognised when the API reports it back.
+"""The request for a new export: checked before it is sent, and compared with the exports that the API reports.
 
-The rules are the vendor's: which filter belongs to which type, dates by type, at most 31 days
-(``docs/api.md`` says how surely each is known).
+The rules are the vendor's: which argument each type takes, the form of its dates, at most 31 days
+(``docs/api.md`` says how certain each rule is).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.timestamps import (
-    is_bare_date,
-    parse_moment,
-    same_dates,
-    same_moment,
-    write_moment,
+from airflow_provider_connectif.api.argument_checks import (
+    UNKNOWN,
+    check_one_of,
+    parse_date_argument,
+    parse_datetime_argument,
 )
+from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.timestamps import format_timestamp, is_same_date_range, is_same_second
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
@@ -37,7 +37,7 @@ MAX_DAYS = 31
 _VERSION = re.compile(r"v[0-9]+")
 _DEFAULT_VERSION = "v1"
 
-_BELONGS_TO = {
+_SUPPORTED_TYPES = {
     "segment_id": (CONTACTS, ACTIVITIES),
     "from_date": (ACTIVITIES, DATA_EXPLORER),
     "to_date": (ACTIVITIES, DATA_EXPLORER),
@@ -52,44 +52,12 @@ _REQUIRED = {
 }
 
 
-def nothing_is_unknown(value: object) -> bool:
-    """Every value is there already: what :func:`check_request` assumes."""
-    return False
-
-
-def check_request(arguments: Mapping[str, Any], *, is_unknown: Callable[[object], bool] = nothing_is_unknown) -> None:
-    """Refuse arguments that the API would refuse, or that would make an empty export for ever.
-
-    :param arguments: ``export_type`` and the other fields of :class:`ExportRequest`, by name.
-    :param is_unknown: tells of a value that it is not known yet (a template, another task's result): what
-        rests on it is not checked.
-    :raises InvalidArgument: for the first argument that is wrong.
-    """
-    export_type = arguments.get("export_type")
-    if not is_unknown(export_type):
-        _one_of("export_type", export_type, CREATABLE_TYPES)
-        _check_belonging(str(export_type), arguments, is_unknown)
-    for name in ("segment_id", "report_id"):
-        if arguments.get(name) is not None and not is_unknown(arguments[name]):
-            _check_id(name, arguments[name])
-    _check_activity_types(arguments.get("activity_types"), is_unknown)
-    if not is_unknown(arguments.get("delimiter", ",")):
-        _one_of("delimiter", arguments.get("delimiter", ","), DELIMITERS)
-    if not is_unknown(arguments.get("date_format", "ISO")):
-        _one_of("date_format", arguments.get("date_format", "ISO"), DATE_FORMATS)
-    version = arguments.get("version")
-    if not (version is None or is_unknown(version) or _is_version(version)):
-        raise InvalidArgument("version", f"{version!r} is no version; write v and a number, such as 'v5'.")
-    if not is_unknown(export_type):
-        _check_dates(str(export_type), arguments.get("from_date"), arguments.get("to_date"), is_unknown)
-
-
 @dataclass(frozen=True)
 class ExportRequest:
-    """A request that the API can be sent. Make one with :meth:`of`, which checks it.
+    """A request for a new export. Create one with :meth:`of`, which checks the arguments.
 
-    ``from_date`` and ``to_date`` are as they are sent: UTC date-times for activities, bare dates for Data
-    Explorer.
+    ``from_date`` and ``to_date`` have the form in which they are sent: UTC date-times for activities, dates
+    without a time for Data Explorer.
     """
 
     export_type: str
@@ -116,21 +84,21 @@ class ExportRequest:
         date_format: str = "ISO",
         version: str | None = None,
     ) -> ExportRequest:
-        """Check the arguments and make the request.
+        """Check the arguments and create the request.
 
-        :param export_type: ``contacts``, ``activities`` or ``data-explorer``.
-        :param segment_id: only contacts in this segment (contacts and activities).
-        :param from_date: beginning: an aware datetime or ISO 8601 date-time for activities; a date or
-            ``YYYY-MM-DD`` for Data Explorer, in the account's time zone.
-        :param to_date: end, as ``from_date``; for Data Explorer the day itself is included. At most 31 days
-            later.
-        :param activity_types: such as ``["purchase", "login"]``; None for all (activities).
-        :param report_id: the Data Explorer report.
-        :param delimiter: ``,`` or ``;``.
-        :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL`` (contacts and activities).
-        :param version: the vendor's version of the columns, such as ``v5``; None for the vendor's default,
-            ``v1``.
-        :raises InvalidArgument: naming the argument, what is wrong with it, and what would be right.
+        :param export_type: ``contacts``, ``activities`` or ``data-explorer``
+        :param segment_id: only contacts in this segment (contacts and activities)
+        :param from_date: the start: for activities an aware datetime or an ISO 8601 date-time with a time zone; for
+            Data Explorer a date or ``YYYY-MM-DD``, in the account's time zone
+        :param to_date: the end, in the same form, at most 31 days later; exclusive for activities, inclusive for
+            Data Explorer
+        :param activity_types: such as ``["purchase", "login"]``; ``None`` exports all types (activities)
+        :param report_id: the Data Explorer report
+        :param delimiter: ``,`` or ``;``
+        :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL`` (contacts and activities)
+        :param version: the vendor's version of the columns, such as ``v5``; ``None`` uses the vendor's default, ``v1``
+            (contacts and activities)
+        :raises InvalidArgument: with the argument's name, what is wrong with it, and what to use instead
         """
         if isinstance(activity_types, Iterator):
             activity_types = tuple(activity_types)
@@ -146,12 +114,11 @@ class ExportRequest:
             "version": version,
         }
         check_request(arguments)
-        write = _write_date if export_type == DATA_EXPLORER else _write_date_time
         return cls(
             export_type=export_type,
             segment_id=segment_id,
-            from_date=None if from_date is None else write("from_date", from_date),
-            to_date=None if to_date is None else write("to_date", to_date),
+            from_date=_format_date(export_type, "from_date", from_date),
+            to_date=_format_date(export_type, "to_date", to_date),
             activity_types=None if activity_types is None else tuple(activity_types),
             report_id=report_id,
             delimiter=delimiter,
@@ -161,11 +128,11 @@ class ExportRequest:
 
     @property
     def path(self) -> str:
-        """The path that this type is created at."""
+        """The path of the endpoint that creates this type."""
         return "/exports/type/data-explorer" if self.export_type == DATA_EXPLORER else "/exports"
 
     def body(self) -> dict[str, Any]:
-        """The JSON that is sent. It is also what :meth:`from_body` reads."""
+        """Return the JSON body that is sent; :meth:`from_body` creates an equal request from it."""
         filters: dict[str, Any] = {
             "segmentId": self.segment_id,
             "fromDate": self.from_date,
@@ -188,7 +155,7 @@ class ExportRequest:
 
     @classmethod
     def from_body(cls, body: Mapping[str, Any]) -> ExportRequest:
-        """Read a request back from the JSON that was recorded of it."""
+        """Create a request from the JSON body that :meth:`body` returned."""
         filters = body.get("filters") or {}
         activity_types = filters.get("activityTypes")
         return cls(
@@ -203,10 +170,10 @@ class ExportRequest:
             version=body.get("version"),
         )
 
-    def asks_for(self, export: Export) -> bool:
-        """Tell whether an export is an answer to this very request, as far as the API reports it.
+    def matches(self, export: Export) -> bool:
+        """Return whether this request may have created an export, judging by what the API reports about it.
 
-        An export whose maker was a person in the application never is.
+        An export that was created in the application never matches.
         """
         if export.export_type != self.export_type or export.made_in_application:
             return False
@@ -221,75 +188,96 @@ class ExportRequest:
             return False
         reported = export.filters.get("fromDate"), export.filters.get("toDate")
         if self.export_type == DATA_EXPLORER:
-            return same_dates((self.from_date or "", self.to_date or ""), reported)
+            return is_same_date_range((self.from_date or "", self.to_date or ""), reported)
         if export.date_format is not None and export.date_format != self.date_format:
             return False
         if export.version is not None and export.version != (self.version or _DEFAULT_VERSION):
             return False
         if self.export_type == ACTIVITIES:
-            return same_moment(self.from_date or "", reported[0]) and same_moment(self.to_date or "", reported[1])
+            return is_same_second(self.from_date or "", reported[0]) and is_same_second(self.to_date or "", reported[1])
         return True
 
 
-def _is_version(value: object) -> bool:
-    return isinstance(value, str) and _VERSION.fullmatch(value) is not None
+def check_request(arguments: Mapping[str, Any]) -> None:
+    """Check the arguments of a request: the API would reject a wrong one, or create an export that is always empty.
+
+    :param arguments: ``export_type`` and the other fields of :class:`ExportRequest`, by name. What depends on a value
+        that is :data:`~airflow_provider_connectif.api.argument_checks.UNKNOWN` is not checked.
+    :raises InvalidArgument: for the first argument that is wrong
+    """
+    export_type = arguments.get("export_type")
+    check_one_of("export_type", export_type, CREATABLE_TYPES)
+    if export_type is not UNKNOWN:
+        _check_combination(str(export_type), arguments)
+    _check_id("segment_id", arguments.get("segment_id"))
+    _check_id("report_id", arguments.get("report_id"))
+    _check_activity_types(arguments.get("activity_types"))
+    check_one_of("delimiter", arguments.get("delimiter", ","), DELIMITERS)
+    check_one_of("date_format", arguments.get("date_format", "ISO"), DATE_FORMATS)
+    _check_version(arguments.get("version"))
+    if export_type is not UNKNOWN:
+        _check_dates(str(export_type), arguments.get("from_date"), arguments.get("to_date"))
 
 
-def _one_of(name: str, value: object, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
+def _is_given(value: object) -> bool:
+    return value is not None and value is not UNKNOWN
+
+
+def _check_combination(export_type: str, arguments: Mapping[str, Any]) -> None:
+    for name, types in _SUPPORTED_TYPES.items():
+        if export_type not in types and arguments.get(name) is not None:
+            raise InvalidArgument(
+                name, f"is not supported for export_type={export_type!r}, only for {' and '.join(map(repr, types))}."
+            )
+    date_format = arguments.get("date_format", "ISO")
+    if export_type == DATA_EXPLORER and date_format is not UNKNOWN and date_format != "ISO":
+        raise InvalidArgument("date_format", "is not supported for export_type='data-explorer'; omit it.")
+    for name in _REQUIRED[export_type]:
+        if arguments.get(name) is None:
+            raise InvalidArgument(name, f"is missing; export_type={export_type!r} requires it.")
 
 
 def _check_id(name: str, value: object) -> None:
+    if not _is_given(value):
+        return
     if not isinstance(value, str) or not value or any(ch.isspace() or not ch.isprintable() for ch in value):
         raise InvalidArgument(
-            name, f"{value!r} is no identifier; copy it from the address bar of the Connectif application."
+            name, f"{value!r} is not an id; copy it from the address bar of the Connectif application."
         )
 
 
-def _check_belonging(export_type: str, arguments: Mapping[str, Any], is_unknown: Callable[[object], bool]) -> None:
-    for name, types in _BELONGS_TO.items():
-        if export_type not in types and arguments.get(name) is not None:
-            raise InvalidArgument(
-                name,
-                f"does not go with export_type={export_type!r}, only with {' and '.join(map(repr, types))}.",
-            )
-    date_format = arguments.get("date_format", "ISO")
-    if export_type == DATA_EXPLORER and not is_unknown(date_format) and date_format != "ISO":
-        raise InvalidArgument("date_format", "does not go with export_type='data-explorer'; leave it out.")
-    for name in _REQUIRED[export_type]:
-        if arguments.get(name) is None:
-            raise InvalidArgument(name, f"is missing; export_type={export_type!r} needs it.")
+def _check_version(value: object) -> None:
+    if _is_given(value) and not (isinstance(value, str) and _VERSION.fullmatch(value)):
+        raise InvalidArgument("version", f"{value!r} is not a version; use 'v' and a number, such as 'v5'.")
 
 
-def _check_activity_types(value: object, is_unknown: Callable[[object], bool]) -> None:
-    if value is None or is_unknown(value):
+def _check_activity_types(value: object) -> None:
+    if not _is_given(value):
         return
-    right = "write a list of names, such as ['purchase', 'login'], or leave it out for all types."
+    hint = "use a list of names, such as ['purchase', 'login'], or omit it to export all types."
     if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidArgument("activity_types", f"{value!r} is no list; {right}")
+        raise InvalidArgument("activity_types", f"{value!r} is not a list; {hint}")
     items = list(value)
     if not items:
-        raise InvalidArgument("activity_types", f"is empty; {right}")
+        raise InvalidArgument("activity_types", f"is empty; {hint}")
     for item in items:
-        if not is_unknown(item) and (not isinstance(item, str) or not item.strip()):
-            raise InvalidArgument("activity_types", f"holds {item!r}, which is no name; {right}")
+        if item is not UNKNOWN and (not isinstance(item, str) or not item.strip()):
+            raise InvalidArgument("activity_types", f"contains {item!r}, which is not a name; {hint}")
 
 
-def _check_dates(export_type: str, from_date: object, to_date: object, is_unknown: Callable[[object], bool]) -> None:
+def _check_dates(export_type: str, from_date: object, to_date: object) -> None:
     if export_type == CONTACTS:
         return
-    read = _read_date if export_type == DATA_EXPLORER else _read_date_time
-    start = None if from_date is None or is_unknown(from_date) else read("from_date", from_date)
-    end = None if to_date is None or is_unknown(to_date) else read("to_date", to_date)
+    start = _parse_date(export_type, "from_date", from_date) if _is_given(from_date) else None
+    end = _parse_date(export_type, "to_date", to_date) if _is_given(to_date) else None
     if start is None or end is None:
         return
     if export_type == ACTIVITIES and end == start:
         raise InvalidArgument(
             "to_date",
-            f"is the same moment as from_date ({from_date}): the export would be empty for ever. If they come "
-            "from data_interval_start and data_interval_end, the DAG has no data interval: "
-            'schedule="@daily" gives none in Airflow 3; write '
+            f"is the same time as from_date ({from_date}): the export would always be empty. If they are "
+            "data_interval_start and data_interval_end, the DAG has no data interval: in Airflow 3, "
+            'schedule="@daily" does not create one; use '
             'schedule=CronDataIntervalTimetable("@daily", timezone="UTC").',
         )
     if end < start:
@@ -297,47 +285,20 @@ def _check_dates(export_type: str, from_date: object, to_date: object, is_unknow
     if end - start > timedelta(days=MAX_DAYS):
         raise InvalidArgument(
             "to_date",
-            f"{to_date} is more than {MAX_DAYS} days after from_date, {from_date}, the API's most; make one "
-            "export for each window with export_windows() and .expand_kwargs().",
+            f"{to_date} is more than {MAX_DAYS} days after from_date, {from_date}, which is the API's maximum; "
+            "create one export per window with export_windows() and .expand_kwargs().",
         )
 
 
-def _read_date_time(name: str, value: object) -> datetime:
-    right = "write a date-time with a zone, such as '2026-11-01T00:00:00+00:00'."
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, str) and not is_bare_date(value.strip()):
-        try:
-            moment = parse_moment(value)
-        except ValueError:
-            raise InvalidArgument(name, f"{value!r} is no ISO 8601 date-time; {right}") from None
-    else:
-        raise InvalidArgument(name, f"{str(value)!r} is no date-time; {right}")
-    if moment.tzinfo is None:
-        raise InvalidArgument(name, f"{str(value)!r} names no time zone; {right}")
-    try:
-        return moment.astimezone(timezone.utc)
-    except OverflowError:
-        raise InvalidArgument(name, f"{str(value)!r} is outside of the calendar; {right}") from None
+def _parse_date(export_type: str, name: str, value: object) -> date:
+    if export_type == DATA_EXPLORER:
+        hint = "use a date in the account's time zone, such as '2026-11-01' or '{{ ds }}'."
+        return parse_date_argument(name, value, hint=hint)
+    return parse_datetime_argument(name, value)
 
 
-def _read_date(name: str, value: object) -> date:
-    right = "Data Explorer takes a bare date in the account's time zone, such as '2026-11-01' or '{{ ds }}'."
-    if isinstance(value, datetime) or not isinstance(value, (str, date)):
-        raise InvalidArgument(name, f"{str(value)!r} is not a bare date; {right}")
-    if isinstance(value, date):
-        return value
-    if not is_bare_date(value.strip()):
-        raise InvalidArgument(name, f"{value!r} is not a bare date; {right}")
-    try:
-        return date.fromisoformat(value.strip())
-    except ValueError:
-        raise InvalidArgument(name, f"{value!r} is no day of the calendar; {right}") from None
-
-
-def _write_date_time(name: str, value: object) -> str:
-    return write_moment(_read_date_time(name, value))
-
-
-def _write_date(name: str, value: object) -> str:
-    return _read_date(name, value).isoformat()
+def _format_date(export_type: str, name: str, value: object) -> str | None:
+    if value is None:
+        return None
+    parsed = _parse_date(export_type, name, value)
+    return format_timestamp(parsed) if isinstance(parsed, datetime) else parsed.isoformat()

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_connectif.api.errors import UnexpectedResponse
-from airflow_provider_connectif.api.timestamps import read_moment
+from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 
 FINISHED = "finished"
 
@@ -62,8 +62,8 @@ class Export:
             status=status,
             export_type=_text(body.get("exportType")),
             origin=_text(body.get("origin")),
-            created_at=read_moment(body.get("createdAt")),
-            finished_at=read_moment(body.get("finishedAt")),
+            created_at=parse_timestamp_or_none(body.get("createdAt")),
+            finished_at=parse_timestamp_or_none(body.get("finishedAt")),
             progress=_number(body.get("progress")),
             total=_number(body.get("total")),
             file_name=_text(body.get("fileName")),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the API wants us to wait: read from its headers, kept before the next request.
+"""The API's rate limit: how long a response asks to wait, and when the next request may be sent.
 
-Three styles are met in the wild: ``Retry-After``, ``RateLimit-*`` (seconds to wait) and ``X-RateLimit-*``
-(epoch seconds, by the server's clock).
+Three kinds of headers are in use: ``Retry-After``, ``RateLimit-*`` (seconds to wait) and ``X-RateLimit-*`` (epoch
+seconds by the server's clock).
 """
 
 from __future__ import annotations
@@ -11,103 +11,73 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
-from airflow_provider_connectif.api.timestamps import read_http_date
+from airflow_provider_connectif.http_headers import parse_http_date, parse_number, parse_retry_after
 
+#: A wait is lengthened by a random share of up to this, so that clients do not all come back at once.
 JITTER = 0.25
-"""A wait is lengthened by up to this share, so that many waiters do not come back at once."""
 
-_MOST = 24 * 3600.0
+_MAX_WAIT = 24 * 3600.0
 
 
-def asked_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> float | None:
-    """Read how many seconds the API asks to wait.
+def parse_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> float | None:
+    """Return how many seconds a response asks to wait.
 
-    :param headers: of the answer, looked up without regard to case.
-    :param now: epoch seconds, for an answer without a ``Date``.
-    :param limited: whether the answer is a 429, which counts whatever it says to remain.
-    :return: seconds; None where the headers do not say.
+    :param headers: the response's headers, case-insensitive
+    :param now: epoch seconds, for a response without ``Date``
+    :param limited: whether the status is 429: then the limit is reached, whatever number of requests remains
+    :return: seconds, at most a day; ``None`` if the headers do not say
     """
-    server_now = read_http_date(headers.get("Date"))
-    server_time = server_now.timestamp() if server_now else now
-    retry_after = headers.get("Retry-After")
-    if retry_after is not None:
-        seconds = _seconds(retry_after)
-        if seconds is not None:
-            return seconds
-        moment = read_http_date(retry_after)
-        if moment is not None:
-            return _bounded(moment.timestamp() - server_time)
-    if _is_spent(headers.get("RateLimit-Remaining"), limited):
-        seconds = _seconds(headers.get("RateLimit-Reset"))
-        if seconds is not None:
-            return seconds
-    if _is_spent(headers.get("X-RateLimit-Remaining"), limited):
-        epoch = _number(headers.get("X-RateLimit-Reset"))
-        if epoch is not None:
-            # Some older services write seconds to wait here too; no epoch is that small.
-            return _bounded(epoch if epoch < 1e9 else epoch - server_time)
-    return None
+    date = parse_http_date(headers.get("Date"))
+    server_time = now if date is None else date.timestamp()
+    seconds = parse_retry_after(headers.get("Retry-After"), now=server_time)
+    if seconds is None and _is_spent(headers.get("RateLimit-Remaining"), limited):
+        seconds = parse_number(headers.get("RateLimit-Reset"))
+    if seconds is None and _is_spent(headers.get("X-RateLimit-Remaining"), limited):
+        seconds = parse_number(headers.get("X-RateLimit-Reset"))
+        # Some older services send seconds to wait here too; epoch seconds are never that small.
+        if seconds is not None and seconds >= 1e9:
+            seconds -= server_time
+    return None if seconds is None else min(max(seconds, 0.0), _MAX_WAIT)
 
 
-class Pace:
-    """Keeps the moment before which no request should be sent.
+def _is_spent(remaining: str | None, limited: bool) -> bool:
+    number = parse_number(remaining)
+    return limited or (number is not None and number <= 0)
 
-    :param clock: epoch seconds.
-    :param random: a number from 0 to 1, for the jitter.
+
+class RateLimit:
+    """Keeps the time before which no request should be sent.
+
+    :param clock: returns epoch seconds
+    :param random: returns a number from 0 to 1, for the jitter
     """
 
     def __init__(self, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
         self._clock = clock
         self._random = random
         self._not_before = -math.inf
-        self._ahead = 0.0
+        self._clock_offset = 0.0
 
     def observe(self, headers: Mapping[str, str], *, limited: bool = False) -> float | None:
-        """Take note of an answer's headers.
+        """Take a response's headers into account.
 
-        :param headers: of the answer.
-        :param limited: whether the answer is a 429.
-        :return: seconds that they ask to wait, without jitter; None where they do not say.
+        :param headers: the response's headers, case-insensitive
+        :param limited: whether the status is 429
+        :return: the seconds that they ask to wait, without jitter; ``None`` if they do not say
         """
         now = self._clock()
-        server_now = read_http_date(headers.get("Date"))
-        if server_now is not None:
-            self._ahead = server_now.timestamp() - now
-        wait = asked_wait(headers, now=now, limited=limited)
+        date = parse_http_date(headers.get("Date"))
+        if date is not None:
+            self._clock_offset = date.timestamp() - now
+        wait = parse_wait(headers, now=now, limited=limited)
         if wait is not None:
-            self._not_before = max(self._not_before, now + self.jittered(wait))
+            self._not_before = max(self._not_before, now + wait * (1 + JITTER * self._random()))
         return wait
 
-    def jittered(self, seconds: float) -> float:
-        """Lengthen a wait by a random share of up to :data:`JITTER`."""
-        return seconds * (1 + JITTER * self._random())
-
     def delay(self) -> float:
-        """Seconds to wait before the next request; 0 where there is no reason to."""
+        """Return how many seconds to wait before the next request."""
         return max(0.0, self._not_before - self._clock())
 
     def server_now(self) -> datetime:
-        """The moment by the server's clock, as far as its last ``Date`` told (it is exact to a second)."""
-        return datetime.fromtimestamp(self._clock() + self._ahead, tz=timezone.utc)
-
-
-def _is_spent(remaining: str | None, limited: bool) -> bool:
-    number = _number(remaining)
-    return limited or (number is not None and number <= 0)
-
-
-def _seconds(text: str | None) -> float | None:
-    number = _number(text)
-    return None if number is None else _bounded(number)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _bounded(seconds: float) -> float:
-    return min(max(seconds, 0.0), _MOST)
+        """Return the current time by the server's clock, judging by its last ``Date`` (which has whole seconds)."""
+        return datetime.fromtimestamp(self._clock() + self._clock_offset, tz=timezone.utc)

@@ -3,26 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
+from airflow_provider_connectif.api.argument_checks import check_one_of
+from airflow_provider_connectif.api.export_request import ExportRequest, check_request
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
     REQUEST_ARGUMENTS,
+    arguments_of,
     check,
-    check_match,
-    is_unknown,
-    one_of,
+    check_filter,
     request_arguments,
 )
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+_FILTER_ARGUMENTS = (*FILTER_ARGUMENTS, "status", "finished_after")
 
 
 class ConnectifCreateExportOperator(BaseOperator):
@@ -76,7 +78,7 @@ class ConnectifCreateExportOperator(BaseOperator):
         self.date_format = date_format
         self.version = version
         self.connectif_conn_id = connectif_conn_id
-        check(check_request, request_arguments(self), is_unknown=is_unknown)
+        check(check_request, request_arguments(self, rendered=False))
 
     def execute(self, context: Context) -> str:
         """Ask for the export, or find the one that an earlier try has asked for."""
@@ -116,7 +118,7 @@ class ConnectifListExportsOperator(BaseOperator):
     :return: the ids, in the order in which the exports were made.
     """
 
-    template_fields: Sequence[str] = (*FILTER_ARGUMENTS, "status", "finished_after", "latest_per", "connectif_conn_id")
+    template_fields: Sequence[str] = (*_FILTER_ARGUMENTS, "latest_per", "connectif_conn_id")
     ui_color = "#e4f0fb"
 
     def __init__(
@@ -143,7 +145,7 @@ class ConnectifListExportsOperator(BaseOperator):
         self.finished_after = finished_after
         self.latest_per = latest_per
         self.connectif_conn_id = connectif_conn_id
-        check(self._check_arguments, is_unknown)
+        check(self._check_arguments, rendered=False)
 
     def execute(self, context: Context) -> list[str]:
         """Read the list, and choose."""
@@ -152,20 +154,19 @@ class ConnectifListExportsOperator(BaseOperator):
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with airflow_errors():
-            self._check_arguments(nothing_is_unknown)
-            wanted = ExportFilter.from_arguments(self._filter_arguments())
+            self._check_arguments(rendered=True)
+            wanted = ExportFilter.from_arguments(arguments_of(self, _FILTER_ARGUMENTS, rendered=True))
             hook = ConnectifHook(self.connectif_conn_id)
             with hook.get_conn():
                 chosen = select(hook.list_exports(), wanted, latest_per=self.latest_per)
         self.log.info("Found %d matching export(s).", len(chosen))
         return [export.id for export in chosen]
 
-    def _filter_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in (*FILTER_ARGUMENTS, "status", "finished_after")}
-
-    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
+    def _check_arguments(self, *, rendered: bool) -> None:
         from airflow_provider_connectif.api.filters import LATEST_PER
 
-        check_match(self._filter_arguments(), unknown)
-        if self.latest_per is not None:
-            one_of("latest_per", self.latest_per, LATEST_PER, unknown)
+        arguments = arguments_of(self, (*_FILTER_ARGUMENTS, "latest_per"), rendered=rendered)
+        latest_per = arguments.pop("latest_per")
+        check_filter(arguments)
+        if latest_per is not None:
+            check_one_of("latest_per", latest_per, LATEST_PER)

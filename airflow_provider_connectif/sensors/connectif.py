@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,14 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
+from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument, WaitTimeout
-from airflow_provider_connectif.api.export_request import nothing_is_unknown
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
+    arguments_of,
     check,
     check_exactly_one,
-    check_match,
-    is_unknown,
+    check_filter,
 )
 from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
@@ -80,7 +80,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         self.deferrable = default_deferrable(deferrable)
         self.connectif_conn_id = connectif_conn_id
         self._export_wait: ExportWait | None = None
-        check(self._check_arguments, is_unknown)
+        check(self._check_arguments, rendered=False)
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker or in the triggerer."""
@@ -173,7 +173,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         from airflow_provider_connectif.api.polling.wait import ExportWait
         from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
-        self._check_arguments(nothing_is_unknown)
+        self._check_arguments(rendered=True)
         return ExportWait(
             self._ids(),
             ExportFilter.from_arguments(self._match_arguments()) if self.export_id is None else None,
@@ -196,21 +196,23 @@ class ConnectifExportSensor(BaseSensorOperator):
             return finished[0]
         return self._ids()
 
-    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
-        match = self._match_arguments()
-        given = [name for name, value in match.items() if value is not None]
-        check_exactly_one({"export_id": self.export_id, "a match": given or None})
-        if self.export_id is not None and not unknown(self.export_id):
-            self._check_ids(unknown)
-        check_match(match, unknown)
+    def _check_arguments(self, *, rendered: bool) -> None:
+        arguments = arguments_of(self, ("export_id", *FILTER_ARGUMENTS), rendered=rendered)
+        export_id = arguments.pop("export_id")
+        given = [name for name, value in arguments.items() if value is not None]
+        check_exactly_one({"export_id": export_id, "a match": given or None})
+        if export_id is not None and export_id is not UNKNOWN:
+            _check_ids(export_id)
+        check_filter(arguments)
 
-    def _check_ids(self, unknown: Callable[[object], bool]) -> None:
-        remedy = "pass the id of an export, or a list of ids."
-        if isinstance(self.export_id, (bytes, Mapping)) or not isinstance(self.export_id, Iterable):
-            raise InvalidArgument("export_id", f"{self.export_id!r} is not an export id; {remedy}")
-        ids = self._ids()
-        if not ids:
-            raise InvalidArgument("export_id", "the list is empty; pass at least one id.")
-        for export_id in ids:
-            if not unknown(export_id) and (not isinstance(export_id, str) or not export_id.strip()):
-                raise InvalidArgument("export_id", f"{export_id!r} is not an export id; {remedy}")
+
+def _check_ids(export_id: object) -> None:
+    remedy = "pass the id of an export, or a list of ids."
+    if isinstance(export_id, (bytes, Mapping)) or not isinstance(export_id, Iterable):
+        raise InvalidArgument("export_id", f"{export_id!r} is not an export id; {remedy}")
+    ids = [export_id] if isinstance(export_id, str) else list(export_id)
+    if not ids:
+        raise InvalidArgument("export_id", "the list is empty; pass at least one id.")
+    for each in ids:
+        if each is not UNKNOWN and (not isinstance(each, str) or not each.strip()):
+            raise InvalidArgument("export_id", f"{each!r} is not an export id; {remedy}")

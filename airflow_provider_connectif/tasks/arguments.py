@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_connectif.api.argument_checks import UNKNOWN, parse_datetime_argument
 from airflow_provider_connectif.api.errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -56,9 +57,25 @@ def check(checking: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
         raise ConnectifArgumentError(str(problem)) from None
 
 
-def request_arguments(operator: BaseOperator) -> dict[str, Any]:
-    """Collect the arguments that an export is created with."""
-    return {name: getattr(operator, name) for name in REQUEST_ARGUMENTS}
+def arguments_of(operator: BaseOperator, names: Iterable[str], *, rendered: bool) -> dict[str, Any]:
+    """Return some of an operator's arguments by name.
+
+    :param rendered: whether templates have been rendered; if not, values that are not known yet are replaced with
+        :data:`~airflow_provider_connectif.api.argument_checks.UNKNOWN`
+    """
+    values = {name: getattr(operator, name) for name in names}
+    return values if rendered else {name: _without_unknown(value) for name, value in values.items()}
+
+
+def _without_unknown(value: Any) -> Any:
+    if isinstance(value, (list, tuple, set)):
+        return [_without_unknown(item) for item in value]
+    return UNKNOWN if is_unknown(value) else value
+
+
+def request_arguments(operator: BaseOperator, *, rendered: bool = True) -> dict[str, Any]:
+    """Return the arguments that an export is created with, as :func:`arguments_of` does."""
+    return arguments_of(operator, REQUEST_ARGUMENTS, rendered=rendered)
 
 
 def check_exactly_one(given: Mapping[str, object]) -> None:
@@ -74,32 +91,19 @@ def check_exactly_one(given: Mapping[str, object]) -> None:
         raise InvalidArgument(names[0] if names else next(iter(given)), f"{what}: give either {every}.")
 
 
-def one_of(name: str, value: object, allowed: Sequence[str], unknown: Callable[[object], bool]) -> None:
-    """Refuse what is none of the words that an argument takes.
+def check_filter(arguments: Mapping[str, object]) -> None:
+    """Check the arguments of an :class:`~airflow_provider_connectif.api.filters.ExportFilter`.
 
-    :param unknown: tells of a value that it is not known yet.
-    :raises InvalidArgument: naming them.
+    :param arguments: by name: strings, and date-times if the name ends in ``_after``; ``None`` matches any value
+    :raises InvalidArgument: for the first argument that is wrong
     """
-    if not unknown(value) and value not in allowed:
-        raise InvalidArgument(name, f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
-
-
-def check_match(given: Mapping[str, object], unknown: Callable[[object], bool]) -> None:
-    """Refuse what describes no export.
-
-    :param given: by argument name: texts, and moments where the name ends in ``_after``; None means any.
-    :param unknown: tells of a value that it is not known yet.
-    :raises InvalidArgument: naming the argument.
-    """
-    from airflow_provider_connectif.api.argument_checks import parse_datetime_argument
-
-    for name, value in given.items():
-        if value is None or unknown(value):
+    for name, value in arguments.items():
+        if value is None or value is UNKNOWN:
             continue
         if name.endswith("_after"):
             parse_datetime_argument(name, value)
         elif not isinstance(value, str) or not value.strip():
-            raise InvalidArgument(name, f"{value!r} is no text to match; leave it out to match any.")
+            raise InvalidArgument(name, f"{value!r} is not a non-empty string; omit it to match any value.")
 
 
 def check_strings(**values: object) -> None:

@@ -19,7 +19,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import DATA_EXPLORER
 from airflow_provider_connectif.api.file_names import without_extension
-from airflow_provider_connectif.api.timestamps import is_bare_date, read_moment
+from airflow_provider_connectif.api.timestamps import is_date, parse_timestamp_or_none
 from airflow_provider_connectif.tasks.arguments import is_unknown
 
 if TYPE_CHECKING:
@@ -189,9 +189,9 @@ def _format_date(value: date, date_format: str) -> str:
 def _filter_date(export: Export, name: str, zone: tzinfo) -> date | datetime | None:
     """Read a date of the export's filters; those of Data Explorer are days of the account, however they are written."""
     value = export.filters.get(name)
-    if isinstance(value, str) and is_bare_date(value):
+    if isinstance(value, str) and is_date(value):
         return date.fromisoformat(value)
-    found = read_moment(value)
+    found = parse_timestamp_or_none(value)
     if found is None or export.export_type != DATA_EXPLORER:
         return found
     utc = found.astimezone(timezone.utc)

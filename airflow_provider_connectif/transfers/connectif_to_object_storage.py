@@ -5,22 +5,22 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, BaseOperator, conf
 
+from airflow_provider_connectif.api.argument_checks import UNKNOWN, check_one_of
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, NotFound, WaitTimeout
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request, nothing_is_unknown
+from airflow_provider_connectif.api.export_request import ExportRequest, check_request
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
     REQUEST_ARGUMENTS,
+    arguments_of,
     check,
     check_exactly_one,
-    is_unknown,
-    one_of,
     request_arguments,
 )
 from airflow_provider_connectif.tasks.destination import check_destination
@@ -142,7 +142,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.max_uncompressed_bytes = max_uncompressed_bytes
         self.connectif_conn_id = connectif_conn_id
         self._stored: dict[str, Any] | None = None
-        check(self._check_arguments, is_unknown)
+        check(self._check_arguments, rendered=False)
 
     def execute(self, context: Context) -> dict[str, Any] | None:
         """Create where there is something to create, wait where there is something to wait for, and store."""
@@ -150,7 +150,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with airflow_errors():
-            self._check_arguments(nothing_is_unknown)
+            self._check_arguments(rendered=True)
             if self.if_exists == "skip" and (result := self._stored_already(context)) is not None:
                 return result
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
@@ -307,20 +307,22 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._stored = result
         add_to_outlet_events(self, context, result, export)
 
-    def _check_arguments(self, unknown: Callable[[object], bool]) -> None:
+    def _check_arguments(self, *, rendered: bool) -> None:
+        arguments = arguments_of(self, ("export_id", "file_format", "if_exists"), rendered=rendered)
+        export_id = arguments["export_id"]
         check_destination(self.destination)
         check_exactly_one({"export_id": self.export_id, "export_type": self.export_type})
-        one_of("file_format", self.file_format, FILE_FORMATS, unknown)
-        one_of("if_exists", self.if_exists, IF_EXISTS, unknown)
+        check_one_of("file_format", arguments["file_format"], FILE_FORMATS)
+        check_one_of("if_exists", arguments["if_exists"], IF_EXISTS)
         bound = self.max_uncompressed_bytes
         if bound is not None and (isinstance(bound, bool) or not isinstance(bound, int) or bound <= 0):
             raise InvalidArgument("max_uncompressed_bytes", f"{bound!r} is no number of bytes; write one, or None.")
-        if self.export_id is None:
-            check_request(request_arguments(self), is_unknown=unknown)
+        if export_id is None:
+            check_request(request_arguments(self, rendered=rendered))
             return
-        if not unknown(self.export_id) and (not isinstance(self.export_id, str) or not self.export_id.strip()):
+        if export_id is not UNKNOWN and (not isinstance(export_id, str) or not export_id.strip()):
             raise InvalidArgument(
-                "export_id", f"{self.export_id!r} is no id of an export; for many, use .expand(export_id=…)."
+                "export_id", f"{export_id!r} is not the id of an export; for many, use .expand(export_id=…)."
             )
         for name, value in request_arguments(self).items():
             if value != _CREATING_DEFAULTS.get(name):

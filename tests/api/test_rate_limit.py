@@ -9,7 +9,7 @@ from email.utils import format_datetime
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_connectif.api.rate_limit import JITTER, Pace, asked_wait
+from airflow_provider_connectif.api.rate_limit import JITTER, RateLimit, parse_wait
 
 NOW = 1_793_500_000
 DAY = 24 * 3600.0
@@ -20,7 +20,7 @@ def http_date(epoch: float) -> str:
 
 
 def wait_of(headers, *, limited=True, now=float(NOW)):
-    return asked_wait(CaseInsensitiveDict(headers), now=now, limited=limited)
+    return parse_wait(CaseInsensitiveDict(headers), now=now, limited=limited)
 
 
 @pytest.mark.parametrize(
@@ -75,47 +75,47 @@ def test_absurd_values_are_bounded(headers, seconds):
     assert wait_of(headers) == seconds
 
 
-class TestPace:
+class TestRateLimit:
     @pytest.fixture
     def now(self):
         return [float(NOW)]
 
     @pytest.fixture
-    def pace(self, now):
-        return Pace(clock=lambda: now[0], random=lambda: 0.0)
+    def rate_limit(self, now):
+        return RateLimit(clock=lambda: now[0], random=lambda: 0.0)
 
-    def test_there_is_nothing_to_wait_for_at_first(self, pace):
-        assert pace.delay() == 0
+    def test_there_is_nothing_to_wait_for_at_first(self, rate_limit):
+        assert rate_limit.delay() == 0
 
-    def test_nothing_remaining_on_a_good_answer_delays_the_next_request(self, pace, now):
-        pace.observe(CaseInsensitiveDict({"RateLimit-Remaining": "0", "RateLimit-Reset": "10"}))
-        assert pace.delay() == 10
+    def test_nothing_remaining_on_a_good_answer_delays_the_next_request(self, rate_limit, now):
+        rate_limit.observe(CaseInsensitiveDict({"RateLimit-Remaining": "0", "RateLimit-Reset": "10"}))
+        assert rate_limit.delay() == 10
         now[0] += 4
-        assert pace.delay() == 6
+        assert rate_limit.delay() == 6
         now[0] += 7
-        assert pace.delay() == 0
+        assert rate_limit.delay() == 0
 
-    def test_something_remaining_on_a_good_answer_does_not(self, pace):
-        pace.observe(CaseInsensitiveDict({"RateLimit-Remaining": "1", "RateLimit-Reset": "10"}))
-        pace.observe(CaseInsensitiveDict({"RateLimit-Reset": "10"}))
-        assert pace.delay() == 0
+    def test_something_remaining_on_a_good_answer_does_not(self, rate_limit):
+        rate_limit.observe(CaseInsensitiveDict({"RateLimit-Remaining": "1", "RateLimit-Reset": "10"}))
+        rate_limit.observe(CaseInsensitiveDict({"RateLimit-Reset": "10"}))
+        assert rate_limit.delay() == 0
 
-    def test_a_later_answer_does_not_shorten_the_wait(self, pace):
-        pace.observe(CaseInsensitiveDict({"Retry-After": "10"}), limited=True)
-        pace.observe(CaseInsensitiveDict({"Retry-After": "2"}), limited=True)
-        assert pace.delay() == 10
+    def test_a_later_answer_does_not_shorten_the_wait(self, rate_limit):
+        rate_limit.observe(CaseInsensitiveDict({"Retry-After": "10"}), limited=True)
+        rate_limit.observe(CaseInsensitiveDict({"Retry-After": "2"}), limited=True)
+        assert rate_limit.delay() == 10
 
     def test_waits_are_spread_by_jitter_and_never_shortened(self):
         for chance in (0.0, 0.5, 1.0):
-            pace = Pace(clock=lambda: float(NOW), random=lambda chance=chance: chance)
-            pace.observe(CaseInsensitiveDict({"Retry-After": "100"}), limited=True)
-            assert pace.delay() == 100 * (1 + JITTER * chance)
+            rate_limit = RateLimit(clock=lambda: float(NOW), random=lambda chance=chance: chance)
+            rate_limit.observe(CaseInsensitiveDict({"Retry-After": "100"}), limited=True)
+            assert rate_limit.delay() == 100 * (1 + JITTER * chance)
 
-    def test_the_servers_moment_is_known_from_its_last_date(self, pace, now):
-        pace.observe(CaseInsensitiveDict({"Date": http_date(NOW - 3600)}))
+    def test_the_servers_moment_is_known_from_its_last_date(self, rate_limit, now):
+        rate_limit.observe(CaseInsensitiveDict({"Date": http_date(NOW - 3600)}))
         now[0] += 5
-        assert pace.server_now().timestamp() == NOW - 3600 + 5
+        assert rate_limit.server_now().timestamp() == NOW - 3600 + 5
 
-    def test_without_a_date_it_is_our_own(self, pace):
-        pace.observe(CaseInsensitiveDict({"Date": "sometime"}))
-        assert pace.server_now().timestamp() == NOW
+    def test_without_a_date_it_is_our_own(self, rate_limit):
+        rate_limit.observe(CaseInsensitiveDict({"Date": "sometime"}))
+        assert rate_limit.server_now().timestamp() == NOW

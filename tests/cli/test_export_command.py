@@ -166,7 +166,7 @@ class TestCreate:
 
     def test_reports_an_invalid_option_before_anything_is_sent(self, sandbox, refused):
         assert refused("create", "activities", "--to-date", "2026-11-02T00:00:00Z") == (
-            "--from-date: is missing; export_type='activities' needs it."
+            "--from-date: is missing; export_type='activities' requires it."
         )
         assert sandbox.stats.requests == 0
 

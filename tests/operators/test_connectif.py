@@ -151,28 +151,28 @@ class TestErrors:
 
 
 WRONG = [
-    ({"export_type": "banners"}, "export_type: 'banners' is not one of"),
-    ({"export_type": None}, "export_type: None is not one of"),
-    ({"export_type": "contacts", "segment_id": ""}, "segment_id: '' is no identifier"),
-    ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: does not go with export_type='contacts'"),
-    ({"export_type": "contacts", "activity_types": ["purchase"]}, "activity_types: does not go with"),
-    ({"export_type": "contacts", "report_id": "r"}, "report_id: does not go with"),
+    ({"export_type": "banners"}, "export_type: 'banners' is not supported"),
+    ({"export_type": None}, "export_type: None is not supported"),
+    ({"export_type": "contacts", "segment_id": ""}, "segment_id: '' is not an id"),
+    ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: is not supported for export_type='contacts'"),
+    ({"export_type": "contacts", "activity_types": ["purchase"]}, "activity_types: is not supported for"),
+    ({"export_type": "contacts", "report_id": "r"}, "report_id: is not supported for"),
     ({"export_type": "contacts", "delimiter": "\t"}, "delimiter: "),
-    ({"export_type": "contacts", "date_format": "iso"}, "date_format: 'iso' is not one of"),
-    ({"export_type": "contacts", "version": "5"}, "version: '5' is no version"),
+    ({"export_type": "contacts", "date_format": "iso"}, "date_format: 'iso' is not supported"),
+    ({"export_type": "contacts", "version": "5"}, "version: '5' is not a version"),
     ({"export_type": "activities"}, "from_date: is missing"),
-    ({**ACTIVITIES, "from_date": "2026-11-01"}, "from_date: .*2026-11-01.* is no date-time"),
-    ({**ACTIVITIES, "from_date": "2026-11-01T00:00:00"}, "from_date: .* names no time zone"),
+    ({**ACTIVITIES, "from_date": "2026-11-01"}, "from_date: .*2026-11-01.* has no time zone"),
+    ({**ACTIVITIES, "from_date": "2026-11-01T00:00:00"}, "from_date: .* has no time zone"),
     ({**ACTIVITIES, "to_date": "2026-12-11T00:00:00Z"}, "to_date: .* more than 31 days .* export_windows"),
     ({**ACTIVITIES, "to_date": "2026-10-01T00:00:00Z"}, "to_date: .* is before from_date"),
     ({**ACTIVITIES, "to_date": ACTIVITIES["from_date"]}, "to_date: .*CronDataIntervalTimetable"),
-    ({**ACTIVITIES, "activity_types": "purchase"}, "activity_types: 'purchase' is no list"),
+    ({**ACTIVITIES, "activity_types": "purchase"}, "activity_types: 'purchase' is not a list"),
     ({**ACTIVITIES, "activity_types": []}, "activity_types: is empty"),
     ({**REPORT, "report_id": None}, "report_id: is missing"),
-    ({**REPORT, "from_date": "2026-11-01T00:00:00Z"}, "from_date: .* is not a bare date"),
-    ({**REPORT, "version": "v5"}, "version: does not go with"),
-    ({**REPORT, "date_format": "L"}, "date_format: does not go with"),
-    ({**REPORT, "segment_id": "s"}, "segment_id: does not go with"),
+    ({**REPORT, "from_date": "2026-11-01T00:00:00Z"}, "from_date: .* is not a date \\(YYYY-MM-DD\\)"),
+    ({**REPORT, "version": "v5"}, "version: is not supported for"),
+    ({**REPORT, "date_format": "L"}, "date_format: is not supported for"),
+    ({**REPORT, "segment_id": "s"}, "segment_id: is not supported for"),
 ]
 
 
@@ -200,9 +200,9 @@ class TestArguments:
                 ConnectifCreateExportOperator(task_id=f"b{number}", export_type=unknown, report_id=unknown)
 
     def test_known_values_are_checked_even_if_others_are_unknown(self):
-        with pytest.raises(ConnectifArgumentError, match="version: '5' is no version"):
+        with pytest.raises(ConnectifArgumentError, match="version: '5' is not a version"):
             create(export_type="{{ x }}", from_date="{{ ds }}", version="5")
-        with pytest.raises(ConnectifArgumentError, match="from_date: does not go with export_type='contacts'"):
+        with pytest.raises(ConnectifArgumentError, match="from_date: is not supported for export_type='contacts'"):
             create(export_type="contacts", from_date="{{ ds }}")
 
     def test_all_arguments_are_templated(self):

@@ -109,11 +109,11 @@ class TestErrors:
 
 
 WRONG = [
-    ({"export_type": ""}, "export_type: '' is no text to match; leave it out to match any"),
-    ({"status": " "}, "status: ' ' is no text to match"),
-    ({"origin": 5}, "origin: 5 is no text to match"),
-    ({"report_id": ["a"]}, "report_id: .* is no text to match"),
-    ({"segment_id": ""}, "segment_id: '' is no text to match"),
+    ({"export_type": ""}, "export_type: '' is not a non-empty string; omit it to match any"),
+    ({"status": " "}, "status: ' ' is not a non-empty string"),
+    ({"origin": 5}, "origin: 5 is not a non-empty string"),
+    ({"report_id": ["a"]}, "report_id: .* is not a non-empty string"),
+    ({"segment_id": ""}, "segment_id: '' is not a non-empty string"),
     ({"created_after": "2026-11-25"}, "created_after: '2026-11-25' has no time zone; use a date-time"),
     (
         {"finished_after": "2026-11-25T10:00:00"},
@@ -122,8 +122,8 @@ WRONG = [
     ({"finished_after": datetime(2026, 11, 25)}, "finished_after: .* has no time zone"),  # noqa: DTZ001
     ({"finished_after": "yesterday"}, "finished_after: 'yesterday' is not an ISO 8601 date-time; use a date-time"),
     ({"created_after": 5}, "created_after: '5' is not a date-time; use a date-time with a time zone"),
-    ({"latest_per": "title"}, "latest_per: 'title' is not one of 'report_id', 'export_type', 'file_name'"),
-    ({"latest_per": ["report_id"]}, "latest_per: .* is not one of 'report_id'"),
+    ({"latest_per": "title"}, "latest_per: 'title' is not supported; use 'report_id', 'export_type' or 'file_name'"),
+    ({"latest_per": ["report_id"]}, "latest_per: .* is not supported; use 'report_id'"),
 ]
 
 

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.timestamps import read_moment
+from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 
 #: How many exports are remembered by id: those that finished last. An export that appears late is still new if it
 #: finished after the oldest of them. (So many ids stay below the 64 KB that Airflow advises for a value.)
@@ -99,7 +99,7 @@ class Cursor:
 
 
 def _read_optional(value: object) -> datetime | None:
-    timestamp = read_moment(value)
+    timestamp = parse_timestamp_or_none(value)
     if timestamp is None and value is not None:
         raise ValueError(f"{value!r} is not a timestamp.")
     return timestamp

@@ -17,8 +17,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
@@ -28,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
 from airflow_provider_connectif.files.download.response_headers import content_length
+from airflow_provider_connectif.http_headers import parse_retry_after
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -273,7 +272,7 @@ def get(
             raise TransientError(failure)
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
-            wait = retry_after(response.headers.get("Retry-After"), wall_clock)
+            wait = parse_retry_after(response.headers.get("Retry-After"), now=wall_clock())
             response.close()
             raise TransientError(f"the store responded with {status}", retry_after=wait or 0.0)
         if status not in (301, 302, 303, 307, 308):
@@ -349,25 +348,3 @@ def _describe(error: BaseException) -> str:
         if isinstance(error, types):
             return description
     return f"the connection failed ({type(error).__name__})"
-
-
-def retry_after(value: str | None, wall_clock: Callable[[], float] = time.time) -> float | None:
-    """
-    Understand a ``Retry-After`` header.
-
-    :param value: seconds, or an HTTP date.
-    :param wall_clock: seconds since 1970.
-    :return: seconds to wait, or None when there is no such header or nobody could understand it.
-    """
-    if not value:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        moment = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    now = datetime.fromtimestamp(wall_clock(), timezone.utc)
-    return max(0.0, (moment - now).total_seconds())

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HTTP headers in every form that servers send, invalid ones included."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from airflow_provider_connectif.http_headers import parse_http_date, parse_number, parse_retry_after
+
+NOON = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize("text", ["Sun, 01 Nov 2026 12:00:00 GMT", "Sun, 01 Nov 2026 12:00:00 -0000"])
+def test_an_http_date_is_parsed(text):
+    assert parse_http_date(text) == NOON
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "soon",
+        "12",
+        "Sun, 99 Nov 2026 12:00:00 GMT",
+        "Sun, 01 Nov 99999 12:00:00 GMT",
+        "Sun, 01 Nov 2026 99999999999999999999:00:00 GMT",
+    ],
+)
+def test_an_invalid_http_date_is_none(text):
+    assert parse_http_date(text) is None
+
+
+@pytest.mark.parametrize(("text", "number"), [("12", 12.0), (" 1.5 ", 1.5), ("-3", -3.0)])
+def test_a_number_is_parsed(text, number):
+    assert parse_number(text) == number
+
+
+@pytest.mark.parametrize("text", [None, "", "soon", "inf", "nan", "1e999"])
+def test_an_invalid_or_infinite_number_is_none(text):
+    assert parse_number(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("12", 12),
+        ("0", 0),
+        ("1.5", 1.5),
+        ("-5", 0),
+        ("Sun, 01 Nov 2026 12:01:30 GMT", 90),
+        ("Sun, 01 Nov 2026 11:00:00 GMT", 0),
+        ("soon", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text, seconds):
+    assert parse_retry_after(text, now=NOON.timestamp()) == seconds
