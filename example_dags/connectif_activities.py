@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yesterday's activities, every day: ask for the export, wait for it without a worker slot, store its files.
+"""Export yesterday's activities every day: create the export, wait for it without a worker slot, and store its files.
 
-``CronDataIntervalTimetable`` and not ``schedule="@daily"``: a bare cron string gives no data interval in Airflow 3.
+The schedule is a ``CronDataIntervalTimetable`` instead of ``"@daily"``, because in Airflow 3 a plain cron expression
+has no data interval by default.
 """
 
 from __future__ import annotations

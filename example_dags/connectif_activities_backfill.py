@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A year of activities, by hand: one export takes 31 days at the most, so twelve mapped tasks take a window each.
+"""Export a year of activities. The DAG has no schedule: trigger it manually.
 
-Two at a time, so that the API's rate limit is left to others.
+One export covers at most 31 days, so the year is split into twelve windows with one mapped task each. Only two of them
+run at a time, which leaves room in the API's rate limit for other tasks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Data Explorer report of yesterday, every day.
+"""Export a Data Explorer report for yesterday every day.
 
-Data Explorer takes bare dates in the account's own time zone, both ends included. ``{{ data_interval_start | ds }}``
-is the UTC date, so the schedule is in UTC, and late enough that the day is over in the account's zone. In scheduled
-runs ``{{ ds }}`` is the same; in a run that somebody triggers by hand it would be today, which is not over yet.
+Data Explorer takes dates in the account's time zone, and both of them are inclusive. ``{{ data_interval_start | ds }}``
+is a date in UTC, so the schedule is in UTC as well, and late enough that the day is over in the account's time zone.
+Do not use ``{{ ds }}``: it is the same date in a scheduled run, but today, which is not over yet, in a manual run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export that a person made in the Connectif application today, found by the sensor and stored.
+"""Store an export that was created in the Connectif application.
 
-The sensor waits for the newest export that fits, whoever made it; ``origin="app"`` leaves out those of other DAGs.
+The sensor waits for the newest export that matches its arguments, no matter who created it. With ``origin="app"`` it
+ignores exports created through the API, such as those of other DAGs.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every export that finished in the last three days, whoever made it: each in its own folder, exactly once.
+"""Store every export of the account, each in its own folder and exactly once.
 
-An hour that found nothing new costs a look at the list, and one more for each export that is stored already. After an
-outage of up to three days nothing is missing.
+Each hour, the DAG lists the exports that finished in the last three days, no matter who created them, and skips those
+that are already stored. Even after an outage of three days no export is missing.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody presses Export in the Connectif application, and this DAG stores the file.
+"""Store each export that is created in the Connectif application as soon as it is finished.
 
-A trigger in the triggerer watches for exports that finish, and each is an asset event. One run may get several events,
-and after a kill an export may be announced twice: the folder is named by the export, so it is stored once all the same.
-A run that an asset starts has no ``ds`` and no data interval.
+A trigger watches the list of exports and emits an asset event for each one that finishes. A run may receive several
+events. If the triggerer is killed, an export may be announced twice; it is stored only once, because its folder is
+named after it. A run that is started by an asset event has neither ``ds`` nor a data interval.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ with DAG(
     schedule=[finished],
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    # An export that is announced twice may be in two runs: one after the other, the second finds it stored.
+    # If an export is announced in two runs, the second one runs later and finds it already stored.
     max_active_runs=1,
     default_args={"retries": 2},
     doc_md=__doc__,
@@ -50,7 +50,7 @@ with DAG(
 
     @task(inlets=[finished])
     def export_ids(triggering_asset_events: Any = None, inlet_events: Any = None) -> list[str]:
-        """Give the ids of the exports that this run is for."""
+        """Return the ids of the exports that triggered this run."""
         return triggering_export_ids(triggering_asset_events, inlet_events)
 
     ConnectifExportToObjectStorageOperator.partial(

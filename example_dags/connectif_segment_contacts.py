@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contacts of one segment, every Monday, as one task: it asks for the export, waits for it and stores it.
+"""Export the contacts of a segment every Monday.
 
-``version`` is set, so that the columns stay the same when the vendor adds some.
+A single task creates the export, waits for it and stores its files. ``version`` is set so that the columns stay the
+same when Connectif adds new ones.
 """
 
 from __future__ import annotations

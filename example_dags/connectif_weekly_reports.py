@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data Explorer reports, every Monday: this month so far, whose files are replaced each week, and last month.
+"""Export Data Explorer reports every Monday: one for the current month to date, and one for the previous month.
 
-Last month is asked for until a run has succeeded since it was over; from then on its files stay as they are.
-Today is not over, so "so far" ends yesterday.
+The current month ends yesterday, because today is not over yet, and its files are replaced every week. The previous
+month is exported until a run has succeeded after its end; from then on its files do not change.
 """
 
 from __future__ import annotations

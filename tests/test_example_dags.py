@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example DAGs: each is imported, and run by a real Airflow's ``dag.test()`` against the sandbox."""
+"""The example DAGs are imported, and run with a real Airflow's ``dag.test()`` against the sandbox."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from tests.leaks import words_before_a_secret
 
 EXAMPLES = ROOT / "example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))
-# An asset starts this one's runs: tests/system/test_export_finished.py runs it.
+# Its runs are started by an asset event: see tests/system/test_export_finished.py.
 STARTED_BY_AN_ASSET = "connectif_on_export_finished"
-# Several runs in a row are what these two are about: tests/test_example_lists.py.
-RUN_IN_A_ROW = ("connectif_mirror", "connectif_weekly_reports")
-PLAYED = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, *RUN_IN_A_ROW)]
+# These need several consecutive runs: see tests/test_example_lists.py.
+CONSECUTIVE = ("connectif_mirror", "connectif_weekly_reports")
+SINGLE = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, *CONSECUTIVE)]
 
 
 class Examples:
-    """What came of running the examples, and the folder they stored in."""
+    """The outcome of running the examples, and the folder in which they stored files."""
 
-    def __init__(self, played: DagRuns, lake: Path, sandbox: Any) -> None:
+    def __init__(self, outcome: DagRuns, lake: Path, sandbox: Any) -> None:
         self.lake = lake
-        self.output = played.output
+        self.output = outcome.output
         self.stats = sandbox.stats
-        self.import_errors = played.import_errors
-        self.runs = {run.name: run for run in played.runs}
+        self.import_errors = outcome.import_errors
+        self.runs = {run.name: run for run in outcome.runs}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("airflow")
 
 
-# A mapped operator is constructed only when it runs, where Airflow would retry a plain ValueError (promise 7).
+# A mapped operator is instantiated only when it runs, where Airflow would retry a plain ValueError.
 MAPPED = """
 from datetime import datetime, timezone
 from airflow.sdk import DAG
@@ -58,22 +58,22 @@ with DAG("mapped", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=timezon
 
 @pytest.fixture(scope="module")
 def examples(home: Path) -> Examples:
-    """All examples, and a DAG with a mistake, run one after the other."""
+    """The outcome of running the examples and a DAG with a mistake."""
     folder = home / "dags"
     shutil.copytree(EXAMPLES, folder, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "mapped.py").write_text(MAPPED)
     with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=20)).serve(port=0) as sandbox:
-        a_person_made = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
-        requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10).raise_for_status()
-        played = run_dags(
-            [{"dag": name, "at": "2026-11-23"} for name in [*PLAYED, "mapped"]],
+        in_application = {"exportType": "contacts", "createdAt": "2026-11-23T09:00:00Z"}
+        requests.post(f"{sandbox.url}/_sandbox/exports", json=in_application, timeout=10).raise_for_status()
+        outcome = run_dags(
+            [{"dag": name, "at": "2026-11-23"} for name in [*SINGLE, "mapped"]],
             home=home,
             dags=folder,
             sandbox=sandbox,
             lake=home / "lake",
             environment={"CONNECTIF_LAKE": f"file://{home}/lake"},
         )
-        return Examples(played, home / "lake", sandbox)
+        return Examples(outcome, home / "lake", sandbox)
 
 
 def manifests(folder: Path) -> list[Path]:
@@ -85,7 +85,7 @@ def rows_of(file: Path) -> int:
     return sum(1 for _ in csv.reader(io.StringIO(data.decode(), newline=""))) - 1
 
 
-def test_there_are_eight():
+def test_there_are_eight_examples():
     assert NAMES == [
         "connectif_activities",
         "connectif_activities_backfill",
@@ -98,18 +98,18 @@ def test_there_are_eight():
     ]
 
 
-def test_all_are_imported_without_an_error(examples):
+def test_all_examples_are_imported_without_errors(examples):
     assert examples.import_errors == {}
 
 
-@pytest.mark.parametrize("name", PLAYED)
-def test_each_ends_in_success(examples, name):
+@pytest.mark.parametrize("name", SINGLE)
+def test_each_example_succeeds(examples, name):
     run = examples.runs[name]
     assert run.state == "success", run.output[-3000:]
     assert set(run.tasks.values()) == {"success"}
 
 
-def test_every_stored_file_is_what_its_manifest_says(examples):
+def test_every_stored_file_matches_its_manifest(examples):
     import hashlib
 
     found = manifests(examples.lake)
@@ -123,7 +123,7 @@ def test_every_stored_file_is_what_its_manifest_says(examples):
         assert {path.name for path in manifest.parent.iterdir()} == listed
 
 
-def test_the_activities_are_yesterdays_with_their_products(examples):
+def test_the_activities_are_those_of_yesterday_with_their_products(examples):
     [manifest] = manifests(examples.lake / "connectif" / "activities")
     export = json.loads(manifest.read_text())["export"]
     assert manifest.parent.name == export["filters"]["fromDate"][:10]
@@ -135,7 +135,7 @@ def test_the_activities_are_yesterdays_with_their_products(examples):
     assert [rows_of(path) for path in files if not path.name.endswith("-products.csv")] == [20]
 
 
-def test_the_contacts_are_the_segments_in_a_fixed_version(examples):
+def test_the_contacts_are_those_of_the_segment_in_a_fixed_version(examples):
     [manifest] = manifests(examples.lake / "connectif" / "contacts")
     export = json.loads(manifest.read_text())["export"]
     assert manifest.parent.parent.name == export["filters"]["segmentId"]
@@ -144,14 +144,14 @@ def test_the_contacts_are_the_segments_in_a_fixed_version(examples):
     assert rows_of(file) == 20
 
 
-def test_the_report_is_of_one_day(examples):
+def test_the_report_covers_one_day(examples):
     [manifest] = manifests(examples.lake / "connectif" / "reports")
     filters = json.loads(manifest.read_text())["export"]["filters"]
     assert filters["fromDate"] == filters["toDate"] == manifest.parent.name
     assert manifest.parent.parent.name == filters["reportId"]
 
 
-def test_what_a_person_made_is_found(examples):
+def test_an_export_created_in_the_application_is_found(examples):
     [manifest] = manifests(examples.lake / "connectif" / "from-application")
     content = json.loads(manifest.read_text())
     assert content["export"]["origin"] == "app"
@@ -159,7 +159,7 @@ def test_what_a_person_made_is_found(examples):
     assert manifest.parent.name == content["export"]["fileName"].removesuffix(".zip")
 
 
-def test_the_backfill_is_twelve_windows_without_a_gap(examples):
+def test_the_backfill_consists_of_twelve_windows_without_gaps(examples):
     found = manifests(examples.lake / "connectif" / "activities-backfill")
     filters = [json.loads(manifest.read_text())["export"]["filters"] for manifest in found]
     edges = [(each["fromDate"], each["toDate"]) for each in filters]
@@ -168,12 +168,12 @@ def test_the_backfill_is_twelve_windows_without_a_gap(examples):
     assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
 
 
-def test_each_task_that_creates_has_created_once(examples):
+def test_each_creating_task_created_one_export(examples):
     mapped = 1
     assert examples.stats.created_by_api == 1 + 12 + 1 + 1 + mapped
 
 
-def test_nothing_secret_is_written_anywhere(examples, home):
+def test_no_secret_is_written_anywhere(examples, home):
     assert len(examples.output) > 10_000
     assert words_before_a_secret(examples.output) is None
     for path in home.rglob("*"):
@@ -181,7 +181,7 @@ def test_nothing_secret_is_written_anywhere(examples, home):
             assert words_before_a_secret(path.read_bytes().decode(errors="replace")) is None, path
 
 
-def test_a_wrong_argument_of_a_mapped_operator_fails_at_once(examples):
+def test_an_invalid_argument_of_a_mapped_operator_fails_without_a_retry(examples):
     run = examples.runs["mapped"]
     assert run.tasks == {"create[0]": "success", "create[1]": "failed"}  # and not up_for_retry
     assert "version: 'five' is no version; write v and a number, such as 'v5'." in run.output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The examples that go from the list into the lake, run several times in a row, into a real S3 server."""
+"""The examples that start from the list of exports, in consecutive runs that store into a real S3 server."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ REPORTS = ("rep-1", "rep-10")
 
 
 @pytest.fixture(scope="module")
-def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]) -> list[DagRunResult]:  # noqa: F811
-    """All runs, in one Airflow and against one sandbox: four of the mirror, then four of the reports."""
+def outcomes(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]) -> list[DagRunResult]:  # noqa: F811
+    """The outcomes of all runs, in one Airflow and with one sandbox: four of the mirror, then four of the reports."""
     endpoint, buckets = s3_server
     home = tmp_path_factory.mktemp("lists")
     (home / "dags").mkdir()
@@ -35,8 +35,8 @@ def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]
     extra = {"endpoint_url": endpoint, "region_name": "us-east-1"}
     aws = {"conn_type": "aws", "login": S3_KEY, "password": S3_SECRET, "extra": extra}
     with Sandbox(SandboxOptions(seconds_per_export=0.3, rows=5)).serve(port=0) as sandbox:
-        played = run_dags(
-            [*_hours_of_the_mirror(), *_mondays_of_the_reports()],
+        outcome = run_dags(
+            [*_mirror_steps(), *_report_steps()],
             home=home,
             dags=home / "dags",
             sandbox=sandbox,
@@ -48,40 +48,40 @@ def played(tmp_path_factory: pytest.TempPathFactory, s3_server: tuple[str, Path]
                 "CONNECTIF_REPORT_IDS": ",".join(REPORTS),
             },
         )
-    assert played.import_errors == {}
-    assert words_before_a_secret(played.output) is None
-    return played.runs
+    assert outcome.import_errors == {}
+    assert words_before_a_secret(outcome.output) is None
+    return outcome.runs
 
 
-def _hours_of_the_mirror() -> list[dict[str, Any]]:
-    def made(day: str, **body: Any) -> dict[str, Any]:
-        moment = f"2026-03-{day}:00Z"
-        return {"export": {"createdAt": moment, "finishedAt": moment, **body}}
+def _mirror_steps() -> list[dict[str, Any]]:
+    def finished(day: str, **body: Any) -> dict[str, Any]:
+        timestamp = f"2026-03-{day}:00Z"
+        return {"export": {"createdAt": timestamp, "finishedAt": timestamp, **body}}
 
     report = {"reportId": "rep-1", "fromDate": "2026-03-01", "toDate": "2026-03-22"}
     return [
-        made("22T12:00"),  # too long ago
-        made("23T09:00"),
-        made("24T09:00", exportType="data-explorer", origin="api", filters=report),
-        made("24T10:00", fail=True),
+        finished("22T12:00"),  # too long ago
+        finished("23T09:00"),
+        finished("24T09:00", exportType="data-explorer", origin="api", filters=report),
+        finished("24T10:00", fail=True),
         {"export": {"exportType": "activities", "options": {"seconds_per_export": 1e9}}},
-        made("25T11:59", exportType="banner-stats"),
+        finished("25T11:59", exportType="banner-stats"),
         {"dag": "connectif_mirror", "at": "2026-03-25T12:30"},
         {"dag": "connectif_mirror", "at": "2026-03-25T13:30"},
-        made("25T14:15"),
+        finished("25T14:15"),
         {"dag": "connectif_mirror", "at": "2026-03-25T14:30"},
         {"dag": "connectif_mirror", "at": "2026-04-25T12:30"},
     ]
 
 
-def _mondays_of_the_reports() -> list[dict[str, Any]]:
-    """Two of March, the first two of April."""
+def _report_steps() -> list[dict[str, Any]]:
+    """Return two Mondays in March and the first two in April."""
     mondays = ("2026-03-16", "2026-03-23", "2026-04-06", "2026-04-13")
     return [{"dag": "connectif_weekly_reports", "at": f"{monday}T06:00"} for monday in mondays]
 
 
 def folders(run: DagRunResult) -> dict[str, dict[str, Any]]:
-    """The folders that hold a whole export, each with its files, of which the manifest is the last that is written."""
+    """Return the folders with a complete export, which are those with a manifest, and their files."""
     found = {}
     for path in run.files:
         folder, _, name = path.rpartition("/")
@@ -90,12 +90,12 @@ def folders(run: DagRunResult) -> dict[str, dict[str, Any]]:
     return found
 
 
-class TestTheMirror:
+class TestMirror:
     @pytest.fixture
-    def runs(self, played: list[DagRunResult]) -> list[DagRunResult]:
-        return played[:4]
+    def runs(self, outcomes: list[DagRunResult]) -> list[DagRunResult]:
+        return outcomes[:4]
 
-    def test_stores_each_finished_export_of_three_days_in_its_own_folder(self, runs):
+    def test_each_export_that_finished_in_the_last_three_days_is_stored_in_its_own_folder(self, runs):
         first = runs[0]
         assert first.state == "success", first.output[-3000:]
         assert sorted(folder.split("/")[2] for folder in folders(first)) == [
@@ -106,40 +106,40 @@ class TestTheMirror:
         assert len({folder.split("/")[3] for folder in folders(first)}) == 3
         assert first.requests_since(None) == {"GET /exports": 1, "GET /exports/{id}": 3, "files": 3}
 
-    def test_its_second_run_makes_no_file_request_and_changes_nothing(self, runs):
+    def test_the_second_run_requests_no_file_and_changes_nothing(self, runs):
         first, second = runs[:2]
         assert second.state == "success"
         assert second.requests_since(first) == {"GET /exports": 1, "GET /exports/{id}": 3}
         assert second.files == first.files
 
-    def test_what_has_finished_since_is_all_that_a_later_run_stores(self, runs):
+    def test_a_later_run_stores_only_what_has_finished_since(self, runs):
         second, third = runs[1:3]
         assert third.requests_since(second) == {"GET /exports": 1, "GET /exports/{id}": 4, "files": 1}
         assert len(folders(third)) == 4
         assert third.files.items() > second.files.items()
 
-    def test_a_run_that_finds_nothing_is_a_success_that_skips_the_stores(self, runs):
+    def test_a_run_that_finds_nothing_succeeds_and_skips_storing(self, runs):
         last = runs[3]
         assert last.state == "success"
         assert last.tasks == {"finished[-1]": "success", "store[-1]": "skipped"}
         assert last.requests_since(runs[2]) == {"GET /exports": 1}
 
 
-class TestTheWeeklyReports:
+class TestWeeklyReports:
     @pytest.fixture
-    def runs(self, played: list[DagRunResult]) -> list[DagRunResult]:
-        return played[4:]
+    def runs(self, outcomes: list[DagRunResult]) -> list[DagRunResult]:
+        return outcomes[4:]
 
     @staticmethod
     def months(run: DagRunResult) -> dict[tuple[str, ...], dict[str, Any]]:
-        """What is stored, by report and month."""
+        """Return the stored files by report and month."""
         below = "connectif/weekly-reports/"
         stored = {path.removeprefix(below): files for path, files in folders(run).items() if path.startswith(below)}
         return {tuple(path.split("/")): files for path, files in stored.items()}
 
     @staticmethod
-    def asked(run: DagRunResult, earlier: DagRunResult | None) -> list[tuple[str, str, str]]:
-        """What a run has asked Connectif for: report, first and last day."""
+    def requested(run: DagRunResult, earlier: DagRunResult | None) -> list[tuple[str, str, str]]:
+        """Return the exports that a run has created: report, first and last day."""
         known = len(earlier.stats["created"]) if earlier else 0
         filters = [each["body"]["filters"] for each in run.stats["created"][known:]]
         return sorted((each["reportId"], each["fromDate"], each["toDate"]) for each in filters)
@@ -148,25 +148,25 @@ class TestTheWeeklyReports:
     def all_differ(files: dict[str, Any], earlier: dict[str, Any]) -> bool:
         return all(seen != earlier.get(path) for path, seen in files.items())
 
-    def test_the_first_run_stores_last_month_and_this_month_so_far_of_each_report(self, runs, played):
+    def test_the_first_run_stores_the_previous_month_and_the_current_month_to_date_of_each_report(self, runs, outcomes):
         first = runs[0]
         assert first.state == "success", first.output[-3000:]
-        assert self.asked(first, None) == sorted(
+        assert self.requested(first, None) == sorted(
             (report, *days)
             for report in REPORTS
             for days in (("2026-02-01", "2026-02-28"), ("2026-03-01", "2026-03-15"))
         )
         assert set(self.months(first)) == {(report, month) for report in REPORTS for month in ("2026-02", "2026-03")}
-        assert first.requests_since(played[3])["files"] == 2 * len(REPORTS)
+        assert first.requests_since(outcomes[3])["files"] == 2 * len(REPORTS)
 
-    def test_one_sensor_waits_for_all(self, runs):
+    def test_one_sensor_waits_for_all_exports(self, runs):
         assert sum(task.startswith("wait[") for task in runs[0].tasks) == 1
         assert sum(task.startswith("store[") for task in runs[0].tasks) == 2 * len(REPORTS)
 
-    def test_the_second_run_replaces_this_months_files_and_no_others(self, runs):
+    def test_the_second_run_replaces_only_the_files_of_the_current_month(self, runs):
         first, second = runs[:2]
         assert second.state == "success"
-        assert self.asked(second, first) == [(report, "2026-03-01", "2026-03-22") for report in REPORTS]
+        assert self.requested(second, first) == [(report, "2026-03-01", "2026-03-22") for report in REPORTS]
         before, after = self.months(first), self.months(second)
         assert set(before) == set(after)
         for (report, month), files in after.items():
@@ -177,10 +177,10 @@ class TestTheWeeklyReports:
                 assert self.all_differ(files, before[report, month])
         assert second.requests_since(first)["files"] == len(REPORTS)
 
-    def test_when_the_month_is_over_what_was_stored_so_far_is_replaced_by_all_of_it(self, runs):
+    def test_after_its_end_the_month_to_date_is_replaced_by_the_whole_month(self, runs):
         second, third = runs[1:3]
         assert third.state == "success"
-        assert self.asked(third, second) == sorted(
+        assert self.requested(third, second) == sorted(
             (report, *days)
             for report in REPORTS
             for days in (("2026-03-01", "2026-03-31"), ("2026-04-01", "2026-04-05"))
@@ -190,9 +190,9 @@ class TestTheWeeklyReports:
             assert after[report, "2026-02"] == before[report, "2026-02"]
             assert self.all_differ(after[report, "2026-03"], before[report, "2026-03"])
 
-    def test_and_from_then_on_it_stays_as_it_is(self, runs):
+    def test_from_then_on_its_files_do_not_change(self, runs):
         third, fourth = runs[2:]
-        assert self.asked(fourth, third) == [(report, "2026-04-01", "2026-04-12") for report in REPORTS]
+        assert self.requested(fourth, third) == [(report, "2026-04-01", "2026-04-12") for report in REPORTS]
         before, after = self.months(third), self.months(fourth)
         changed = {key for key, files in after.items() if files != before.get(key)}
         assert changed == {(report, "2026-04") for report in REPORTS}

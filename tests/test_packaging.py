@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is shipped: both archives, and the pinned versions that development and the demo use."""
+"""The contents of both archives, and the pinned versions for development and the demo."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ def metadata(wheel):
 
 @pytest.fixture(scope="module")
 def in_source(dist):
-    """What the source archive holds, as paths from its own folder."""
+    """The paths in the source archive, relative to its top folder."""
     (path,) = dist.glob("*.tar.gz")
     with tarfile.open(path) as opened:
         return {name.partition("/")[2] for name in opened.getnames()}
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(wheel):
+def test_the_wheel_contains_only_the_package(wheel):
     tops = {name.split("/")[0] for name in wheel.namelist()}
     version = airflow_provider_connectif.__version__
     assert tops == {PACKAGE, f"{PACKAGE}-{version}.dist-info"}
 
 
-def test_the_wheel_holds_every_module_of_the_package(wheel):
+def test_the_wheel_contains_every_module_of_the_package(wheel):
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / PACKAGE).rglob("*.py")}
     assert modules <= set(wheel.namelist())
 
@@ -67,14 +67,14 @@ def test_the_wheel_is_typed_and_licensed(wheel):
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_the_wheel_is_for_the_pythons_and_airflows_that_are_promised(metadata):
+def test_the_wheel_declares_the_supported_versions_of_python_and_airflow(metadata):
     assert set(metadata["Requires-Python"].split(",")) == {">=3.10", "<3.14"}
     assert "apache-airflow>=3.0" in metadata.get_all("Requires-Dist")
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
     assert set(metadata.get_all("Provides-Extra")) == {"amazon", "google", "microsoft-azure"}
 
 
-def test_its_metadata_tells_what_a_package_index_shows(metadata):
+def test_the_metadata_has_what_a_package_index_displays(metadata):
     assert metadata["Version"] == airflow_provider_connectif.__version__
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata["Description-Content-Type"] == "text/markdown"
@@ -93,20 +93,20 @@ def test_the_version_is_written_in_one_place():
 
 
 def not_ignored():
-    """The repository's files, those that are not committed yet included."""
+    """The files of the repository, including those that are not committed yet."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listing.returncode:
-        pytest.skip("there is no history here to compare with")
+        pytest.skip("this is not a git repository")
     return {name for name in listing.stdout.split("\0") if name and (ROOT / name).is_file()}
 
 
-def test_the_source_archive_holds_what_is_needed_to_build_test_and_change_it(in_source):
+def test_the_source_archive_contains_everything_needed_to_build_and_test_the_package(in_source):
     missing = not_ignored() - in_source
     assert {name for name in missing if not name.startswith((".git", ".pre-commit"))} == set()
 
 
-def test_the_source_archive_holds_no_stray_files(in_source):
+def test_the_source_archive_contains_no_other_files(in_source):
     assert in_source - not_ignored() == {"PKG-INFO"}
 
 
@@ -118,13 +118,13 @@ def test_the_constraints_are_plain_versions(name):
     assert any(line.startswith("apache-airflow==") for line in lines)
 
 
-def test_the_lowest_constraints_are_the_lowest_versions_that_the_package_admits(metadata):
+def test_the_lowest_constraints_are_the_lowest_supported_versions(metadata):
     required = [Requirement(line) for line in metadata.get_all("Requires-Dist")]
     pins = dict(line.split(" ;")[0].split("==") for line in (ROOT / "constraints-lowest.txt").read_text().splitlines())
     bounds = {
         each.name: next(Version(one.version) for one in each.specifier if one.operator == ">=")
         for each in required
-        if "google" not in str(each.marker)  # gcsfs has to be younger than the lowest Airflow's dependencies
+        if "google" not in str(each.marker)  # gcsfs has to be newer than the dependencies of the lowest Airflow
     }
     assert {name: Version(pins[name]) for name in bounds} == bounds
 
@@ -132,7 +132,7 @@ def test_the_lowest_constraints_are_the_lowest_versions_that_the_package_admits(
 @pytest.mark.parametrize(
     "path", ["Makefile", "pyproject.toml", ".ci/run", "scripts", "constraints.txt", "constraints-lowest.txt"]
 )
-def test_nothing_of_the_set_up_names_a_registry(path):
+def test_no_setup_file_names_a_package_registry(path):
     found = ROOT / path
     files = [found] if found.is_file() else list(found.glob("*.*"))
     assert files

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The suite's own guard (promise 6): a test that writes a secret fails, so that silence means something."""
+"""The guard in ``tests/conftest.py`` fails a test that writes a secret, so that passing tests prove that none does."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CONFTEST = (ROOT / "tests" / "conftest.py").read_text()
         pytest.param(
             "logging.warning('got %s', 'http://x/files/1?expires=1&' + 'signature=0123456789ab')",
             1,
-            id="a file's address, logged",
+            id="a signed URL, logged",
         ),
         pytest.param("print('sandbox-key-id, signature=***')", 0, id="neither"),
     ],
