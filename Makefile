@@ -15,7 +15,7 @@ INSTALL := $(UV) pip install --quiet --python $(BIN)/python --constraint constra
 LOWEST = $(UV) pip compile --quiet --universal --python-version 3.10 --no-header --no-annotate \
 	--exclude-newer 2025-06-15 --exclude-newer-package apache-airflow-providers-common-compat=2026-11-15 \
 	--exclude-newer-package isal=2026-11-15 --exclude-newer-package pytest-xdist=2026-11-15 \
-	--extra amazon --extra microsoft-azure
+	--extra amazon --extra microsoft-azure --extra parquet
 
 .DEFAULT_GOAL := help
 .PHONY: help demo airflow test test-quick test-scale matrix celery chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean

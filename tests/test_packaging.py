@@ -71,7 +71,7 @@ def test_the_wheel_declares_the_supported_versions_of_python_and_airflow(metadat
     assert set(metadata["Requires-Python"].split(",")) == {">=3.10", "<3.14"}
     assert "apache-airflow>=3.0" in metadata.get_all("Requires-Dist")
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
-    assert set(metadata.get_all("Provides-Extra")) == {"amazon", "google", "microsoft-azure"}
+    assert set(metadata.get_all("Provides-Extra")) == {"amazon", "google", "microsoft-azure", "parquet"}
 
 
 def test_the_metadata_has_what_a_package_index_displays(metadata):

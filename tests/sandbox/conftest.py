@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One sandbox for all of these tests, reset before each, with a clock that stands still until it is moved."""
+"""One sandbox for all of these tests, which is reset before each test and has a simulated clock."""
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 import zipfile
@@ -18,16 +19,36 @@ NOON = 1682510400.0  # 2023-04-26T12:00:00Z
 
 
 class Clock:
-    """A clock that shows what it was set to."""
+    """A simulated clock, which the test moves, and the sandbox by sleeping.
+
+    :ivar paused: whether a sleep lasts until the test has moved the clock, instead of moving it
+    :ivar sleeping: number of sleeps in progress
+    """
 
     def __init__(self) -> None:
-        self.now = NOON
+        self.reset()
 
     def __call__(self) -> float:
         return self.now
 
+    def reset(self) -> None:
+        self.now = NOON
+        self.paused = False
+        self.sleeping = 0
+
     def move(self, seconds: float) -> None:
         self.now += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        end = self.now + seconds
+        if not self.paused:
+            self.now = end
+        self.sleeping += 1
+        try:
+            while self.now < end:
+                await asyncio.sleep(0.001)
+        finally:
+            self.sleeping -= 1
 
 
 class Client:
@@ -63,20 +84,20 @@ class Client:
     def create(self, body: dict[str, Any] | None = None) -> dict[str, Any]:
         body = body or self.contacts()
         path = "/exports" if "exportType" in body else "/exports/type/data-explorer"
-        answer = self.post(path, body)
-        assert answer.status_code == 201, answer.text
-        return answer.json()
+        response = self.post(path, body)
+        assert response.status_code == 201, response.text
+        return response.json()
 
     def export(self, export_id: str) -> dict[str, Any]:
         return self.get(f"/exports/{export_id}").json()
 
     def file(self, export_id: str, method: str = "GET", **headers: str) -> requests.Response:
-        """Ask a fresh address for the export's file, without the key."""
+        """Request the export's file with a new signed URL, without the key."""
         url = self.export(export_id)["fileUrl"]
         return requests.request(method, url, headers=headers, timeout=10)
 
     def tables(self, export_id: str, delimiter: str = ",") -> dict[str, list[list[str]]]:
-        """Return the rows of each CSV in the export's ZIP, by its name."""
+        """Return the rows of each CSV file in the export's ZIP by name."""
         with zipfile.ZipFile(io.BytesIO(self.file(export_id).content)) as archive:
             return {
                 name: list(csv.reader(io.StringIO(archive.read(name).decode(), newline=""), delimiter=delimiter))
@@ -94,14 +115,14 @@ def clock() -> Clock:
 
 @pytest.fixture(scope="session")
 def _running(clock: Clock) -> Iterator[RunningSandbox]:
-    with Sandbox(SandboxOptions(seconds_per_export=0), clock=clock).serve() as running:
+    with Sandbox(SandboxOptions(seconds_per_export=0), clock=clock, sleep=clock.sleep).serve() as running:
         yield running
 
 
 @pytest.fixture
 def sandbox(_running: RunningSandbox, clock: Clock) -> RunningSandbox:
-    """A sandbox without exports, where each export is finished at once, at noon of 2023-04-26."""
-    clock.now = NOON
+    """A sandbox without exports, in which each export finishes immediately, at noon on 2023-04-26."""
+    clock.reset()
     _running.reset()
     return _running
 

@@ -34,7 +34,7 @@ def two_segments() -> int:
 
 
 @pytest.mark.parametrize("more", [0, 1, 7, 500])
-def test_a_size_a_little_over_whole_segments_is_met_with_whole_rows(two_segments: int, more: int) -> None:
+def test_a_size_slightly_above_whole_segments_is_filled_with_whole_rows(two_segments: int, more: int) -> None:
     size = two_segments + more
     text = content(dataclasses.replace(SIZED, file_bytes=size))
     rows = list(csv.reader(io.StringIO(text.decode(), newline="")))
@@ -43,13 +43,13 @@ def test_a_size_a_little_over_whole_segments_is_met_with_whole_rows(two_segments
 
 
 @pytest.mark.parametrize("size", [1, 60])
-def test_a_size_without_room_for_a_row_gives_the_header_alone(size: int) -> None:
+def test_a_size_too_small_for_a_row_produces_only_the_header(size: int) -> None:
     rows = content(dataclasses.replace(SIZED, file_bytes=size)).splitlines()
     assert rows[0].startswith(b"email,")
     assert len(rows) == 1
 
 
-def test_equal_specs_make_equal_files_and_a_revision_makes_another() -> None:
+def test_equal_specs_produce_equal_files_and_a_revision_a_different_one() -> None:
     spec = FileSpec(DATA, "contacts")
     other = dataclasses.replace(spec, data=dataclasses.replace(DATA, revision=1))
     assert content(spec) == content(spec)

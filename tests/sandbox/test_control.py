@@ -9,14 +9,14 @@ import pytest
 import requests
 
 
-def test_an_export_is_made_in_the_application(sandbox, client) -> None:
+def test_an_export_is_created_in_the_application(sandbox, client) -> None:
     (export_id,) = client.control("POST", "exports", json={}).json()["ids"]
     export = client.export(export_id)
     assert (export["origin"], export["exportType"], export["version"]) == ("app", "contacts", "v6")
     assert (sandbox.stats.created_in_app, sandbox.stats.created_by_api) == (1, 0)
 
 
-def test_an_export_of_the_application_is_as_it_is_told(client) -> None:
+def test_an_export_of_the_application_has_the_given_fields(client) -> None:
     body = {
         "exportType": "data-explorer",
         "filters": {"reportId": "r9", "fromDate": "2023-01-01", "toDate": "2023-01-31"},
@@ -35,7 +35,7 @@ def test_an_export_of_the_application_is_as_it_is_told(client) -> None:
     assert export["fileName"].startswith("sólo / uno-20230101-20230131-")
 
 
-def test_an_export_of_the_application_has_options_of_its_own(sandbox, client, clock) -> None:
+def test_an_export_of_the_application_may_have_its_own_options(sandbox, client, clock) -> None:
     options = {"seconds_per_export": 30, "rows": 5}
     export_id = sandbox.create_in_app({"options": options})
     assert client.export(export_id)["status"] == "inProgress"
@@ -44,7 +44,7 @@ def test_an_export_of_the_application_has_options_of_its_own(sandbox, client, cl
     assert client.export(export_id)["total"] == 5
 
 
-def test_exports_finish_out_of_their_order_and_in_the_same_millisecond(sandbox, client, clock) -> None:
+def test_exports_finish_out_of_order_and_in_the_same_millisecond(sandbox, client, clock) -> None:
     for finished in ("12:00:03", "12:00:01", "12:00:01"):
         body = {"createdAt": "2023-04-26T12:00:00Z", "finishedAt": f"2023-04-26T{finished}Z"}
         client.control("POST", "exports", json=body)
@@ -55,36 +55,36 @@ def test_exports_finish_out_of_their_order_and_in_the_same_millisecond(sandbox, 
 
 
 @pytest.mark.parametrize("fail", [True, False])
-def test_a_single_export_fails_or_not(sandbox, client, fail: bool) -> None:
+def test_a_single_export_can_be_made_to_fail_or_succeed(sandbox, client, fail: bool) -> None:
     sandbox.set(fail=0.0 if fail else 1.0)
     export_id = sandbox.create_in_app({"fail": fail})
     assert client.export(export_id)["status"] == ("error" if fail else "finished")
 
 
-def test_many_exports_are_made_at_once(client) -> None:
+def test_many_exports_are_created_at_once(client) -> None:
     assert len(set(client.control("POST", "exports", json={"count": 2000}).json()["ids"])) == 2000
 
 
 @pytest.mark.parametrize("status", ["finished", "error"])
-def test_an_export_is_ended_by_hand(sandbox, client, clock, status: str) -> None:
+def test_an_export_is_ended_by_a_control_request(sandbox, client, clock, status: str) -> None:
     sandbox.set(seconds_per_export=1000)
     export_id = client.create()["id"]
     clock.move(3)
-    answer = client.control("POST", f"exports/{export_id}", json={"status": status})
-    assert answer.json() == {"status": status}
+    response = client.control("POST", f"exports/{export_id}", json={"status": status})
+    assert response.json() == {"status": status}
     clock.move(3)
     assert client.export(export_id)["finishedAt"] == "2023-04-26T12:00:03.000Z"
     sandbox.end_export(export_id, fails=status == "finished")
     assert client.export(export_id)["status"] == status
 
 
-def test_an_export_that_is_not_there_cannot_be_ended(sandbox, client) -> None:
+def test_an_unknown_export_cannot_be_ended(sandbox, client) -> None:
     assert client.control("POST", "exports/0", json={"status": "finished"}).status_code == 404
     with pytest.raises(KeyError):
         sandbox.end_export("0")
 
 
-def test_options_are_changed_and_told(sandbox, client) -> None:
+def test_options_are_changed_and_returned(sandbox, client) -> None:
     changed = client.control("POST", "options", json={"rows": 7, "fail": ["contacts"]}).json()
     assert (changed["rows"], changed["fail"]) == (7, ["contacts"])
     assert client.control("GET", "options").json() == changed == sandbox.options.as_json()
@@ -109,13 +109,11 @@ def test_options_are_changed_and_told(sandbox, client) -> None:
         ([], "object"),
     ],
 )
-def test_an_impossible_option_is_refused_with_its_name_and_changes_nothing(
-    sandbox, client, changes: Any, word: str
-) -> None:
+def test_an_invalid_option_is_rejected_by_name_and_changes_nothing(sandbox, client, changes: Any, word: str) -> None:
     before = sandbox.options
-    answer = client.control("POST", "options", json=changes)
-    assert answer.status_code == 400
-    assert word in answer.json()["detail"]
+    response = client.control("POST", "options", json=changes)
+    assert response.status_code == 400
+    assert word in response.json()["detail"]
     assert sandbox.options == before
 
 
@@ -129,14 +127,14 @@ def test_an_impossible_option_is_refused_with_its_name_and_changes_nothing(
         ({"version": "newest"}, "newest"),
     ],
 )
-def test_an_impossible_export_is_refused_with_the_reason(client, body: Any, word: str) -> None:
-    answer = client.control("POST", "exports", json=body)
-    assert answer.status_code == 400
-    assert word in answer.json()["detail"]
+def test_an_invalid_export_is_rejected_with_the_reason(client, body: Any, word: str) -> None:
+    response = client.control("POST", "exports", json=body)
+    assert response.status_code == 400
+    assert word in response.json()["detail"]
     assert client.get("/exports").json()["results"] == []
 
 
-def test_a_reset_forgets_exports_faults_counts_and_changes(sandbox, client) -> None:
+def test_a_reset_discards_exports_faults_counts_and_changes(sandbox, client) -> None:
     client.create()
     sandbox.fault("list", "500")
     sandbox.set(rows=3)
@@ -151,7 +149,7 @@ def test_control_requests_need_no_key_and_are_not_counted(sandbox, client) -> No
     assert sandbox.stats.requests == 0
 
 
-def test_what_was_asked_and_created_is_counted(sandbox, client) -> None:
+def test_requests_and_exports_are_counted(sandbox, client) -> None:
     export = client.create()
     client.export(export["id"])
     client.export("0")
@@ -168,7 +166,7 @@ def test_what_was_asked_and_created_is_counted(sandbox, client) -> None:
     assert sandbox.stats.as_json() == stats
 
 
-def test_counts_that_were_taken_do_not_change_later(sandbox, client) -> None:
+def test_a_snapshot_of_the_counts_does_not_change(sandbox, client) -> None:
     client.create()
     before = sandbox.stats
     client.create()

@@ -18,9 +18,9 @@ UNKNOWN = "Unknown property"
 
 def refused(client, body: Any, path: str = "/exports") -> dict[str, str]:
     """Return the reasons by the path of what was refused."""
-    answer = client.post(path, body)
-    assert answer.status_code == 422, answer.text
-    error = answer.json()
+    response = client.post(path, body)
+    assert response.status_code == 422, response.text
+    error = response.json()
     assert set(error) == {"status", "title", "detail", "code", "validationErrors"}
     assert (error["status"], error["title"]) == (422, "Unprocessable entity")
     for entry in error["validationErrors"]:
@@ -55,12 +55,12 @@ def spanning(start: str, end: str) -> dict[str, Any]:
         ({"version": "v9", "delimiter": "|"}, {"/version": INVALID, "/delimiter": INVALID}),
     ],
 )
-def test_contacts_are_refused(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
+def test_invalid_contacts_are_rejected(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
     assert refused(client, client.contacts(**changes)) == reasons
 
 
 @pytest.mark.parametrize("name", ["exportType", "delimiter", "dateFormat"])
-def test_what_is_required_is_missed(client, name: str) -> None:
+def test_a_missing_required_field_is_rejected(client, name: str) -> None:
     body = client.contacts()
     del body[name]
     assert refused(client, body) == {f"/{name}": REQUIRED}
@@ -88,7 +88,7 @@ def test_contacts_are_created(client, filters: dict[str, str] | None, version: s
         (spanning("2023-03-01T00:00:00+02:00", "2023-04-01T00:00:00Z")["filters"], {"/filters/toDate": TOO_LONG}),
     ],
 )
-def test_activities_are_refused(client, filters: dict[str, Any], reasons: dict[str, str]) -> None:
+def test_invalid_activities_are_rejected(client, filters: dict[str, Any], reasons: dict[str, str]) -> None:
     assert refused(client, client.activities(filters=filters)) == reasons
 
 
@@ -113,7 +113,7 @@ def test_activities_need_filters(client) -> None:
         ("2023-03-01T00:00:00+02:00", "2023-03-31T22:00:00.000000+00:00"),
     ],
 )
-def test_activities_of_31_days_at_most_are_created(client, start: str, end: str) -> None:
+def test_activities_of_up_to_31_days_are_created(client, start: str, end: str) -> None:
     client.create(client.activities(**spanning(start, end)))
 
 
@@ -129,12 +129,12 @@ def test_activities_of_31_days_at_most_are_created(client, start: str, end: str)
         ({"activityTypes": ["login"]}, {"/filters/activityTypes": NOT_FOR_TYPE}),
     ],
 )
-def test_a_report_is_refused(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
+def test_an_invalid_report_is_rejected(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
     assert refused(client, client.report(**changes), "/exports/type/data-explorer") == reasons
 
 
 @pytest.mark.parametrize("name", ["dateFormat", "version", "exportType"])
-def test_a_report_takes_nothing_but_delimiter_and_filters(client, name: str) -> None:
+def test_a_report_accepts_only_delimiter_and_filters(client, name: str) -> None:
     body = {**client.report(), name: "ISO"}
     assert refused(client, body, "/exports/type/data-explorer") == {f"/{name}": UNKNOWN}
 
@@ -151,7 +151,7 @@ def test_a_report_from_the_1st_to_the_31st_is_created(client) -> None:
     assert (export["exportType"], export["filters"]["reportId"]) == ("data-explorer", "r1")
 
 
-def test_only_known_segments_and_reports_are_taken_where_they_are_told(sandbox, client) -> None:
+def test_only_known_segments_and_reports_are_accepted_if_configured(sandbox, client) -> None:
     sandbox.set(known_segments=["s1"], known_reports=["r2"])
     assert refused(client, client.contacts(filters={"segmentId": "s2"})) == {"/filters/segmentId": INVALID}
     assert refused(client, client.report(), "/exports/type/data-explorer") == {"/filters/reportId": INVALID}
@@ -160,26 +160,26 @@ def test_only_known_segments_and_reports_are_taken_where_they_are_told(sandbox, 
 
 
 @pytest.mark.parametrize("path", ["/exports", "/exports/type/data-explorer"])
-def test_a_write_needs_json_as_its_content_type(client, path: str) -> None:
-    answer = client.call("POST", path, data=b"{}", headers={"Content-Type": "text/plain"})
-    assert answer.status_code == 415
-    assert set(answer.json()) == {"status", "title", "detail"}
+def test_a_write_requires_json_as_its_content_type(client, path: str) -> None:
+    response = client.call("POST", path, data=b"{}", headers={"Content-Type": "text/plain"})
+    assert response.status_code == 415
+    assert set(response.json()) == {"status", "title", "detail"}
 
 
-def test_a_charset_after_the_content_type_does_no_harm(client) -> None:
+def test_a_charset_after_the_content_type_is_accepted(client) -> None:
     headers = {"Content-Type": "application/json; charset=utf-8"}
     assert client.post("/exports", client.contacts(), headers=headers).status_code == 201
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b"\xff", b'"x"'])
-def test_what_is_no_json_object_is_a_bad_request(client, body: bytes) -> None:
-    answer = client.call("POST", "/exports", data=body, headers={"Content-Type": "application/json"})
-    assert answer.status_code == 400
-    assert answer.json()["title"] == "Bad request"
+def test_a_body_that_is_not_a_json_object_is_a_bad_request(client, body: bytes) -> None:
+    response = client.call("POST", "/exports", data=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400
+    assert response.json()["title"] == "Bad request"
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_paths_are_met_with_and_without_a_trailing_slash(client, end: str) -> None:
+def test_paths_match_with_and_without_a_trailing_slash(client, end: str) -> None:
     export = client.post(f"/exports{end}", client.contacts()).json()
     report = client.post(f"/exports/type/data-explorer{end}", client.report()).json()
     assert client.get(f"/exports/{export['id']}{end}").json()["id"] == export["id"]
@@ -200,7 +200,7 @@ def test_a_deleted_export_is_gone_with_its_file(client) -> None:
     ("method", "path", "status"),
     [("GET", "/nothing", 404), ("GET", "/exports/0123", 404), ("PUT", "/exports", 405)],
 )
-def test_what_there_is_not_is_told_by_an_http_error(client, method: str, path: str, status: int) -> None:
-    answer = client.call(method, path)
-    assert answer.status_code == status
-    assert (answer.json()["status"], set(answer.json())) == (status, {"status", "title", "detail"})
+def test_an_unknown_path_is_an_http_error(client, method: str, path: str, status: int) -> None:
+    response = client.call(method, path)
+    assert response.status_code == status
+    assert (response.json()["status"], set(response.json())) == (status, {"status", "title", "detail"})

@@ -23,7 +23,7 @@ def raw(client, export_id: str) -> bytes:
         return archive.read(archive.infolist()[0])
 
 
-def test_contacts_are_one_csv_of_the_rows_asked_for(sandbox, client) -> None:
+def test_contacts_are_one_csv_file_with_the_requested_rows(sandbox, client) -> None:
     sandbox.set(rows=321)
     export = client.create()
     (name,) = client.tables(export["id"])
@@ -31,7 +31,7 @@ def test_contacts_are_one_csv_of_the_rows_asked_for(sandbox, client) -> None:
     assert len(only(client.tables(export["id"]))) == 1 + 321 == 1 + export["total"]
 
 
-def test_activities_are_two_csvs_and_the_products_belong_to_purchases(client) -> None:
+def test_activities_are_two_csv_files_and_the_products_belong_to_purchases(client) -> None:
     export = client.create(client.activities())
     tables = client.tables(export["id"])
     first, second = tables
@@ -44,7 +44,7 @@ def test_activities_are_two_csvs_and_the_products_belong_to_purchases(client) ->
     assert purchases == {product["activityId"] for product in products}
 
 
-def test_a_report_is_one_csv_with_every_field_quoted_and_a_name_of_another_case(client) -> None:
+def test_a_report_is_one_csv_file_with_quoted_fields_and_a_name_in_another_case(client) -> None:
     export = client.create(client.report())
     (name,) = client.tables(export["id"])
     assert name != export["fileName"].replace(".zip", ".csv")
@@ -56,7 +56,7 @@ def test_a_report_is_one_csv_with_every_field_quoted_and_a_name_of_another_case(
 
 
 @pytest.mark.parametrize("kind", ["contacts", "activities", "report"])
-def test_fields_hold_what_breaks_careless_readers(sandbox, client, kind: str) -> None:
+def test_fields_contain_what_breaks_careless_readers(sandbox, client, kind: str) -> None:
     sandbox.set(rows=300)
     export = client.create(getattr(client, kind)())
     text = "".join(field for rows in client.tables(export["id"]).values() for row in rows for field in row)
@@ -64,7 +64,7 @@ def test_fields_hold_what_breaks_careless_readers(sandbox, client, kind: str) ->
 
 
 @pytest.mark.parametrize("delimiter", [",", ";"])
-def test_the_delimiter_is_the_one_asked_for(client, delimiter: str) -> None:
+def test_the_delimiter_is_the_requested_one(client, delimiter: str) -> None:
     export = client.create(client.contacts(delimiter=delimiter))
     rows = only(client.tables(export["id"], delimiter))
     assert rows[0][:2] == ["email", "name"]
@@ -95,14 +95,14 @@ def test_each_version_adds_columns_and_the_fifth_renames_two(client) -> None:
         ("LLL", r"[A-Z][a-z]+ \d{1,2}, \d{4} \d{1,2}:\d\d [AP]M"),
     ],
 )
-def test_dates_are_in_the_format_asked_for(client, date_format: str, pattern: str) -> None:
+def test_dates_are_in_the_requested_format(client, date_format: str, pattern: str) -> None:
     export = client.create(client.contacts(dateFormat=date_format))
     header, *rows = only(client.tables(export["id"]))
     column = header.index("createdAt")
     assert all(re.fullmatch(pattern, row[column]) for row in rows)
 
 
-def test_activities_are_within_the_moments_asked_for_and_of_the_types(client) -> None:
+def test_activities_are_within_the_requested_period_and_of_the_requested_types(client) -> None:
     body = client.activities()
     body["filters"] = {
         "fromDate": "2023-03-01T10:00:00Z",
@@ -110,22 +110,22 @@ def test_activities_are_within_the_moments_asked_for_and_of_the_types(client) ->
         "activityTypes": ["login", "purchase"],
     }
     header, *rows = next(iter(client.tables(client.create(body)["id"]).values()))
-    moments = [row[header.index("date")] for row in rows]
+    timestamps = [row[header.index("date")] for row in rows]
     assert len(rows) == 100
-    assert moments == sorted(moments)
-    assert moments[0] >= "2023-03-01T10:00:00.000Z"
-    assert moments[-1] < "2023-03-01T10:01:00.000Z"
+    assert timestamps == sorted(timestamps)
+    assert timestamps[0] >= "2023-03-01T10:00:00.000Z"
+    assert timestamps[-1] < "2023-03-01T10:01:00.000Z"
     assert {row[header.index("type")] for row in rows} == {"login", "purchase"}
 
 
-def test_a_report_has_both_of_its_days(sandbox, client) -> None:
+def test_a_report_covers_both_of_its_days(sandbox, client) -> None:
     sandbox.set(rows=50)
     export = client.create(client.report(fromDate="2023-03-01", toDate="2023-03-03"))
     _, *rows = only(client.tables(export["id"]))
     assert {row[0] for row in rows} == {"2023-03-01", "2023-03-02", "2023-03-03"}
 
 
-def test_an_export_of_no_time_has_its_header_alone(client) -> None:
+def test_an_export_of_an_empty_period_has_only_a_header(client) -> None:
     body = client.activities()
     body["filters"]["toDate"] = body["filters"]["fromDate"]
     export = client.create(body)
@@ -133,13 +133,13 @@ def test_an_export_of_no_time_has_its_header_alone(client) -> None:
     assert [len(rows) for rows in client.tables(export["id"]).values()] == [1, 1]
 
 
-def test_the_same_export_has_the_same_bytes_and_another_has_others(client) -> None:
+def test_the_file_of_an_export_is_reproducible_and_unique(client) -> None:
     first, second = client.create()["id"], client.create()["id"]
     assert client.file(first).content == client.file(first).content
     assert raw(client, first) != raw(client, second)
 
 
-def test_an_export_keeps_its_file_whatever_changes_later(sandbox, client) -> None:
+def test_later_changes_of_options_do_not_affect_a_file(sandbox, client) -> None:
     export_id = client.create()["id"]
     sandbox.set(rows=7, crlf=True, archive="plain")
     tables = client.tables(export_id)
@@ -148,14 +148,14 @@ def test_an_export_keeps_its_file_whatever_changes_later(sandbox, client) -> Non
     assert client.tables(export_id) == tables
 
 
-def test_no_more_than_a_few_files_are_held_at_a_time(sandbox, client) -> None:
+def test_only_a_few_files_are_kept_in_memory(sandbox, client) -> None:
     ids = [client.create()["id"] for _ in range(20)]
     contents = [client.file(export_id).content for export_id in ids]
     assert len(sandbox._state._files) == 16
     assert [client.file(export_id).content for export_id in ids] == contents
 
 
-def test_byte_order_mark_and_crlf_come_by_option(sandbox, client) -> None:
+def test_a_byte_order_mark_and_crlf_are_options(sandbox, client) -> None:
     plain = raw(client, client.create()["id"])
     sandbox.set(bom=True, crlf=True)
     text = raw(client, client.create()["id"])
@@ -166,26 +166,26 @@ def test_byte_order_mark_and_crlf_come_by_option(sandbox, client) -> None:
 
 
 @pytest.mark.parametrize("export_type", ["banner-stats", "form-stats", "webhooks-execution-logs"])
-def test_types_of_the_application_alone_have_files_too(sandbox, client, export_type: str) -> None:
+def test_types_that_only_the_application_creates_have_files_too(sandbox, client, export_type: str) -> None:
     export_id = sandbox.create_in_app({"exportType": export_type})
     (name,) = client.tables(export_id)
     assert name.startswith(f"export-{export_type}-")
 
 
-def test_a_plain_csv_comes_in_place_of_a_zip_by_option(sandbox, client) -> None:
+def test_a_csv_file_may_replace_the_zip(sandbox, client) -> None:
     sandbox.set(archive="csv")
     export = client.create()
-    answer = client.file(export["id"])
+    response = client.file(export["id"])
     assert (export["fileExtension"], export["fileName"][-4:]) == ("csv", ".csv")
-    assert answer.headers["Content-Type"].startswith("text/csv")
-    assert len(list(csv.reader(io.StringIO(answer.content.decode(), newline="")))) == 101
+    assert response.headers["Content-Type"].startswith("text/csv")
+    assert len(list(csv.reader(io.StringIO(response.content.decode(), newline="")))) == 101
 
 
 @pytest.mark.parametrize(
     ("kind", "size"),
     [("contacts", 5_000), ("contacts", 2_100_001), ("activities", 1_100_000), ("report", 1_100_007)],
 )
-def test_a_csv_has_exactly_the_size_asked_for_and_whole_rows(sandbox, client, kind: str, size: int) -> None:
+def test_a_csv_file_has_exactly_the_requested_size_and_whole_rows(sandbox, client, kind: str, size: int) -> None:
     sandbox.set(file_bytes=size, crlf=size % 2 == 0)
     export = client.create(getattr(client, kind)())
     text = raw(client, export["id"])
@@ -208,7 +208,7 @@ def test_a_damaged_archive_cannot_be_read(sandbox, client, damage: str, error: t
 
 
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_corrupt_archive_has_a_sound_directory_and_unsound_data(sandbox, client, stored: bool) -> None:
+def test_a_corrupt_archive_has_an_intact_directory_and_corrupt_data(sandbox, client, stored: bool) -> None:
     sandbox.set(damage="corrupt", stored=stored)
     archive = zipfile.ZipFile(io.BytesIO(client.file(client.create()["id"]).content))
     assert len(archive.namelist()) == 1
@@ -216,12 +216,12 @@ def test_a_corrupt_archive_has_a_sound_directory_and_unsound_data(sandbox, clien
         archive.read(archive.namelist()[0])
 
 
-def test_an_unsafe_name_leads_out_of_the_folder(sandbox, client) -> None:
+def test_an_unsafe_name_points_outside_the_folder(sandbox, client) -> None:
     sandbox.set(damage="unsafe-name")
     assert next(iter(client.tables(client.create(client.activities())["id"]))) == "../../x.csv"
 
 
-def test_a_bomb_is_small_and_says_that_it_is_huge(sandbox, client) -> None:
+def test_a_bomb_is_small_and_declares_a_huge_size(sandbox, client) -> None:
     sandbox.set(damage="bomb")
     data = client.file(client.create()["id"]).content
     assert len(data) < 20_000_000

@@ -17,10 +17,10 @@ from airflow_provider_connectif.sandbox.options import BLOCKED_KEY, READ_ONLY_KE
         "apiKey apiKey sandbox-key-id:sandbox-key-secret",
     ],
 )
-def test_a_wrong_key_is_refused_without_a_body(sandbox, header: str | None) -> None:
+def test_a_wrong_key_is_rejected_without_a_body(sandbox, header: str | None) -> None:
     headers = {"Authorization": header} if header else {}
-    answer = requests.get(f"{sandbox.url}/exports", headers=headers, timeout=10)
-    assert (answer.status_code, answer.content) == (401, b"")
+    response = requests.get(f"{sandbox.url}/exports", headers=headers, timeout=10)
+    assert (response.status_code, response.content) == (401, b"")
 
 
 def test_a_read_only_key_reads_but_neither_creates_nor_deletes(client) -> None:
@@ -28,17 +28,17 @@ def test_a_read_only_key_reads_but_neither_creates_nor_deletes(client) -> None:
     client.key = READ_ONLY_KEY
     assert client.get("/exports").status_code == 200
     assert client.export(export["id"])["id"] == export["id"]
-    for answer in (
+    for response in (
         client.post("/exports", client.contacts()),
         client.post("/exports/type/data-explorer", client.report()),
         client.call("DELETE", f"/exports/{export['id']}"),
     ):
-        assert answer.status_code == 403
-        assert set(answer.json()) == {"status", "title", "detail"}
+        assert response.status_code == 403
+        assert set(response.json()) == {"status", "title", "detail"}
     assert client.running.stats.created_by_api == 1
 
 
-def test_a_blocked_key_can_do_nothing(client) -> None:
+def test_a_blocked_key_is_rejected_everywhere(client) -> None:
     client.key = BLOCKED_KEY
     assert client.get("/exports").status_code == 403
     assert client.post("/exports", client.contacts()).status_code == 403

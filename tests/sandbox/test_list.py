@@ -28,12 +28,12 @@ def walked(client, first: str = "/exports?page=1&pageSize=3", most: int = 10) ->
     return pages
 
 
-def test_the_newest_comes_first_and_the_links_lead_through_all(client, ids) -> None:
+def test_the_newest_comes_first_and_the_links_lead_through_all_pages(client, ids) -> None:
     newest = ids[::-1]
     assert walked(client) == [newest[:3], newest[3:6], newest[6:]]
 
 
-def test_links_are_absolute_and_end_at_the_ends(client, ids) -> None:
+def test_links_are_absolute_and_end_at_the_first_and_last_page(client, ids) -> None:
     first, second, last = (client.get(f"/exports?page={page}&pageSize=3").json()["links"] for page in (1, 2, 3))
     url = client.running.url
     assert first == {"next": f"{url}/exports?page=2&pageSize=3"}
@@ -41,7 +41,7 @@ def test_links_are_absolute_and_end_at_the_ends(client, ids) -> None:
     assert last == {"prev": f"{url}/exports?page=2&pageSize=3"}
 
 
-def test_a_page_holds_50_where_nothing_is_said(client) -> None:
+def test_a_page_has_50_exports_by_default(client) -> None:
     client.control("POST", "exports", json={"count": 51})
     body = client.get("/exports").json()
     assert len(body["results"]) == 50
@@ -67,38 +67,38 @@ def test_a_page_beyond_the_end_is_empty(client, ids) -> None:
         ("page=", "page"),
     ],
 )
-def test_impossible_pages_are_refused(client, query: str, name: str) -> None:
-    answer = client.get(f"/exports?{query}")
-    assert answer.status_code == 422
-    assert answer.json()["validationErrors"][0]["name"] == name
+def test_invalid_pages_are_rejected(client, query: str, name: str) -> None:
+    response = client.get(f"/exports?{query}")
+    assert response.status_code == 422
+    assert response.json()["validationErrors"][0]["name"] == name
 
 
-def test_the_oldest_comes_first_by_option(sandbox, client, ids) -> None:
+def test_the_oldest_may_come_first(sandbox, client, ids) -> None:
     sandbox.set(order="oldest")
     assert walked(client) == [ids[:3], ids[3:6], ids[6:]]
 
 
-def test_the_order_is_shuffled_by_option_and_the_same_on_each_page(sandbox, client, ids) -> None:
+def test_the_order_may_be_shuffled_but_is_stable_across_pages(sandbox, client, ids) -> None:
     sandbox.set(order="shuffled")
     seen = [export_id for page in walked(client) for export_id in page]
     assert sorted(seen) == sorted(ids)
     assert seen not in (ids, ids[::-1])
 
 
-def test_pages_shift_by_option_so_that_an_export_is_seen_twice(sandbox, client, ids) -> None:
+def test_pages_may_shift_so_that_an_export_is_seen_twice(sandbox, client, ids) -> None:
     sandbox.set(shifting_pages=True)
     first, second, *_ = walked(client)
     assert first[-1] == second[0]
     assert sandbox.stats.created_in_app >= 2
 
 
-def test_the_last_page_leads_to_the_first_by_option(sandbox, client, ids) -> None:
+def test_the_last_page_may_lead_to_the_first(sandbox, client, ids) -> None:
     sandbox.set(paging_loop=True)
     pages = walked(client, most=4)
     assert pages[3] == pages[0]
 
 
-def test_next_leads_to_another_host_by_option_and_a_key_taken_there_is_counted(sandbox, client, ids) -> None:
+def test_next_may_lead_to_another_host_and_a_key_sent_there_is_counted(sandbox, client, ids) -> None:
     sandbox.set(next_host=f"http://localhost:{sandbox.port}")
     url = client.get("/exports?pageSize=3").json()["links"]["next"]
     assert url == f"http://localhost:{sandbox.port}/exports?page=2&pageSize=3"
@@ -107,6 +107,6 @@ def test_next_leads_to_another_host_by_option_and_a_key_taken_there_is_counted(s
     assert sandbox.stats.foreign_requests_with_authorization == 1
 
 
-def test_an_export_made_meanwhile_is_listed_by_its_moment(client, ids) -> None:
+def test_an_export_created_meanwhile_is_listed_by_its_timestamp(client, ids) -> None:
     client.control("POST", "exports", json={"createdAt": "2020-01-01T00:00:00Z"})
     assert client.get("/exports?pageSize=100").json()["results"][-1]["createdAt"].startswith("2020")

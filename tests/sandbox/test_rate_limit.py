@@ -12,12 +12,12 @@ def statuses(client, count: int) -> list[int]:
     return [client.get("/exports").status_code for _ in range(count)]
 
 
-def test_there_is_no_limit_where_none_is_set(client) -> None:
+def test_there_is_no_limit_by_default(client) -> None:
     assert statuses(client, 20) == [200] * 20
     assert not any("ratelimit" in name.lower() for name in client.get("/exports").headers)
 
 
-def test_more_requests_than_the_limit_get_429_until_the_window_ends(sandbox, client, clock) -> None:
+def test_requests_beyond_the_limit_get_429_until_the_window_ends(sandbox, client, clock) -> None:
     sandbox.set(rate_limit=3)
     assert statuses(client, 5) == [200, 200, 200, 429, 429]
     clock.move(0.9)
@@ -27,7 +27,7 @@ def test_more_requests_than_the_limit_get_429_until_the_window_ends(sandbox, cli
     assert sandbox.stats.rate_limited == 4
 
 
-def test_the_window_has_its_length(sandbox, client, clock) -> None:
+def test_the_window_has_the_configured_length(sandbox, client, clock) -> None:
     sandbox.set(rate_limit=1, rate_limit_window=10.0)
     assert statuses(client, 2) == [200, 429]
     clock.move(9)
@@ -38,8 +38,8 @@ def test_the_window_has_its_length(sandbox, client, clock) -> None:
 
 def test_nothing_is_created_beyond_the_limit(sandbox, client) -> None:
     sandbox.set(rate_limit=1)
-    answers = [client.post("/exports", client.contacts()).status_code for _ in range(3)]
-    assert answers == [201, 429, 429]
+    responses = [client.post("/exports", client.contacts()).status_code for _ in range(3)]
+    assert responses == [201, 429, 429]
     assert sandbox.stats.created_by_api == 1
 
 
@@ -67,16 +67,16 @@ def test_files_are_not_limited(sandbox, client) -> None:
         ("none", {}, {}),
     ],
 )
-def test_the_limit_is_told_in_its_style(sandbox, client, clock, style: str, within: dict, beyond: dict) -> None:
+def test_the_limit_is_reported_in_each_style(sandbox, client, clock, style: str, within: dict, beyond: dict) -> None:
     sandbox.set(rate_limit=1, rate_limit_window=10.0, rate_limit_headers=style)
     clock.move(2.5)
     for expected in (within, beyond):
-        answer = client.get("/exports")
-        told = {name for name in answer.headers if re.search("ratelimit|retry", name.lower())}
-        assert {name.lower(): answer.headers[name] for name in told} == {
+        response = client.get("/exports")
+        told = {name for name in response.headers if re.search("ratelimit|retry", name.lower())}
+        assert {name.lower(): response.headers[name] for name in told} == {
             name.lower(): value for name, value in expected.items()
         }
-    assert answer.status_code == 429
+    assert response.status_code == 429
 
 
 def test_the_remaining_requests_are_counted_down(sandbox, client) -> None:
@@ -84,6 +84,6 @@ def test_the_remaining_requests_are_counted_down(sandbox, client) -> None:
     assert [client.get("/exports").headers["RateLimit-Remaining"] for _ in range(4)] == ["2", "1", "0", "0"]
 
 
-def test_errors_tell_of_the_limit_too(sandbox, client) -> None:
+def test_errors_report_the_limit_too(sandbox, client) -> None:
     sandbox.set(rate_limit=5)
     assert client.get("/exports/0").headers["RateLimit-Remaining"] == "4"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The answers against the vendor's own page of the list resource."""
+"""The responses against the vendor's own page of the list resource."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("export_type", BODIES)
-def test_each_answer_has_the_vendors_fields_and_no_others(sandbox, client, export_type: str) -> None:
+def test_each_response_has_exactly_the_documented_fields(sandbox, client, export_type: str) -> None:
     sandbox.set(filter_dates="date-time")
     created = client.create(BODIES[export_type](client))
     listed = client.get("/exports").json()
@@ -100,7 +100,7 @@ def test_an_unfinished_export_has_no_file(sandbox, client, clock, kind: str) -> 
     assert ("finishedAt" in export) == (kind == "error")
 
 
-def test_an_export_reports_what_was_asked_for(client) -> None:
+def test_an_export_reports_what_was_requested(client) -> None:
     body = client.activities(delimiter=";", dateFormat="LL", version="v3")
     body["filters"] = {
         "fromDate": "2023-03-01T01:00:00+01:00",
@@ -124,7 +124,7 @@ def test_an_export_reports_what_was_asked_for(client) -> None:
     }
 
 
-def test_the_version_is_v1_when_left_out(client) -> None:
+def test_the_version_is_v1_by_default(client) -> None:
     assert client.create()["version"] == "v1"
 
 
@@ -136,7 +136,7 @@ def test_the_version_is_v1_when_left_out(client) -> None:
         ("date-time", "2023-03-26T00:00:00.000Z", "2023-02-28T23:00:00.000Z"),
     ],
 )
-def test_dates_are_reported_back_in_the_style_of_the_option(
+def test_dates_are_reported_in_the_configured_style(
     sandbox, client, style: str, report_date: str, activity_date: str
 ) -> None:
     sandbox.set(filter_dates=style)
@@ -146,13 +146,13 @@ def test_dates_are_reported_back_in_the_style_of_the_option(
     assert client.create(activities)["filters"]["fromDate"] == activity_date
 
 
-def test_ids_are_24_hex_digits_and_never_the_same(client) -> None:
+def test_ids_are_24_hex_digits_and_unique(client) -> None:
     ids = [client.create()["id"] for _ in range(5)]
     assert all(re.fullmatch("[0-9a-f]{24}", export_id) for export_id in ids)
     assert len(set(ids)) == 5
 
 
-def test_every_request_makes_a_new_address_in_lists_too(client) -> None:
+def test_every_request_creates_new_signed_urls(client) -> None:
     created = client.create()
     again, listed = client.export(created["id"]), client.get("/exports").json()["results"][0]
     assert len({created["fileUrl"], again["fileUrl"], listed["fileUrl"]}) == 3
@@ -166,11 +166,11 @@ def test_a_reports_file_name_is_lower_case_with_dates_and_an_identifier(sandbox,
     assert export["fileExtension"] == "zip"
 
 
-def test_the_file_name_comes_without_its_extension_by_option(sandbox, client) -> None:
+def test_the_file_name_may_lack_its_extension(sandbox, client) -> None:
     sandbox.set(file_name_extension=False)
     assert not client.create()["fileName"].endswith(".zip")
 
 
-def test_progress_and_total_are_left_out_by_option(sandbox, client) -> None:
+def test_progress_and_total_may_be_omitted(sandbox, client) -> None:
     sandbox.set(hide_progress=True)
     assert not {"progress", "total"} & set(client.create())

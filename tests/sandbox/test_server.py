@@ -25,7 +25,7 @@ from airflow_provider_connectif.sandbox.errors import HttpError
 from airflow_provider_connectif.sandbox.state import State
 
 
-def test_a_sandbox_ends_with_its_block_even_while_a_request_hangs() -> None:
+def test_a_sandbox_stops_even_while_a_request_hangs() -> None:
     threads = set(threading.enumerate())
     with Sandbox().serve() as running:
         running.fault("list", "hang", seconds=600)
@@ -51,32 +51,32 @@ def test_a_sandbox_ends_with_its_block_even_while_a_request_hangs() -> None:
     assert set(threading.enumerate()) <= threads
 
 
-def test_a_sandbox_ends_with_its_block_even_while_a_client_does_not_read_on() -> None:
+def test_a_sandbox_stops_even_while_a_client_has_stopped_reading() -> None:
     with Sandbox(SandboxOptions(seconds_per_export=0, file_bytes=10**9, stored=True)).serve() as running:
         headers = {"Authorization": f"apiKey {running.key}"}
         export_id = running.create_in_app()
         url = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=10).json()["fileUrl"]
-        with requests.get(url, stream=True, timeout=10) as answer:
-            assert answer.raw.read(10)
+        with requests.get(url, stream=True, timeout=10) as response:
+            assert response.raw.read(10)
             started = time.monotonic()
             running.close()
             assert time.monotonic() - started < 10
 
 
-def test_what_was_counted_can_be_read_after_the_end() -> None:
+def test_the_counts_can_be_read_after_the_sandbox_has_stopped() -> None:
     with Sandbox().serve() as running:
         requests.get(f"{running.url}/exports", timeout=10)
     assert running.stats.by_status == {"401": 1}
 
 
-def test_it_listens_on_both_addresses_of_the_loopback(sandbox) -> None:
+def test_it_listens_on_both_loopback_addresses(sandbox) -> None:
     assert requests.get(f"http://127.0.0.1:{sandbox.port}/_sandbox/options", timeout=10).status_code == 200
     if socket.has_ipv6:
         try:
-            answer = requests.get(f"http://[::1]:{sandbox.port}/_sandbox/options", timeout=10)
+            response = requests.get(f"http://[::1]:{sandbox.port}/_sandbox/options", timeout=10)
         except requests.ConnectionError:
             pytest.skip("no IPv6 on this machine")
-        assert answer.status_code == 200
+        assert response.status_code == 200
 
 
 def test_a_port_in_use_is_an_error() -> None:
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("host", ["10.0.0.9", "::ffff:10.0.0.9", "2001:db8::1"])
-def test_control_requests_from_another_machine_are_refused(host: str) -> None:
+def test_control_requests_from_another_machine_are_rejected(host: str) -> None:
     state = State(SandboxOptions(), time.time)
     route = next(route for route in Control(state).routes() if route.path == "/_sandbox/stats")
     scope = {"type": "http", "method": "GET", "path": "/_sandbox/stats", "headers": [], "client": (host, 5)}
@@ -93,7 +93,7 @@ def test_control_requests_from_another_machine_are_refused(host: str) -> None:
         asyncio.run(route.app(scope, None, None))
 
 
-def test_the_command_line_serves_prints_what_to_do_and_ends_well_when_interrupted() -> None:
+def test_the_command_line_prints_the_connection_serves_and_stops_when_interrupted() -> None:
     command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", "0", "--rows", "3"]
     command += ["--no-ranges", "--fail", "activities", "--faults", "list:503", "--report-titles", "r1=Ventas, 2023"]
     # A shell has what it starts in the background ignore interrupts, these tests and so this program included.
@@ -107,9 +107,9 @@ def test_the_command_line_serves_prints_what_to_do_and_ends_well_when_interrupte
         connection = json.loads(re.fullmatch(r"\s*AIRFLOW_CONN_CONNECTIF_DEFAULT='(.*)'\n", lines[2])[1])
         assert connection == {"conn_type": "connectif", "host": url, "password": key}
         headers = {"Authorization": f"apiKey {key}"}
-        answers = [requests.get(f"{url}/exports", headers=headers, timeout=10) for _ in range(2)]
-        assert [answer.status_code for answer in answers] == [503, 200]
-        exports = answers[1].json()["results"]
+        responses = [requests.get(f"{url}/exports", headers=headers, timeout=10) for _ in range(2)]
+        assert [response.status_code for response in responses] == [503, 200]
+        exports = responses[1].json()["results"]
         assert len(exports) == 6
         assert {export["origin"] for export in exports} == {"api", "app"}
         options = requests.get(f"{url}/_sandbox/options", timeout=10).json()
@@ -136,19 +136,19 @@ def test_each_option_is_a_flag_with_a_help_text(capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("arguments", [["--fail", "3"], ["--archive", "rar"], ["--rows", "-1"], ["--faults", "x:y"]])
-def test_an_impossible_flag_is_refused_with_its_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_flag_is_rejected_by_name(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(arguments)
     assert stop.value.code == 2
     assert re.search("fail|archive|rows|on:", capsys.readouterr().err)
 
 
-def test_a_port_in_use_is_told_in_a_sentence(sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_reported_without_a_traceback(sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--port", str(sandbox.port)]) == 1
     assert "Cannot listen" in capsys.readouterr().err
 
 
-def test_the_options_alone_need_neither_web_framework_nor_server() -> None:
+def test_the_options_module_imports_neither_web_framework_nor_server() -> None:
     code = (
         "import sys, runpy; "
         "runpy.run_path('airflow_provider_connectif/sandbox/options.py'); "

@@ -52,7 +52,7 @@ class SeekableBlob(io.RawIOBase):
 @pytest.mark.parametrize("streamed", [True, False])
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.parametrize("zip64", ["auto", "always", "central-only"])
-def test_every_kind_of_archive_holds_its_members(streamed: bool, stored: bool, zip64: str) -> None:
+def test_every_kind_of_archive_contains_its_members(streamed: bool, stored: bool, zip64: str) -> None:
     archive = opened(build(MEMBERS, streamed=streamed, stored=stored, zip64=zip64))
     assert archive.testzip() is None
     assert archive.namelist() == [member.name for member in MEMBERS]
@@ -110,6 +110,6 @@ def test_a_repeated_segment_is_one_valid_deflate_stream() -> None:
     assert zlib.decompress(data, -15) == b"segment;segment;segment;end"
 
 
-def test_an_encrypted_member_says_so() -> None:
+def test_an_encrypted_member_has_the_flag() -> None:
     info = opened(build(MEMBERS, encrypted=True)).infolist()[0]
     assert info.flag_bits & 1

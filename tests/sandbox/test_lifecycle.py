@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 
 
-def test_an_export_goes_from_queued_by_progress_to_finished(sandbox, client, clock) -> None:
+def test_an_export_goes_from_queued_through_progress_to_finished(sandbox, client, clock) -> None:
     sandbox.set(queue_seconds=10, seconds_per_export=100, rows=200)
     export_id = client.create()["id"]
     seen = []
@@ -30,23 +30,23 @@ def test_an_export_goes_from_queued_by_progress_to_finished(sandbox, client, clo
     assert client.export(export_id)["finishedAt"] == "2023-04-26T12:01:50.000Z"
 
 
-def test_an_export_is_finished_at_once_where_it_takes_no_time(client) -> None:
+def test_an_export_that_takes_no_time_is_finished_immediately(client) -> None:
     assert client.create()["status"] == "finished"
 
 
-def test_a_share_of_the_exports_fails(sandbox, client) -> None:
+def test_a_fraction_of_the_exports_fails(sandbox, client) -> None:
     sandbox.set(fail=0.25)
     statuses = [client.create()["status"] for _ in range(8)]
     assert statuses == ["finished", "finished", "finished", "error"] * 2
 
 
-def test_named_types_fail(sandbox, client) -> None:
+def test_exports_of_the_given_types_fail(sandbox, client) -> None:
     sandbox.set(fail=["activities"])
     assert client.create(client.activities())["status"] == "error"
     assert client.create()["status"] == "finished"
 
 
-def test_a_failure_bears_another_name_by_option(sandbox, client) -> None:
+def test_a_failure_may_have_another_status(sandbox, client) -> None:
     sandbox.set(fail=1, error_status="cancelled")
     assert client.create()["status"] == "cancelled"
 
@@ -59,14 +59,14 @@ def test_an_unknown_status_is_reported_while_in_progress(sandbox, client, clock)
     assert client.export(export_id)["status"] == "finished"
 
 
-def test_an_address_comes_too_early_by_option_and_leads_nowhere(sandbox, client) -> None:
+def test_a_url_may_appear_too_early_and_does_not_work(sandbox, client) -> None:
     sandbox.set(seconds_per_export=10, file_url_in_progress=True)
     export = client.create()
     assert export["status"] == "inProgress"
     assert client.file(export["id"]).status_code == 404
 
 
-def test_the_first_reads_of_a_finished_export_come_without_an_address_by_option(sandbox, client) -> None:
+def test_the_first_reads_of_a_finished_export_may_lack_its_url(sandbox, client) -> None:
     sandbox.set(reads_without_file_url=2)
     export = client.create()
     reads = [export, client.export(export["id"]), client.export(export["id"])]
@@ -77,7 +77,7 @@ def test_the_first_reads_of_a_finished_export_come_without_an_address_by_option(
     ]
 
 
-def test_a_change_of_speed_ends_what_is_under_way_now_and_not_in_the_past(sandbox, client, clock) -> None:
+def test_a_shorter_duration_ends_an_export_in_progress_now_and_not_in_the_past(sandbox, client, clock) -> None:
     sandbox.set(seconds_per_export=1000)
     export_id = client.create()["id"]
     clock.move(100)
@@ -86,7 +86,7 @@ def test_a_change_of_speed_ends_what_is_under_way_now_and_not_in_the_past(sandbo
     assert (export["status"], export["finishedAt"]) == ("finished", "2023-04-26T12:01:40.000Z")
 
 
-def test_a_change_of_speed_leaves_what_has_ended_even_unseen(sandbox, client, clock) -> None:
+def test_a_longer_duration_does_not_affect_an_export_that_has_ended_unobserved(sandbox, client, clock) -> None:
     sandbox.set(seconds_per_export=2)
     export_id = client.create()["id"]
     clock.move(5)
@@ -96,15 +96,15 @@ def test_a_change_of_speed_leaves_what_has_ended_even_unseen(sandbox, client, cl
 
 
 @pytest.mark.parametrize("skew", [90.5, -3600])
-def test_the_servers_clock_is_skewed_everywhere(sandbox, client, clock, skew: float) -> None:
+def test_the_clock_skew_applies_everywhere(sandbox, client, clock, skew: float) -> None:
     sandbox.set(clock_skew_seconds=skew)
-    answer = client.post("/exports", client.contacts())
-    created = answer.json()["createdAt"]
-    assert parsedate_to_datetime(answer.headers["Date"]).timestamp() == int(clock.now + skew)
+    response = client.post("/exports", client.contacts())
+    created = response.json()["createdAt"]
+    assert parsedate_to_datetime(response.headers["Date"]).timestamp() == int(clock.now + skew)
     assert created == {90.5: "2023-04-26T12:01:30.500Z", -3600: "2023-04-26T11:00:00.000Z"}[skew]
 
 
-def test_seeded_exports_are_of_the_recent_days_finished_and_of_both_origins(client, clock) -> None:
+def test_seeded_exports_are_recent_finished_and_of_both_origins(client, clock) -> None:
     with Sandbox(SandboxOptions(seed=6), clock=clock).serve() as running:
         client.running = running
         exports = client.get("/exports").json()["results"]
