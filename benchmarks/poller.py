@@ -47,7 +47,7 @@ def sandbox() -> Iterator[str]:
     command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        wait_for("the sandbox answers", lambda: requests.get(f"{url}/_sandbox/stats", timeout=5).ok or None, 60)
+        wait_for("the sandbox", lambda: requests.get(f"{url}/_sandbox/stats", timeout=5).ok or None, 60)
         yield url
     finally:
         process.terminate()

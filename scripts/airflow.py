@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make airflow``: a standalone Airflow with the sandbox, the examples and a ready connection, until Ctrl-C."""
+"""Run a standalone Airflow with the sandbox, the example DAGs and a connection, until Ctrl+C: ``make airflow``."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".airflow"
 
 
-def usual_or_free(port: int) -> int:
-    """Return the port, or another where something listens on it already."""
+def preferred_port(port: int) -> int:
+    """Return the port, or a free one if it is in use."""
     with socket.socket() as probe:
         return port if probe.connect_ex(("127.0.0.1", port)) else free_port()
 
@@ -24,21 +24,21 @@ def usual_or_free(port: int) -> int:
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     options = SandboxOptions(queue_seconds=2, seconds_per_export=15, rows=1000, seed=12)
-    with Sandbox(options).serve(port=usual_or_free(8787)) as sandbox:
+    with Sandbox(options).serve(port=preferred_port(8787)) as sandbox:
         airflow = LocalAirflow(
             HOME,
             dags=ROOT / "example_dags",
             connections={"connectif_default": sandbox_connection(sandbox.url, sandbox.key)},
             environment={"CONNECTIF_LAKE": (HOME / "lake").as_uri()},
-            port=usual_or_free(8080),
+            port=preferred_port(8080),
         )
-        print(f"Airflow starts in {HOME}; this takes about half a minute.", flush=True)
+        print(f"Starting Airflow in {HOME}, which takes about half a minute", flush=True)
         with airflow:
             print(f"\nAirflow:  {airflow.url} (no password)")
             print(f"Sandbox:  {sandbox.url} with the key {sandbox.key}")
-            print("          the connection connectif_default leads there")
+            print("          (used by the connection connectif_default)")
             print(f"Files:    {HOME / 'lake'}")
-            print(f"Output:   {airflow.output}\n\nCtrl-C stops all of it.", flush=True)
+            print(f"Output:   {airflow.output}\n\nPress Ctrl+C to stop everything.", flush=True)
             return airflow.wait()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Chromium without a window, for tests and for the documentation's pictures."""
+"""Headless Chromium, for tests and for the documentation's screenshots."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class NoBrowser(Exception):
 
 @contextlib.contextmanager
 def chromium(*more: str) -> Iterator[webdriver.Chrome]:
-    """Open Chromium, and close it in the end.
+    """Run Chromium.
 
-    :param more: its arguments, such as ``--window-size=1200,1300``.
-    :raises NoBrowser: with words on what to do.
+    :param more: additional arguments, such as ``--window-size=1200,1300``
+    :raises NoBrowser: if it is not installed
     """
     found, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not (found and driver):
-        raise NoBrowser("Chromium and its driver are missing: scripts/install-tools.sh installs them")
+        raise NoBrowser("Chromium or its driver is missing; run scripts/install-tools.sh to install them")
     options = webdriver.ChromeOptions()
     options.binary_location = found
     for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", *more):
         options.add_argument(argument)
-    opened = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
     try:
-        yield opened
+        yield browser
     finally:
-        opened.quit()
+        browser.quit()

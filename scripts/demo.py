@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make demo``: a real Airflow stores yesterday's activities from the sandbox, and this shows what came out."""
+"""Store yesterday's activities from the sandbox with a real Airflow, and print the result: ``make demo``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAG = "connectif_activities"
 
 
 def rows(path: Path) -> int:
-    """Count a CSV file's rows below its header, as a CSV parser sees them (fields hold line breaks)."""
+    """Count the records of a CSV file without its header. Fields may contain line breaks."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
         return sum(1 for _ in csv.reader(file)) - 1
@@ -31,13 +31,13 @@ def main() -> int:
     shutil.rmtree(HOME, ignore_errors=True)
     began = time.monotonic()
 
-    def say(text: str) -> None:
+    def report(text: str) -> None:
         print(f"{time.monotonic() - began:4.0f} s  {text}", flush=True)
 
     options = SandboxOptions(queue_seconds=1, seconds_per_export=5, rows=1000)
     with Sandbox(options).serve(port=0) as sandbox:
-        say(f"The sandbox stands in for the Connectif API at {sandbox.url}")
-        say("Airflow starts: scheduler, DAG processor, triggerer and API server")
+        report(f"The sandbox is listening on {sandbox.url}, as a stand-in for the Connectif API")
+        report("Starting Airflow: scheduler, DAG processor, triggerer and API server")
         airflow = LocalAirflow(
             HOME / "airflow",
             dags=ROOT / "example_dags",
@@ -45,15 +45,15 @@ def main() -> int:
             environment={"CONNECTIF_LAKE": (HOME / "lake").as_uri()},
         )
         with airflow:
-            say(f"{airflow.url} is up; the DAG {DAG} is switched on")
+            report(f"Airflow is running at {airflow.url}; unpausing the DAG {DAG}")
             run = airflow.scheduled_run(DAG)
-            say(f"Airflow runs {run}: create, wait, store")
+            report(f"Running {run}: create, wait, store")
             state = airflow.wait_for_run(DAG, run)
             if state != "success":
-                say(f"The run ended as {state}: {airflow.tasks(DAG, run)}. The logs are in {airflow.home}/logs")
+                report(f"The run ended in state {state}: {airflow.tasks(DAG, run)}. Logs: {airflow.home}/logs")
                 return 1
             result = airflow.xcom(DAG, run, "store")
-            say("The run ended in success")
+            report("The run succeeded")
 
     print(f"\nexport {result['export_id']} in {result['destination']}\n")
     print(f"{'bytes':>10}  {'rows':>8}  file")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make docs``: the pages as a site, in ``build/docs``; each warning is an error."""
+"""Build the documentation's site in ``build/docs``, with warnings as errors: ``make docs``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def stage(folder: Path) -> None:
-    """Copy the pages and what they link to, laid out as here, so that their links hold."""
+    """Copy the pages and the files to which they link, in the same layout, so that the links work."""
     shutil.copytree(ROOT / "docs", folder / "docs", ignore=shutil.ignore_patterns("__pycache__", "conf.py"))
     shutil.copytree(ROOT / "example_dags", folder / "example_dags", ignore=shutil.ignore_patterns("__pycache__"))
     for path in [*ROOT.glob("*.md"), ROOT / "LICENSE"]:
@@ -24,10 +24,10 @@ def stage(folder: Path) -> None:
 def build(into: Path, *, quiet: bool = True) -> str:
     """Build the site.
 
-    :param into: the folder that it is put in; what is in it is replaced.
-    :param quiet: say warnings alone.
-    :return: what Sphinx had to say.
-    :raises subprocess.CalledProcessError: on any warning.
+    :param into: the output folder, whose content is replaced
+    :param quiet: whether to report only warnings
+    :return: the output of Sphinx
+    :raises subprocess.CalledProcessError: if there is any warning
     """
     shutil.rmtree(into, ignore_errors=True)
     with tempfile.TemporaryDirectory(prefix="connectif-docs-") as scratch:
@@ -37,12 +37,12 @@ def build(into: Path, *, quiet: bool = True) -> str:
         command += ["--conf-dir", str(ROOT / "docs"), "--doctree-dir", str(Path(scratch) / "doctrees")]
         command += ["--builder", "html", str(source), str(into)]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    said = done.stdout.replace(f"{source}/", "")
+    output = done.stdout.replace(f"{source}/", "")
     if done.returncode:
-        raise subprocess.CalledProcessError(done.returncode, "sphinx", said)
-    # The site's own address is that of its first page.
+        raise subprocess.CalledProcessError(done.returncode, "sphinx", output)
+    # The root of the site redirects to its first page.
     (into / "index.html").write_text('<!doctype html><meta http-equiv="refresh" content="0; url=docs/index.html">\n')
-    return said
+    return output
 
 
 def main() -> int:
@@ -51,10 +51,10 @@ def main() -> int:
     into = parser.parse_args().into.resolve()
     try:
         print(build(into), end="")
-    except subprocess.CalledProcessError as problem:
-        print(problem.output)
+    except subprocess.CalledProcessError as error:
+        print(error.output)
         return 1
-    print(f"The site is in {into}: open {into / 'index.html'}")
+    print(f"The site is in {into}; open {into / 'index.html'}")
     return 0
 
 

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Installs what the tests need besides Python packages, where it is missing: a browser and its driver,
-# node with Azurite (Azure's own stand-in for its storage), curl and unzip; and the packages that are named, each of
-# which must bring a command of its name.
+# Installs the programs that the tests need, if they are missing: a browser and its driver, Node.js with Azurite (the
+# emulator of Azure Storage), curl and unzip, and the Debian packages given as arguments, each of which must provide a
+# command of the same name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,13 +24,13 @@ done
 
 if ((${#missing[@]})); then
     if ! command -v apt-get >/dev/null; then
-        echo "The tests need ${missing[*]} (Debian's names), and there is no apt-get here: install them by hand." >&2
+        echo "The tests need ${missing[*]} (names of Debian packages); apt-get is missing, so install them manually." >&2
         exit 1
     fi
     as_root=()
     if ((EUID != 0)); then
         if ! command -v sudo >/dev/null; then
-            echo "The tests need ${missing[*]}: as root, run apt-get install ${missing[*]}" >&2
+            echo "The tests need ${missing[*]}; run as root: apt-get install ${missing[*]}" >&2
             exit 1
         fi
         as_root=(sudo)
@@ -39,7 +39,7 @@ if ((${#missing[@]})); then
     export DEBIAN_FRONTEND=noninteractive
     if ! { "${as_root[@]}" apt-get update -qq &&
         "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; }; then
-        echo "apt-get could not install ${missing[*]}; its words are above." >&2
+        echo "apt-get could not install ${missing[*]}; see its output above." >&2
         exit 1
     fi
 fi

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Airflow on this machine for the demo, for looking around, and for the system tests.
+"""A real Airflow on this machine, for the demo, ``make airflow`` and the system tests.
 
-It is ``airflow standalone`` (scheduler, DAG processor, triggerer and API server on SQLite) with its own home
-folder and its own free ports, so that it disturbs no other Airflow.
+It runs ``airflow standalone`` (scheduler, DAG processor, triggerer and API server on SQLite) with a separate home
+folder and free ports, so that it does not interfere with any other Airflow.
 """
 
 from __future__ import annotations
@@ -28,47 +28,49 @@ FINISHED = ("success", "failed")
 
 
 class LocalAirflowError(Exception):
-    """Airflow did not start, or did not do in time what was asked."""
+    """Airflow did not start, or a condition was not met in time."""
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback that nothing listens on now."""
+    """Return a TCP port of the loopback interface that is not in use."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: str, ask: Callable[[], T | None], timeout: float, every: float = 0.3) -> T:
-    """Ask until the answer is not None.
+def wait_for(what: str, poll: Callable[[], T | None], timeout: float, interval: float = 0.3) -> T:
+    """Call a function until it returns something other than None, and return that.
 
-    :param what: what is waited for, for the error's text.
-    :param ask: gives None while there is nothing yet; errors of the connection count as nothing.
-    :param timeout: seconds after which :class:`LocalAirflowError` is raised.
+    :param what: what is awaited, for the error message
+    :param poll: the function; connection errors and timeouts count as None
+    :param timeout: seconds after which the wait fails
+    :param interval: seconds between two calls
+    :raises LocalAirflowError: if the wait times out
     """
     end = time.monotonic() + timeout
     while True:
         with contextlib.suppress(requests.ConnectionError, requests.Timeout):
-            answer = ask()
-            if answer is not None:
-                return answer
+            result = poll()
+            if result is not None:
+                return result
         if time.monotonic() > end:
-            raise LocalAirflowError(f"{what}: not within {timeout:.0f} s")
-        time.sleep(every)
+            raise LocalAirflowError(f"Timed out after {timeout:.0f} s waiting for {what}")
+        time.sleep(interval)
 
 
 def sandbox_connection(url: str, key: str) -> dict[str, Any]:
-    """The connection to a sandbox (or any Connectif API), as :class:`LocalAirflow` takes it."""
+    """Return the connection to a sandbox, or to any Connectif API, for :class:`LocalAirflow`."""
     return {"conn_type": "connectif", "host": url, "password": key}
 
 
 class LocalAirflow:
-    """``airflow standalone`` with a home of its own; a context manager that stops all of its processes.
+    """An ``airflow standalone`` with a separate home folder, as a context manager that stops all of its processes.
 
-    :param home: AIRFLOW_HOME, made when missing: the database, the logs, the output of the components.
-    :param dags: the folder of DAG files.
-    :param connections: connections by id, each as Airflow's JSON form (``{"conn_type": …}``).
-    :param environment: more environment variables, also seen by the DAGs.
-    :param port: the API server's port; a free one when not given.
+    :param home: ``AIRFLOW_HOME``, for the database, the logs and the output of the components; created if missing
+    :param dags: folder of the DAG files
+    :param connections: connections by id, each in Airflow's JSON form (``{"conn_type": …}``)
+    :param environment: additional environment variables, which the DAGs see as well
+    :param port: port of the API server; a free one by default
     """
 
     command: Sequence[str] = ("airflow", "standalone")
@@ -99,13 +101,13 @@ class LocalAirflow:
             "api.workers": 1,
             "core.auth_manager": ("airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"),
             "core.dags_folder": self.dags,
-            "core.execution_api_server_url": f"{self.url}/execution/",  # Airflow 3.0 does not take it from the base URL
+            "core.execution_api_server_url": f"{self.url}/execution/",  # Airflow 3.0 does not derive it from base_url
             "core.executor": "LocalExecutor",
             "core.load_examples": False,
             "core.parallelism": 4,
             "core.simple_auth_manager_all_admins": True,
             "core.test_connection": "Enabled",
-            # Components and workers share one SQLite file: each waits for the others instead of failing at once.
+            # All processes share one SQLite file: they wait for each other instead of failing immediately.
             "database.sql_alchemy_conn": f"sqlite:///{self.home / 'airflow.db'}?timeout=20",
             "database.sql_alchemy_conn_async": f"sqlite+aiosqlite:///{self.home / 'airflow.db'}?timeout=20",
             "dag_processor.min_file_process_interval": 60,
@@ -130,7 +132,7 @@ class LocalAirflow:
 
     @property
     def output(self) -> Path:
-        """The file with what the components print."""
+        """The file with the output of the components."""
         return self.home / "standalone.log"
 
     def __enter__(self) -> LocalAirflow:
@@ -145,7 +147,7 @@ class LocalAirflow:
         self.stop()
 
     def start(self, timeout: float = 420) -> None:
-        """Start all components and wait until each says that it is healthy."""
+        """Start all components and wait until they are healthy."""
         self.home.mkdir(parents=True, exist_ok=True)
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(
@@ -158,7 +160,7 @@ class LocalAirflow:
                 start_new_session=True,
             )
         try:
-            wait_for("Airflow's components are healthy", self._healthy, timeout)
+            wait_for("Airflow's components to be healthy", self._healthy, timeout)
         except LocalAirflowError as error:
             tail = "\n".join(self.output.read_text(errors="replace").splitlines()[-30:])
             raise LocalAirflowError(f"{error}; the last lines of {self.output}:\n{tail}") from None
@@ -166,19 +168,19 @@ class LocalAirflow:
     def _healthy(self) -> bool | None:
         if self._process is not None and self._process.poll() is not None:
             raise LocalAirflowError(f"Airflow ended with code {self._process.returncode}")
-        answer = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5)
-        parts = answer.json() if answer.ok else {}
+        response = requests.get(f"{self.url}/api/v2/monitor/health", timeout=5)
+        components = response.json() if response.ok else {}
         names = ("metadatabase", "scheduler", "triggerer", "dag_processor")
-        return True if all((parts.get(name) or {}).get("status") == "healthy" for name in names) else None
+        return True if all((components.get(name) or {}).get("status") == "healthy" for name in names) else None
 
     def stop(self) -> None:
-        """End every process of this Airflow: first politely, then not."""
+        """Terminate every process of this Airflow, and kill those that are still running after that."""
         process, self._process = self._process, None
         if process is None:
             return
         family = self._family(process.pid)
-        # Each by itself: `airflow standalone` stops its components for SIGINT alone, which is ignored in
-        # whatever a shell started in the background.
+        # Individually, because `airflow standalone` stops its components only on SIGINT, which processes that a shell
+        # started in the background ignore.
         for end in (psutil.Process.terminate, psutil.Process.kill):
             for member in family:
                 with contextlib.suppress(psutil.NoSuchProcess):
@@ -188,7 +190,7 @@ class LocalAirflow:
 
     @staticmethod
     def _family(pid: int) -> list[psutil.Process]:
-        """The process, its descendants, and those of its session whose parents are gone already."""
+        """Return the process, its descendants, and processes of its session that have lost their parent."""
         found = set()
         with contextlib.suppress(psutil.NoSuchProcess):
             found = {psutil.Process(pid), *psutil.Process(pid).children(recursive=True)}
@@ -199,11 +201,11 @@ class LocalAirflow:
         return list(found)
 
     def wait(self) -> int:
-        """Wait until the process ends by itself."""
+        """Wait until the process ends, and return its exit code."""
         return self._process.wait() if self._process else 0
 
     def cli(self, *arguments: str) -> str:
-        """Run ``airflow …`` with this Airflow's settings and return what it prints."""
+        """Run an ``airflow`` command with the settings of this Airflow, and return its output."""
         done = subprocess.run(
             ["airflow", *arguments], env=self.environment, capture_output=True, text=True, cwd=self.home
         )
@@ -212,38 +214,38 @@ class LocalAirflow:
         return done.stdout
 
     def api(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call the API server; ``path`` is from its root, such as ``/api/v2/dags``. Returns the JSON body."""
+        """Call the API server with an absolute path such as ``/api/v2/dags``, and return the JSON body."""
         if "Authorization" not in self._session.headers:
             token = requests.get(f"{self.url}/auth/token", timeout=30)
             token.raise_for_status()
             self._session.headers["Authorization"] = f"Bearer {token.json()['access_token']}"
         for attempts_left in reversed(range(5)):
-            answer = self._session.request(method, self.url + path, timeout=60, **arguments)
-            # SQLite gives up on one of two that wait for each other; what it had begun is undone.
-            if not (attempts_left and answer.status_code == 500 and "Database error" in answer.text):
+            response = self._session.request(method, self.url + path, timeout=60, **arguments)
+            # On a deadlock, SQLite fails one of the transactions and rolls it back.
+            if not (attempts_left and response.status_code == 500 and "Database error" in response.text):
                 break
-        if not answer.ok:
-            raise LocalAirflowError(f"{method} {path}: {answer.status_code} {answer.text[:1000]}")
-        return answer.json() if answer.content else None
+        if not response.ok:
+            raise LocalAirflowError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
+        return response.json() if response.content else None
 
     def unpause(self, dag_id: str, timeout: float = 240) -> None:
-        """Wait until the DAG is known, and let it run.
+        """Wait until the DAG has been parsed, and unpause it.
 
-        :raises LocalAirflowError: when a DAG file cannot be imported, with the reason.
+        :raises LocalAirflowError: if a DAG file cannot be imported
         """
 
         def known() -> bool | None:
             found = self.api("GET", "/api/v2/dags", params={"dag_id_pattern": dag_id})["dags"]
             return True if any(dag["dag_id"] == dag_id for dag in found) else self._import_errors()
 
-        wait_for(f"the DAG {dag_id} is known", known, timeout)
+        wait_for(f"the DAG {dag_id}", known, timeout)
         self.api("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False})
 
     def scheduled_run(self, dag_id: str, timeout: float = 240) -> str:
-        """Let the DAG run, and return the id of the last run that its schedule then makes."""
+        """Unpause the DAG, and return the id of the latest run that its schedule creates."""
         self.unpause(dag_id, timeout)
 
-        def made() -> str | None:
+        def created() -> str | None:
             runs = self.api(
                 "GET",
                 f"/api/v2/dags/{dag_id}/dagRuns",
@@ -251,16 +253,16 @@ class LocalAirflow:
             )["dag_runs"]
             return str(runs[0]["dag_run_id"]) if runs else None
 
-        return wait_for(f"a scheduled run of {dag_id}", made, timeout)
+        return wait_for(f"a scheduled run of {dag_id}", created, timeout)
 
     def trigger(self, dag_id: str, *, at: datetime | None = None, timeout: float = 240) -> str:
-        """Let the DAG run, start a run by hand, and return its id.
+        """Unpause the DAG, trigger a run, and return its id.
 
-        :param at: the run's logical date; now when not given.
+        :param at: logical date of the run; now by default
         """
         self.unpause(dag_id, timeout)
-        moment = (at or datetime.now(timezone.utc)).isoformat()
-        run = self.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": moment})
+        logical_date = (at or datetime.now(timezone.utc)).isoformat()
+        run = self.api("POST", f"/api/v2/dags/{dag_id}/dagRuns", json={"logical_date": logical_date})
         return str(run["dag_run_id"])
 
     def _import_errors(self) -> None:
@@ -269,31 +271,31 @@ class LocalAirflow:
             raise LocalAirflowError(f"{errors[0]['filename']}: {errors[0]['stack_trace']}")
 
     def wait_for_run(self, dag_id: str, run_id: str, timeout: float = 600) -> str:
-        """Wait until a run has ended; returns ``success`` or ``failed``."""
+        """Wait until a run has ended, and return its state: ``success`` or ``failed``."""
 
         def ended() -> str | None:
             state = self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}")["state"]
             return state if state in FINISHED else None
 
-        return wait_for(f"the run {run_id} of {dag_id} has ended", ended, timeout)
+        return wait_for(f"the end of the run {run_id} of {dag_id}", ended, timeout)
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, str]:
-        """The state of each task of a run (of the last instance, where a task is mapped)."""
+        """Return the state of each task of a run. For a mapped task it is that of the last instance."""
         found = self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return {task["task_id"]: task["state"] for task in found["task_instances"]}
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
-        """The value that a task returned."""
+        """Return an XCom of a task, by default the value that it returned."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.api("GET", path, params={"deserialize": False})["value"]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
-        """The logs of all tries of a task, as they are on disk."""
+        """Return the logs of all tries of a task."""
         folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
         return "\n".join(path.read_text(errors="replace") for path in sorted(folder.rglob("*.log*")))
 
     def all_logs(self) -> Iterator[tuple[Path, str]]:
-        """Every log file of this Airflow with its text, the components' output included."""
+        """Yield the path and content of every log file, including the output of the components."""
         for path in sorted([self.output, *(self.home / "logs").rglob("*")]):
             if path.is_file():
                 yield path, path.read_text(errors="replace")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make matrix``: the tests on each Python with the current Airflow, and on the lowest Airflow that is admitted.
+"""Run the tests on each Python with the current Airflow, and with the lowest supported Airflow: ``make matrix``.
 
-Each row has a virtual environment of its own in ``.tools/matrix``, which is used again until what it is made from
-changes. A row whose Python is not on this machine is told, and makes the whole fail.
+Each row has a separate virtual environment in ``.tools/matrix``, which is reused until its requirements change. A row
+whose Python is not installed is reported, and counts as a failure.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 ROOT = Path(__file__).parents[1]
-PLACE = ROOT / ".tools" / "matrix"
+FOLDER = ROOT / ".tools" / "matrix"
 
-ROOMS = ("hooks", "links", "operators", "sensors", "tasks", "transfers", "triggers")
+AIRFLOW_PACKAGES = ("hooks", "links", "operators", "sensors", "tasks", "transfers", "triggers")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the matrix.
+    """A row of the matrix.
 
-    :param pythons: versions; the first that is on this machine is taken.
-    :param constraints: the file that pins what is installed.
-    :param tests: pytest's arguments.
-    :param quick: pytest's arguments for a run that is to take a minute.
-    :param group: what is installed beside the package, of the groups in ``pyproject.toml``.
+    :param pythons: versions of Python, of which the first one that is installed is used
+    :param constraints: file with the pinned versions
+    :param tests: arguments for pytest
+    :param quick: arguments for pytest in a run that takes about a minute
+    :param group: dependency group to install in addition to the package
     """
 
     pythons: tuple[str, ...]
@@ -44,20 +44,20 @@ class Row:
     group: str = "dev"
 
 
-#: Two processes share the tests, as in `make test`.
+#: As in ``make test``.
 SHARED = ("--numprocesses", "2", "--dist", "loadscope", "--no-loadscope-reorder", "--max-worker-restart", "0")
-QUICK = (*(f"tests/{room}" for room in ROOMS), "tests/test_imports.py", "-m", "not system")
+QUICK = (*(f"tests/{package}" for package in AIRFLOW_PACKAGES), "tests/test_imports.py", "-m", "not system")
 CURRENT = {
     version: Row((version,), "constraints.txt", ("-m", "not system"), QUICK)
     for version in ("3.10", "3.11", "3.12", "3.13")
 }
-# What does not depend on Airflow at all is tested with the lowest dependencies too; the documents and the examples
-# are for current ones.
+# The packages that do not import Airflow are tested with the lowest dependencies too. The documents and the examples
+# require current ones.
 LOWEST = Row(
     ("3.10", "3.11", "3.12"),
     "constraints-lowest.txt",
     (
-        *(f"tests/{room}" for room in ("api", "files", *ROOMS)),
+        *(f"tests/{package}" for package in ("api", "files", *AIRFLOW_PACKAGES)),
         "tests/test_imports.py",
         "tests/test_windows.py",
         "tests/system/test_older_airflow.py",
@@ -70,7 +70,7 @@ ROWS = {**CURRENT, "lowest": LOWEST}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a row."""
+    """The outcome of a row."""
 
     name: str
     python: str
@@ -81,17 +81,17 @@ class Outcome:
 
 
 def find_python(versions: Sequence[str], candidates: Callable[[str], Sequence[Path]] | None = None) -> Path | None:
-    """Find an interpreter of one of the versions, the first that there is.
+    """Return the first interpreter that has one of the versions, or None.
 
-    :param versions: such as ``3.12``.
-    :param candidates: where to look for a version.
+    :param versions: versions in order of preference, such as ``3.12``
+    :param candidates: function that returns the paths to try for a version
     """
     for version in versions:
         for path in (candidates or _candidates)(version):
-            told = subprocess.run(
+            probe = subprocess.run(
                 [str(path), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
             )
-            if told.returncode == 0 and told.stdout.strip() == version:
+            if probe.returncode == 0 and probe.stdout.strip() == version:
                 return path
     return None
 
@@ -102,64 +102,66 @@ def _candidates(version: str) -> list[Path]:
     if on_path := shutil.which(f"python{version}"):
         found.append(Path(on_path))
     found += sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True)
-    asked = subprocess.run(
+    uv_find = subprocess.run(
         [_uv(), "python", "find", "--no-project", "--no-python-downloads", version], capture_output=True, text=True
     )
-    return [*found, Path(asked.stdout.strip())] if asked.returncode == 0 else found
+    return [*found, Path(uv_find.stdout.strip())] if uv_find.returncode == 0 else found
 
 
 def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.exists() else "uv"
+    path = Path(sys.executable).with_name("uv")
+    return str(path) if path.exists() else "uv"
 
 
 def prepare(name: str, row: Row, python: Path) -> Path:
-    """Make the row's environment, unless it is there and as it would be made now; returns its interpreter."""
-    home = PLACE / name
-    interpreter, stamp = home / "bin" / "python", home / ".made-from"
-    ingredients = [str(python), row.group, (ROOT / "pyproject.toml").read_text(), (ROOT / row.constraints).read_text()]
-    made_from = hashlib.sha256("\0".join(ingredients).encode()).hexdigest()
-    if stamp.exists() and stamp.read_text() == made_from:
+    """Create the row's environment, unless it exists and is up to date, and return its interpreter."""
+    home = FOLDER / name
+    interpreter, stamp = home / "bin" / "python", home / ".requirements-hash"
+    requirements = [str(python), row.group, (ROOT / "pyproject.toml").read_text(), (ROOT / row.constraints).read_text()]
+    digest = hashlib.sha256("\0".join(requirements).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
         return interpreter
     subprocess.run([_uv(), "venv", "--quiet", "--clear", "--python", str(python), str(home)], check=True, cwd=ROOT)
     install = [_uv(), "pip", "install", "--quiet", "--python", str(interpreter), "--constraint", row.constraints]
     subprocess.run([*install, "--group", row.group, "--editable", ".[amazon,microsoft-azure]"], check=True, cwd=ROOT)
-    stamp.write_text(made_from)
+    stamp.write_text(digest)
     return interpreter
 
 
-def play(name: str, row: Row, *, quick: bool) -> Outcome:
+def run_row(name: str, row: Row, *, quick: bool) -> Outcome:
     """Run a row's tests in its environment."""
     began = time.monotonic()
     python = find_python(row.pythons)
     if python is None:
-        return Outcome(name, row.pythons[0], "", "not on this machine", 0.0, False)
+        return Outcome(name, row.pythons[0], "", "Python is not installed", 0.0, False)
     try:
         interpreter = prepare(name, row, python)
     except subprocess.CalledProcessError:
-        return Outcome(name, row.pythons[0], "", "not installed: see above", time.monotonic() - began, False)
-    report = PLACE / f"{name}.xml"
+        return Outcome(name, row.pythons[0], "", "installation failed, see above", time.monotonic() - began, False)
+    report = FOLDER / f"{name}.xml"
     report.unlink(missing_ok=True)
     command = [str(interpreter), "-m", "pytest", "-q", f"--junitxml={report}", *SHARED]
     command += row.quick if quick else row.tests
     ended = subprocess.run(command, cwd=ROOT)
-    versions = _ask(interpreter, "platform.python_version()"), _ask(interpreter, "metadata.version('apache-airflow')")
+    python_version = _evaluate(interpreter, "platform.python_version()")
+    airflow_version = _evaluate(interpreter, "metadata.version('apache-airflow')")
     result, passed = read_report(report)
-    return Outcome(name, *versions, result, time.monotonic() - began, passed and ended.returncode == 0)
+    passed = passed and ended.returncode == 0
+    return Outcome(name, python_version, airflow_version, result, time.monotonic() - began, passed)
 
 
-def _ask(interpreter: Path, expression: str) -> str:
+def _evaluate(interpreter: Path, expression: str) -> str:
     program = f"import platform; from importlib import metadata; print({expression})"
     return subprocess.run([str(interpreter), "-c", program], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def read_report(report: Path) -> tuple[str, bool]:
-    """Count a JUnit report's tests.
+    """Summarize a JUnit report.
 
-    :return: words, and whether there were any, and none failed.
+    :return: the summary, and whether at least one test passed and none failed
     """
     if not report.exists():
-        return "no test ran", False
+        return "no tests ran", False
     found: Counter[str] = Counter()
     for suite in ET.parse(report).getroot().iter("testsuite"):
         for kind in ("tests", "failures", "errors", "skipped"):
@@ -173,7 +175,7 @@ def read_report(report: Path) -> tuple[str, bool]:
 
 
 def table(outcomes: Sequence[Outcome]) -> str:
-    """Write the outcomes as a Markdown table."""
+    """Return the outcomes as a Markdown table."""
     lines = ["| Python | Airflow | dependencies | tests | minutes |", "| --- | --- | --- | --- | --- |"]
     for outcome in outcomes:
         dependencies = "lowest" if outcome.name == "lowest" else "current"
@@ -184,15 +186,15 @@ def table(outcomes: Sequence[Outcome]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make matrix", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; all when none is named")
-    parser.add_argument("--quick", action="store_true", help="Airflow's rooms alone, without servers")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}; all rows by default")
+    parser.add_argument("--quick", action="store_true", help="only the packages that import Airflow, without servers")
     chosen = parser.parse_args(arguments)
     if unknown := set(chosen.rows) - set(ROWS):
-        parser.error(f"no such row: {', '.join(sorted(unknown))}; there are {', '.join(ROWS)}")
+        parser.error(f"unknown row: {', '.join(sorted(unknown))}; choose from {', '.join(ROWS)}")
     outcomes = []
     for name in chosen.rows or ROWS:
         print(f"\n== {name}", flush=True)
-        outcomes.append(play(name, ROWS[name], quick=chosen.quick))
+        outcomes.append(run_row(name, ROWS[name], quick=chosen.quick))
     print("\n" + table(outcomes))
     return 0 if all(outcome.passed for outcome in outcomes) else 1
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make public-api``: writes down what users of the package may rely on, so that a change of it is a choice.
+"""Write the list of public names, so that a change of the public API is intentional: ``make public-api``.
 
-Read from the source, so that the list is the same with every Python and every Airflow.
+The names are read from the source, so that the list does not depend on the version of Python or Airflow.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "airflow_provider_connectif"
 LISTING = ROOT / "tests" / "public_api.txt"
 
-# Whole rooms; the other rooms are the package's own, but for these modules, which the hook gives things of.
-ROOMS = ("hooks", "links", "operators", "sensors", "transfers", "triggers")
+# All modules of these packages are public, and single modules of others, mostly because the hook returns their classes.
+PACKAGES = ("hooks", "links", "operators", "sensors", "transfers", "triggers")
 MODULES = (
     "__init__",
     "api.client",
@@ -35,18 +35,18 @@ MODULES = (
 )
 _HEADER = """\
 What users of the package may rely on: the modules, and their names with signatures.
-Anything that is not here may change at any time. `make public-api` writes this file.
+Anything that is not listed may change at any time. `make public-api` writes this file.
 """
 
 
 def public_modules() -> list[Path]:
-    """The files of the public modules."""
-    rooms = [path for room in ROOMS for path in (PACKAGE / room).glob("*.py") if not path.name.startswith("_")]
-    return sorted([*rooms, *(PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in MODULES)])
+    """Return the files of the public modules."""
+    paths = [path for name in PACKAGES for path in (PACKAGE / name).glob("*.py") if not path.name.startswith("_")]
+    return sorted([*paths, *(PACKAGE.joinpath(*name.split(".")).with_suffix(".py") for name in MODULES)])
 
 
 def listing() -> str:
-    """The public API, a line for each name."""
+    """Return the public API, with a line for each name."""
     lines = [_HEADER]
     for path in public_modules():
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -55,15 +55,15 @@ def listing() -> str:
 
 
 def names_of(source: str) -> list[str]:
-    """A module's public names: those without an underscore, and what ``__all__`` passes on."""
+    """Return the public names of a module: those without an underscore, and those that ``__all__`` re-exports."""
     tree = ast.parse(source)
-    passed_on = {name for node in tree.body for name in _all_of(node)}
+    exported = {name for node in tree.body for name in _all_of(node)}
     lines = [
         f"{alias.asname or alias.name}: from {node.module}"
         for node in tree.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
-        if (alias.asname or alias.name) in passed_on
+        if (alias.asname or alias.name) in exported
     ]
     return [*lines, *_names_in(tree.body)]
 
@@ -103,14 +103,14 @@ def _is_public(name: str) -> bool:
 
 
 def main(words: list[str]) -> int:
-    """Write the list; with ``--check``, only say whether it is as it was: 0 if it is."""
+    """Write the list, or with ``--check`` return 1 if it has changed."""
     if words == ["--check"]:
         if LISTING.read_text() == listing():
             return 0
-        print("The public API has changed. If this is meant: make public-api.")
+        print("The public API has changed. If this is intentional, run make public-api.")
         return 1
     LISTING.write_text(listing())
-    print(f"{LISTING.relative_to(ROOT)} is written. Tell a change of it in CHANGELOG.md.")
+    print(f"Wrote {LISTING.relative_to(ROOT)}. Describe changes in CHANGELOG.md.")
     return 0
 
 

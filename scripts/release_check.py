@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make release-check``: builds both archives, has them checked, and installs each into an empty environment."""
+"""Build both archives, check them, and install each into an empty environment: ``make release-check``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 NAME = "airflow_provider_connectif"
 
-# What a new user has right after installing it.
-TRIED = f"""
+# Checks that run in the new environment.
+CHECKS = f"""
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -38,10 +38,10 @@ assert "connectif" in ProvidersManager().hooks
 def main() -> None:
     """Check a release.
 
-    :raises subprocess.CalledProcessError: at the first thing that is wrong; its words are above.
+    :raises subprocess.CalledProcessError: if a command fails; its output has been printed
     """
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--twine", required=True, help="the program that checks the archives")
+    options.add_argument("--twine", required=True, help="path of twine, which checks the archives")
     twine = options.parse_args().twine
     with tempfile.TemporaryDirectory(prefix="connectif-release-") as name:
         folder = Path(name)
@@ -53,19 +53,19 @@ def main() -> None:
         install = (BIN / "uv", "pip", "install", "--quiet", "--python", environment / "bin" / "python")
         run(BIN / "uv", "venv", "--quiet", "--python", sys.executable, environment)
         run(*install, "--constraint", ROOT / "constraints.txt", wheel)
-        try_out(environment, folder)
+        check_installed(environment, folder)
         run(*install, "--reinstall", "--no-deps", source)
-        try_out(environment, folder)
-    print(f"{wheel.name} and {source.name} are fit to be released.")
+        check_installed(environment, folder)
+    print(f"{wheel.name} and {source.name} are ready to be released.")
 
 
-def try_out(environment: Path, folder: Path) -> None:
-    """Use what is installed, from a folder where nothing else of the project is."""
+def check_installed(environment: Path, folder: Path) -> None:
+    """Use the installed package, in a folder without any other file of the project."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     settings = {**clean, "AIRFLOW_HOME": str(folder / "airflow")}
     programs = environment / "bin"
     for command in (
-        (programs / "python", "-c", TRIED),
+        (programs / "python", "-c", CHECKS),
         (programs / "python", "-m", f"{NAME}.sandbox", "--help"),
         (programs / "airflow", "connectif", "exports", "--help"),
     ):
@@ -73,7 +73,7 @@ def try_out(environment: Path, folder: Path) -> None:
 
 
 def run(*command: object, **how: object) -> None:
-    """Run a command that must succeed."""
+    """Run a command, and raise an error if it fails."""
     subprocess.run([str(word) for word in command], check=True, **how)  # type: ignore[call-overload]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``make screenshots``: the pictures of docs/images, taken by Chromium of a real Airflow with the sandbox."""
+"""Take the screenshots in ``docs/images`` of a real Airflow with the sandbox: ``make screenshots``."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ ROOT = Path(__file__).parents[1]
 IMAGES = ROOT / "docs" / "images"
 DAG = "connectif_activities"
 DIALOG = "//*[@role='dialog']"
-MOST_BYTES = 150_000
+MAX_BYTES = 150_000
 
-# Slow enough that the log has some lines of progress, which come every 10 seconds.
+# Slow enough for some lines of progress in the log, which are written every 10 seconds.
 OPTIONS = SandboxOptions(queue_seconds=1, seconds_per_export=5, file_bytes=40_000_000, bytes_per_second=300_000)
 
 
 class Page:
-    """What a person looks at.
+    """A page in a browser.
 
-    :param browser: Chromium.
-    :param into: the folder for the pictures.
+    :param browser: Chromium
+    :param into: folder for the screenshots
     """
 
     def __init__(self, browser: webdriver.Chrome, into: Path) -> None:
@@ -60,25 +60,25 @@ class Page:
         self.browser.set_window_size(width, height)
 
     def take(self, name: str, xpath: str = "//body", *, settle: float = 1.5) -> None:
-        """Take a picture of an element, as WebP.
+        """Take a screenshot of an element, in WebP format.
 
-        :param name: the picture's, without an extension.
-        :param xpath: the element.
-        :param settle: seconds for movements to end.
+        :param name: file name without an extension
+        :param xpath: the element
+        :param settle: seconds to wait for animations to end
         """
         time.sleep(settle)
         box = self.shown(xpath).rect
         clip = {"x": box["x"], "y": box["y"], "width": box["width"], "height": box["height"], "scale": 1}
         arguments = {"format": "webp", "quality": 82, "clip": clip, "captureBeyondViewport": True}
         data = base64.b64decode(self.browser.execute_cdp_cmd("Page.captureScreenshot", arguments)["data"])
-        if len(data) > MOST_BYTES:
-            raise LocalAirflowError(f"{name} has {len(data)} bytes, more than {MOST_BYTES}")
+        if len(data) > MAX_BYTES:
+            raise LocalAirflowError(f"{name} has {len(data)} bytes, more than {MAX_BYTES}")
         (self.into / f"{name}.webp").write_bytes(data)
         print(f"{name}.webp: {len(data)} bytes", flush=True)
 
 
 def form(page: Page, url: str) -> None:
-    """The form of a new connection, filled in as for the real API."""
+    """Take screenshots of the form for a new connection to the real API."""
     page.resize(1100, 1150)
     page.browser.get(f"{url}/connections")
     page.click("//button[contains(., 'Add Connection')]")
@@ -97,12 +97,12 @@ def form(page: Page, url: str) -> None:
     page.take("connection-extra", DIALOG)
 
 
-def run_of(airflow: LocalAirflow) -> str:
-    """Run the first example, and return the run's id."""
+def run_example(airflow: LocalAirflow) -> str:
+    """Run the first example, and return the id of the run."""
     run = airflow.scheduled_run(DAG)
     state = airflow.wait_for_run(DAG, run)
     if state != "success":
-        raise LocalAirflowError(f"The run ended as {state}: {airflow.tasks(DAG, run)}")
+        raise LocalAirflowError(f"The run ended in state {state}: {airflow.tasks(DAG, run)}")
     return run
 
 
@@ -140,7 +140,7 @@ def main() -> int:
     ):
         page = Page(browser, into)
         form(page, airflow.url)
-        run = run_of(airflow)
+        run = run_example(airflow)
         graph(page, airflow.url, run)
         log(page, airflow.url, run)
     return 0

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``make celery`` counts; the run itself takes minutes."""
+"""The checks of ``make celery``, which itself takes minutes."""
 
 from __future__ import annotations
 
 import json
 
-from scripts.celery import CeleryAirflow, broken
+from scripts.celery import CeleryAirflow, find_problems
 
 
 def store(lake, export_id, *, size=3):
@@ -17,25 +17,25 @@ def store(lake, export_id, *, size=3):
     return folder
 
 
-def test_whole_folders_of_all_that_was_created_are_fine(tmp_path):
+def test_complete_folders_of_all_created_exports_are_no_problem(tmp_path):
     store(tmp_path, "one")
-    store(tmp_path, "made by somebody else")
-    assert broken(tmp_path, {"one": {}}) == []
+    store(tmp_path, "created by someone else")
+    assert find_problems(tmp_path, {"one": {}}) == []
 
 
-def test_a_short_file_a_stray_one_and_a_missing_export_are_told(tmp_path):
+def test_a_short_file_an_unexpected_one_and_a_missing_export_are_reported(tmp_path):
     store(tmp_path, "short", size=4)
     (store(tmp_path, "stray") / "b.csv").touch()
-    found = broken(tmp_path, {"short": {}, "stray": {}, "lost": {}})
+    found = find_problems(tmp_path, {"short": {}, "stray": {}, "lost": {}})
     assert len(found) == 3
     assert "lost" in found[-1]
 
 
-def test_a_workers_tasks_are_counted_without_colours(tmp_path):
+def test_the_tasks_of_a_worker_are_counted_in_coloured_output(tmp_path):
     airflow = CeleryAirflow(tmp_path, dags=tmp_path)
     lines = [
         "[2026-11-25 15:00:00] \x1b[33mTask execute_workload[12ab-34] received\x1b[0m",
         "[2026-11-25 15:00:01] \x1b[33mTask execute_workload[12ab-34] succeeded in 1.2s: None\x1b[0m",
     ]
     (tmp_path / "worker-1.log").write_text("\n".join(lines))
-    assert airflow.done_by(1) == 1
+    assert airflow.succeeded_tasks(1) == 1

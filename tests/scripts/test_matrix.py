@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts import matrix
-from scripts.matrix import Outcome, Row, find_python, play, read_report, table
+from scripts.matrix import Outcome, Row, find_python, read_report, run_row, table
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -19,17 +19,17 @@ def report(folder, **counts):
     return path
 
 
-def test_the_first_python_that_there_is_is_taken():
+def test_the_first_installed_python_is_used():
     found = find_python(["2.6", HERE])
     assert found is not None
     assert found.exists()
 
 
-def test_a_python_of_another_version_is_none(tmp_path):
+def test_a_python_of_another_version_is_ignored(tmp_path):
     assert find_python(["2.6"], lambda _: [Path(sys.executable)]) is None
 
 
-def test_one_that_does_not_run_is_none(tmp_path):
+def test_a_python_that_does_not_run_is_ignored(tmp_path):
     shim = tmp_path / "python"
     shim.write_text("#!/bin/sh\nexit 127\n")
     shim.chmod(0o755)
@@ -37,16 +37,16 @@ def test_one_that_does_not_run_is_none(tmp_path):
 
 
 def test_a_row_without_its_python_fails():
-    outcome = play("old", Row(("2.6",), "constraints.txt", (), ()), quick=False)
-    assert (outcome.result, outcome.passed) == ("not on this machine", False)
+    outcome = run_row("old", Row(("2.6",), "constraints.txt", (), ()), quick=False)
+    assert (outcome.result, outcome.passed) == ("Python is not installed", False)
 
 
-def test_a_row_that_cannot_be_installed_fails_and_does_not_end_the_others(monkeypatch, capfd, tmp_path):
-    monkeypatch.setattr(matrix, "PLACE", tmp_path)
+def test_a_row_that_cannot_be_installed_fails_without_an_exception(monkeypatch, capfd, tmp_path):
+    monkeypatch.setattr(matrix, "FOLDER", tmp_path)
     (tmp_path / "constraints.txt").write_text("pytest==0.0.0\n")
     impossible = Row((HERE,), str(tmp_path / "constraints.txt"), (), ())
-    outcome = play("impossible", impossible, quick=False)
-    assert (outcome.result, outcome.passed) == ("not installed: see above", False)
+    outcome = run_row("impossible", impossible, quick=False)
+    assert (outcome.result, outcome.passed) == ("installation failed, see above", False)
     assert "pytest" in capfd.readouterr().err
 
 
@@ -59,12 +59,12 @@ def test_a_row_that_cannot_be_installed_fails_and_does_not_end_the_others(monkey
     ],
     ids=["all pass", "some fail", "none runs"],
 )
-def test_a_report_is_counted(tmp_path, counts, words, passed):
+def test_a_report_is_summarized(tmp_path, counts, words, passed):
     assert read_report(report(tmp_path, **counts)) == (words, passed)
 
 
 def test_a_run_without_a_report_has_failed(tmp_path):
-    assert read_report(tmp_path / "none.xml") == ("no test ran", False)
+    assert read_report(tmp_path / "none.xml") == ("no tests ran", False)
 
 
 def test_the_table_has_a_line_for_each_row():
@@ -73,22 +73,22 @@ def test_the_table_has_a_line_for_each_row():
     assert lines[-1] == "| 3.10.1 | 3.0.0 | lowest | 7 passed | 1.5 |"
 
 
-def test_one_row_that_fails_fails_the_whole(monkeypatch, capsys):
+def test_one_failing_row_fails_the_run(monkeypatch, capsys):
     monkeypatch.setattr(
-        matrix, "play", lambda name, row, quick: Outcome(name, "3", "3", "", 1, passed=name != "lowest")
+        matrix, "run_row", lambda name, row, quick: Outcome(name, "3", "3", "", 1, passed=name != "lowest")
     )
     assert matrix.main(["3.12"]) == 0
     assert matrix.main(["3.12", "lowest"]) == 1
     assert capsys.readouterr().out.count("| current |") == 2
 
 
-def test_an_unknown_row_is_refused(capsys):
+def test_an_unknown_row_is_rejected(capsys):
     with pytest.raises(SystemExit):
         matrix.main(["3.9"])
-    assert "no such row: 3.9" in capsys.readouterr().err
+    assert "unknown row: 3.9" in capsys.readouterr().err
 
 
-def test_every_python_that_the_package_is_for_has_a_row():
+def test_every_supported_python_has_a_row():
     text = (matrix.ROOT / "pyproject.toml").read_text()
     assert [version for version in matrix.CURRENT if f'Python :: {version}"' not in text] == []
     assert text.count("Programming Language :: Python :: 3.") == len(matrix.CURRENT)

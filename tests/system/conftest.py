@@ -86,7 +86,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        wait_for("the S3 server answers", lambda: requests.get(server.url, timeout=5).status_code, 30)
+        wait_for("the S3 server", lambda: requests.get(server.url, timeout=5).status_code, 30)
         server.client.create_bucket(Bucket=BUCKET)
         yield server
     finally:

@@ -133,7 +133,7 @@ def test_a_cleared_success_asks_anew_and_a_cleared_run_replaces_the_files(runs, 
         f"/api/v2/dags/{dag}/clearTaskInstances",
         json={"dry_run": False, "dag_run_id": run_id, "only_failed": False, "reset_dag_runs": True},
     )
-    wait_for("the cleared task runs", lambda: len(created_for(vendor, day)) == 2 or None, 60)
+    wait_for("the cleared task", lambda: len(created_for(vendor, day)) == 2 or None, 60)
     assert local.wait_for_run(dag, run_id) == "success"
     manifest = json.loads((folder / "lake" / dag / day / "_connectif_manifest.json").read_text())
     assert manifest["export"]["id"] == created_for(vendor, day)[-1]["id"]
@@ -163,7 +163,7 @@ def task_of(local, run_id):
 
 
 def deferred(local, run_id):
-    wait_for("it is deferred", lambda: task_of(local, run_id)["state"] == "deferred" or None, 60)
+    wait_for("the deferral", lambda: task_of(local, run_id)["state"] == "deferred" or None, 60)
     return datetime.fromisoformat(task_of(local, run_id)["start_date"]).timestamp()
 
 

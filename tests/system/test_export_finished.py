@@ -48,7 +48,7 @@ class Watched:
         """Make exports that finish over time, and interrupt the triggerer meanwhile."""
         self.airflow.unpause(DAG)
         old = self.vendor.create_in_app()
-        wait_for("the cursor is stored", self._cursor, 120)
+        wait_for("the stored cursor", self._cursor, 120)
         chance = random.Random(6)
         share = EXPORTS // (2 * len(INTERRUPTIONS))
         with Triggerer(self.airflow) as triggerer:
@@ -61,10 +61,10 @@ class Watched:
                 self._make_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.made), 5, chance)
                 looks = self._looks()
                 triggerer.start()
-                wait_for("the new triggerer looks", lambda before=looks: self._looks() > before or None, 120)
-            wait_for("every export is announced", self._all_announced, 240, every=2)
-            wait_for("every export is stored", self._all_stored, 420, every=2)
-            wait_for("every run has ended", self._all_ended, 240, every=2)
+                wait_for("a request of the new triggerer", lambda before=looks: self._looks() > before or None, 120)
+            wait_for("an announcement of every export", self._all_announced, 240, interval=2)
+            wait_for("the files of every export", self._all_stored, 420, interval=2)
+            wait_for("the end of every run", self._all_ended, 240, interval=2)
         assert old not in self.announced()
 
     def _looks(self) -> int:

@@ -99,7 +99,7 @@ def killed(runs, local):
     if not retried:
         body = {"dry_run": False, "dag_run_id": run_id, "only_failed": True, "reset_dag_runs": True}
         local.api("POST", f"/api/v2/dags/{dag}/clearTaskInstances", json=body)
-        wait_for("the cleared task runs", lambda: local.api("GET", path)["try_number"] == 2 or None, 60)
+        wait_for("the cleared task", lambda: local.api("GET", path)["try_number"] == 2 or None, 60)
         local.wait_for_run(dag, run_id, timeout=400)
     return local.api("GET", path), retried
 
@@ -175,10 +175,10 @@ def test_an_export_that_somebody_else_made_is_announced_and_stored(runs, local, 
     local.unpause(WATCHER)
     # The first look takes stock: what has finished before is not announced.
     looks = vendor.stats.by_route.get("GET /exports", 0)
-    wait_for("the watcher looks", lambda: vendor.stats.by_route.get("GET /exports", 0) > looks or None, 60)
+    wait_for("a request of the watcher", lambda: vendor.stats.by_route.get("GET /exports", 0) > looks or None, 60)
     export_id = vendor.create_in_app({"exportType": "contacts"})
     place = folder / "lake" / "connectif" / "on-export" / "contacts" / export_id
-    wait_for("the export is stored", lambda: (place / "_connectif_manifest.json").exists() or None, 120)
+    wait_for("the stored export", lambda: (place / "_connectif_manifest.json").exists() or None, 120)
     assert whole(place)["export"]["id"] == export_id
 
 
