@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Archives for tests, made byte by byte where ``zipfile`` would not make them."""
+"""ZIP archives for tests, including invalid ones that ``zipfile`` does not create."""
 
 from __future__ import annotations
 
 import io
+import random
 import struct
 import zipfile
 import zlib
@@ -11,18 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
-def zipped(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:
-    """An archive as ``zipfile`` makes it in a file."""
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", method) as archive:
+def make_zip(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, comment: bytes = b"") -> bytes:
+    """Return an archive as ``zipfile`` writes it to a seekable file."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, data in members.items():
             archive.writestr(name, data)
         archive.comment = comment
-    return made.getvalue()
+    return buffer.getvalue()
 
 
 class _Pipe(io.RawIOBase):
-    """Takes bytes and knows no way back."""
+    """A file that is not seekable."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,8 +37,8 @@ class _Pipe(io.RawIOBase):
         return len(data)  # type: ignore[arg-type]
 
 
-def streamed(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, *, zip64: bool = False) -> bytes:
-    """An archive as a writer makes it that cannot go back: lengths and CRCs behind the data."""
+def stream_zip(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, *, zip64: bool = False) -> bytes:
+    """Return an archive as ``zipfile`` writes it to a pipe: with lengths and CRCs after the data."""
     pipe = _Pipe()
     with zipfile.ZipFile(pipe, "w", method) as archive:  # type: ignore[type-var]
         for name, data in members.items():
@@ -47,13 +48,13 @@ def streamed(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED, *
 
 
 @dataclass
-class Part:
+class RawMember:
     """
-    One member, each field of it free.
+    A member with freely chosen fields.
 
-    :param packed: its data as it lies in the archive; made from ``data`` when left out.
-    :param descriptor: the bytes behind it, None for none.
-    :param local: fields of the local header that differ from the directory's.
+    :param compressed: the compressed data; by default that of ``data``
+    :param descriptor: bytes after the compressed data
+    :param local: fields of the local header that differ from those in the directory
     """
 
     name: bytes
@@ -61,45 +62,106 @@ class Part:
     method: int = 8
     flags: int = 0
     extra: bytes = b""
-    packed: bytes | None = None
+    compressed: bytes | None = None
     crc: int | None = None
     size: int | None = None
-    packed_size: int | None = None
+    compressed_size: int | None = None
     descriptor: bytes | None = None
     local: dict[str, int | bytes] | None = None
     offset: int | None = None
 
 
-def handmade(parts: Iterable[Part], prefix: bytes = b"", comment: bytes = b"", *, entries: int | None = None) -> bytes:
-    """An archive of just these fields."""
+def build_zip(
+    members: Iterable[RawMember], prefix: bytes = b"", comment: bytes = b"", *, entries: int | None = None
+) -> bytes:
+    """Return an archive of members with exactly these fields."""
     body, directory, count = bytearray(), bytearray(), 0
-    for part in parts:
-        packed = part.packed
-        if packed is None:
-            packer = zlib.compressobj(6, zlib.DEFLATED, -15)
-            packed = packer.compress(part.data) + packer.flush() if part.method == 8 else part.data
+    for member in members:
+        compressed = member.compressed
+        if compressed is None:
+            compressor = zlib.compressobj(6, zlib.DEFLATED, -15)
+            compressed = compressor.compress(member.data) + compressor.flush() if member.method == 8 else member.data
         fields: dict[str, int | bytes] = {
-            "crc": zlib.crc32(part.data) if part.crc is None else part.crc,
-            "packed": len(packed) if part.packed_size is None else part.packed_size,
-            "size": len(part.data) if part.size is None else part.size,
-            "name": part.name,
-            "method": part.method,
-            "flags": part.flags,
-            "extra": part.extra,
+            "crc": zlib.crc32(member.data) if member.crc is None else member.crc,
+            "compressed": len(compressed) if member.compressed_size is None else member.compressed_size,
+            "size": len(member.data) if member.size is None else member.size,
+            "name": member.name,
+            "method": member.method,
+            "flags": member.flags,
+            "extra": member.extra,
         }
-        local = fields | (part.local or {})
-        offset = len(body) if part.offset is None else part.offset
+        local = fields | (member.local or {})
+        offset = len(body) if member.offset is None else member.offset
         body += b"PK\x03\x04" + struct.pack(
-            "<HHHHHLLLHH", 20, local["flags"], local["method"], 0, 33, local["crc"], local["packed"], local["size"],
+            "<HHHHHLLLHH", 20, local["flags"], local["method"], 0, 33, local["crc"], local["compressed"], local["size"],
             len(bytes(local["name"])), len(bytes(local["extra"])),
         )  # fmt: skip
-        body += bytes(local["name"]) + bytes(local["extra"]) + packed + (part.descriptor or b"")
+        body += bytes(local["name"]) + bytes(local["extra"]) + compressed + (member.descriptor or b"")
         directory += b"PK\x01\x02" + struct.pack(
-            "<HHHHHHLLLHHHHHLL", 20, 20, fields["flags"], fields["method"], 0, 33, fields["crc"], fields["packed"],
-            fields["size"], len(part.name), len(part.extra), 0, 0, 0, 0, offset,
+            "<HHHHHHLLLHHHHHLL", 20, 20, fields["flags"], fields["method"], 0, 33, fields["crc"], fields["compressed"],
+            fields["size"], len(member.name), len(member.extra), 0, 0, 0, 0, offset,
         )  # fmt: skip
-        directory += part.name + part.extra
+        directory += member.name + member.extra
         count += 1
     count = count if entries is None else entries
     end = b"PK\x05\x06" + struct.pack("<HHHHLLH", 0, 0, count, count, len(directory), len(body), len(comment))
     return prefix + bytes(body) + bytes(directory) + end + comment
+
+
+_RANDOM = random.Random(3)
+ROWS = b"".join(b"%d,%d@example.com,purchase\r\n" % (n, _RANDOM.randrange(10**9)) for n in range(60_000))
+EXPORT = {
+    "export-activities-1.csv": ROWS,
+    "export-activities-1-products.csv": ROWS[:5000],
+    "¡Sólo cabecera!.csv": b"a,b\n",
+    "empty.csv": b"",
+}
+
+
+def with_extensions(members: dict[str, bytes], file_format: str) -> dict[str, bytes]:
+    """Return members with the names that they have in a file format."""
+    return {name + (".gz" if file_format == "csv.gz" else ""): data for name, data in members.items()}
+
+
+ROWS_CRC = zlib.crc32(ROWS)
+_DEFLATER = zlib.compressobj(6, zlib.DEFLATED, -15)
+ROWS_DEFLATED = _DEFLATER.compress(ROWS) + _DEFLATER.flush()
+
+
+def _deflate_uncompressed(data: bytes) -> bytes:
+    """Return a deflate stream of stored blocks, which adds five bytes for each block."""
+    pieces = [data[at : at + 65_535] for at in range(0, len(data), 65_535)]
+    return b"".join(
+        struct.pack("<BHH", piece is pieces[-1], len(piece), len(piece) ^ 0xFFFF) + piece for piece in pieces
+    )
+
+
+DAMAGED: dict[str, bytes] = {
+    "wrong CRC": build_zip([RawMember(b"a.csv", ROWS, crc=1)]),
+    "wrong CRC, stored": build_zip([RawMember(b"a.csv", ROWS, crc=1, method=0)]),
+    "too short": build_zip([RawMember(b"a.csv", ROWS, size=len(ROWS) + 1)]),
+    "too long": build_zip([RawMember(b"a.csv", ROWS, size=len(ROWS) - 1)]),
+    "data after the deflate stream": build_zip([RawMember(b"a.csv", ROWS, compressed=ROWS_DEFLATED + b"more")]),
+    "much data after the deflate stream": build_zip(
+        [RawMember(b"a.csv", ROWS, compressed=ROWS_DEFLATED + bytes(600_000))]
+    ),
+    # These end exactly with a block of the reader (with ranges, the first block includes the header of the member), so
+    # that the data after them is in the next block.
+    **{
+        f"data after a deflate stream of {length} bytes": build_zip(
+            [RawMember(b"a.csv", ROWS[: length - 20], compressed=_deflate_uncompressed(ROWS[: length - 20]) + b"more")]
+        )
+        for length in (262_144, 262_144 - 35)
+    },
+    "truncated deflate stream": build_zip([RawMember(b"a.csv", ROWS, compressed=ROWS_DEFLATED[:-3])]),
+    "invalid deflate stream": build_zip([RawMember(b"a.csv", ROWS, compressed=b"\xff" * 100)]),
+    "other name in the header": build_zip([RawMember(b"a.csv", b"1", local={"name": b"b.csv"})]),
+    "other method in the header": build_zip([RawMember(b"a.csv", b"1", local={"method": 0})]),
+    "other CRC in the header": build_zip([RawMember(b"a.csv", b"1", local={"crc": 7})]),
+    "missing members": build_zip([RawMember(b"a.csv", b"1")], entries=2),
+    "truncated end": make_zip(EXPORT)[:-1],
+    "missing end": make_zip(EXPORT)[:-22],
+    "half": make_zip(EXPORT)[: len(make_zip(EXPORT)) // 2],
+    "data after the end": make_zip(EXPORT) + b"rubbish",
+    "missing header": build_zip([RawMember(b"a.csv", b"1")]).replace(b"PK\x03\x04", b"PK\x03\x00"),
+}

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import gzip
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+import pytest
 
 from airflow_provider_connectif.files.download.remote_file import RemoteFile, RetryPolicy
 from airflow_provider_connectif.files.unpack.archive import open_archive
@@ -63,7 +67,28 @@ def read_members(
     return found
 
 
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait for a condition, up to a limit that only a failing test reaches."""
+    for _ in range(6000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("the condition was not met within a minute")
+
+
 def package_threads() -> list[str]:
     """Return the names of the package's threads, except a sandbox that serves other tests of this process."""
     names = [thread.name for thread in threading.enumerate()]
     return [name for name in names if name.startswith("connectif") and name != "connectif-sandbox"]
+
+
+MB = 1_000_000
+
+
+BYTES = random.Random(5).randbytes(6 * MB)
+
+
+WITH_AND_WITHOUT_RANGES = pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
+
+
+FORMATS = pytest.mark.parametrize("file_format", ["csv", "csv.gz"])

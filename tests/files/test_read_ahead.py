@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blocks made by a thread: closed at any moment, it is gone."""
+"""Blocks from a background thread, which ends whenever the iterator is closed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from airflow_provider_connectif.files import read_ahead
 from airflow_provider_connectif.files.read_ahead import ReadAhead
 
 
-def test_closing_waits_for_a_thread_that_is_just_being_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    starting, problems = threading.Event(), []
+def test_closing_waits_for_a_thread_that_is_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    starting, errors = threading.Event(), []
 
     class SlowToStart(threading.Thread):
         def start(self) -> None:
@@ -30,8 +30,8 @@ def test_closing_waits_for_a_thread_that_is_just_being_started(monkeypatch: pyte
         starting.wait(10)
         try:
             blocks.close()
-        except BaseException as problem:
-            problems.append(problem)
+        except BaseException as error:
+            errors.append(error)
 
     both = [threading.Thread(target=read), threading.Thread(target=close)]
     with monkeypatch.context() as patched:
@@ -40,32 +40,32 @@ def test_closing_waits_for_a_thread_that_is_just_being_started(monkeypatch: pyte
             thread.start()
         for thread in both:
             thread.join(10)
-    assert not problems
+    assert not errors
     assert not [thread for thread in threading.enumerate() if thread.name == "connectif-read-ahead"]
 
 
-def test_what_is_closed_before_its_first_block_starts_no_thread() -> None:
-    asked = []
-    blocks = ReadAhead(lambda: asked.append(1) or b"block", depth=2)  # type: ignore[func-returns-value]
+def test_closing_before_the_first_block_starts_no_thread() -> None:
+    calls = []
+    blocks = ReadAhead(lambda: calls.append(1) or b"block", depth=2)  # type: ignore[func-returns-value]
     blocks.close()
     with pytest.raises(ValueError, match="closed before its end"):
         next(blocks)
-    assert not asked
+    assert not calls
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 6])
-def test_every_block_comes_in_its_turn_and_no_more_wait_than_allowed(depth: int) -> None:
-    made = 0
+def test_blocks_are_in_order_and_no_more_than_depth_are_queued(depth: int) -> None:
+    produced = 0
     ahead = []
 
-    def make() -> bytes:
-        nonlocal made
-        made += 1
-        return b"%d" % made if made <= 200 else b""
+    def produce() -> bytes:
+        nonlocal produced
+        produced += 1
+        return b"%d" % produced if produced <= 200 else b""
 
-    taken = []
-    for block in ReadAhead(make, depth=depth):
-        taken.append(block)
-        ahead.append(made - len(taken))
-    assert taken == [b"%d" % number for number in range(1, 201)]
-    assert max(ahead) <= depth + 1  # one more is being made
+    consumed = []
+    for block in ReadAhead(produce, depth=depth):
+        consumed.append(block)
+        ahead.append(produced - len(consumed))
+    assert consumed == [b"%d" % number for number in range(1, 201)]
+    assert max(ahead) <= depth + 1  # one more is being produced

@@ -22,7 +22,7 @@ from airflow_provider_connectif.files.unpack.safe_names import MAX_BYTES, Unique
         "_private.csv",
     ],
 )
-def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
+def test_an_ordinary_name_is_unchanged(name: str) -> None:
     assert safe_name(name, ".csv") == name
 
 
@@ -56,7 +56,7 @@ def test_an_ordinary_name_stays_as_it_is(name: str) -> None:
         ("\ud800.csv", "_.csv"),
     ],
 )
-def test_a_name_that_could_do_harm_is_made_safe(name: str, safe: str) -> None:
+def test_a_dangerous_name_is_made_safe(name: str, safe: str) -> None:
     assert safe_name(name, ".csv") == safe
 
 
@@ -66,20 +66,20 @@ def test_the_extension_is_not_doubled() -> None:
     assert safe_name("a.zip", ".zip") == "a.zip"
 
 
-def test_a_long_name_is_cut_at_a_character_and_keeps_its_extension() -> None:
+def test_a_long_name_is_truncated_at_a_character_and_keeps_its_extension() -> None:
     name = safe_name("ñ" * 300 + ".csv", ".csv.gz")
     assert name == "ñ" * 96 + ".csv.gz"
     assert len(name.encode()) <= MAX_BYTES
 
 
-def test_names_that_a_file_system_may_take_for_one_get_numbers() -> None:
+def test_names_that_are_equal_in_some_file_systems_get_numbers() -> None:
     names = UniqueNames()
     unique = [names.add(name, ".csv") for name in ["a/x.csv", "b/x.csv", "X.CSV", "x-2.csv", "é.csv", "e\u0301.csv"]]
     assert unique == ["x.csv", "x-2.csv", "X-3.csv", "x-2-2.csv", "é.csv", "e\u0301-2.csv"]
 
 
 @given(st.lists(st.text(max_size=300), max_size=20), st.sampled_from([".csv", ".csv.gz"]))
-def test_any_names_come_out_safe_and_distinct(sources: list[str], extension: str) -> None:
+def test_all_names_are_safe_and_unique(sources: list[str], extension: str) -> None:
     names = UniqueNames()
     unique = [names.add(source, extension) for source in sources]
     assert len({name.casefold() for name in unique}) == len(sources)
