@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How Sphinx makes the pages a site: ``make docs``. The pages are read at GitHub too, so all of this is kept here."""
+"""The Sphinx configuration for ``make docs``. GitHub shows the pages too, so what only Sphinx needs is here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ release = __version__
 
 extensions = ["myst_parser"]
 root_doc = "docs/index"
-# As GitHub makes them, for links into a page.
+# Create anchors for headings as GitHub does, so that links into a page work on both.
 myst_heading_anchors = 4
 
-# The words stay as they are written, quotes and dashes too.
+# Keep quotes and dashes as they are written.
 smartquotes = False
 
 html_theme = "furo"
@@ -26,35 +26,32 @@ html_copy_source = False
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
 
-# The site's navigation: its parts, and the pages of each. A page that is in none fails the build.
+# The site's navigation: its parts, and the pages of each. A page that is missing here fails the build.
 NAVIGATION: dict[str, list[str]] = {
-    "Start": [
+    "Getting started": [
         "Start in five minutes </README>",
-        "A tour in pictures <tour>",
+        "tour",
         "connection",
         "sandbox",
-        "cli",
     ],
-    "How to": [
-        "howto/create-export",
-        "howto/wait-for-export",
-        "howto/store-export",
-        "howto/watch-for-exports",
-        "howto/deferrable-trigger",
-        "howto/use-the-hook",
-        "howto/csv",
-        "howto/csv-gz",
-        "howto/archive",
+    "Guides": [
+        "guides/create-export",
+        "guides/wait-for-export",
+        "guides/store-export",
+        "guides/schedules",
+        "guides/list-exports",
+        "guides/watch-for-exports",
+        "guides/load-into-warehouse",
+        "guides/own-code",
+        "guides/migrate",
     ],
-    "Into the lake": [
+    "Reference": [
+        "reference",
         "storage",
-        "loading",
-        "schedules",
-        "events",
-        "lists",
-        "migrating",
+        "cli",
+        "api",
     ],
-    "In production": [
+    "Operations": [
         "scale",
         "compatibility",
         "troubleshooting",
@@ -62,18 +59,17 @@ NAVIGATION: dict[str, list[str]] = {
         "benchmarks",
     ],
     "Project": [
-        "api",
-        "Changes </CHANGELOG>",
+        "Changelog </CHANGELOG>",
         "Contributing </CONTRIBUTING>",
         "Code of conduct </CODE_OF_CONDUCT>",
-        "Security </SECURITY>",
+        "Security policy </SECURITY>",
     ],
 }
 
 
 def add_navigation(app: Any, name: str, source: list[str]) -> None:
-    """Put the navigation below the first page's words, where GitHub need not show it."""
-    # GitHub draws these; what draws them in a page elsewhere is loaded over the network.
+    """Append the navigation to the first page, so that GitHub does not show it."""
+    # GitHub renders Mermaid diagrams. Elsewhere the renderer would be loaded over the network, so show the text.
     source[0] = source[0].replace("```mermaid", "```text")
     if name == root_doc:
         for caption, pages in NAVIGATION.items():

@@ -102,7 +102,8 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
 
     The event's payload has ``export_id`` and ``export``, the export as the API describes it, without its signed URL.
     Triggers with the same connection and the same ``poke_interval`` share one poll of the list per round (Airflow 3.3
-    and later). See ``docs/events.md`` for which exports have an event, and when one may be lost or repeated.
+    and later). See ``docs/guides/watch-for-exports.md`` for which exports have an event, and when one may be lost or
+    repeated.
 
     :param connectif_conn_id: the id of the Airflow connection
     :param export_type: only exports of this type, such as ``data-explorer``

@@ -1,87 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
-
 import pytest
 import requests
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.docs.pages import blocks
-from tests.docs.playing import Play, Run, dag_blocks, dag_id, play
-
-
-def _file_name(block):
-    return f"{block.page.stem.replace('-', '_')}_{block.line}.py"
+from tests.docs.page_dag_runner import PageRun, PageRuns, run_page_dags
+from tests.docs.pages import dag_blocks
 
 
 @pytest.fixture(scope="session")
 def dag_bag(tmp_path_factory):
-    """The DAGs that the pages' code blocks make, loaded from files as Airflow does it."""
+    """The DAGs of the pages, loaded from files as Airflow does."""
     from airflow.dag_processing.dagbag import DagBag
 
     folder = tmp_path_factory.mktemp("dags")
-    for block in blocks("python"):
-        if block.is_dag:
-            (folder / _file_name(block)).write_text(block.text)
+    for block in dag_blocks():
+        (folder / block.file_name).write_text(block.text)
     return DagBag(str(folder))
 
 
-@dataclasses.dataclass(frozen=True)
-class Played:
-    """All runs of the pages' DAGs, and the folder that they stored in."""
-
-    runs: dict[Play, Run]
-    lake: Path
-
-    def of(self, name: str, **more) -> Run:
-        return self.runs[Play(name, **more)]
-
-
-# Events start these: test_dag_runs.py tries the trigger, tests/system/test_export_finished.py all of it.
-STARTED_BY_AN_ASSET = {dag_id(block) for block in dag_blocks() if "AssetWatcher(" in block.text}
-LOST_ANSWER = "create:create-then-cut"
-# test_snippets.py runs the README's own DAG, test_lists.py those of docs/lists.md.
-PLAYED = [
-    dag_id(block)
-    for block in dag_blocks()
-    if block.page.stem not in ("README", "lists") and dag_id(block) not in STARTED_BY_AN_ASSET
-]
+# These runs are started by events: test_dag_runs.py tests the trigger, tests/system/test_export_finished.py all of it.
+STARTED_BY_AN_ASSET = {block.dag_id for block in dag_blocks() if "AssetWatcher(" in block.text}
+# test_snippets.py runs the first, test_list_exports.py and tests/test_example_lists.py the others.
+RUN_ELSEWHERE = {
+    "purchases",
+    "connectif_mirror",
+    "mirror_by_hand",
+    "connectif_weekly_reports",
+    "weekly_reports_by_hand",
+}
+DAGS = [block.dag_id for block in dag_blocks() if block.dag_id not in STARTED_BY_AN_ASSET | RUN_ELSEWHERE]
+LOST_RESPONSE = "create:create-then-cut"
 
 
 @pytest.fixture(scope="session")
-def played(tmp_path_factory) -> Played:
-    """Every DAG of the pages has run; some of them again, in another format or with a mishap."""
-    folder = tmp_path_factory.mktemp("played")
-    texts = {_file_name(block): block.text for block in dag_blocks()}
-    [loading] = [text for name, text in texts.items() if name.startswith("loading_")]
-    texts["loading_csv.py"] = (
-        loading.replace("load_into_duckdb", "load_csv_into_duckdb")
+def page_runs(tmp_path_factory) -> PageRuns:
+    """The results of all DAGs of the pages; some run again with another format or a fault."""
+    texts = {block.file_name: block.text for block in dag_blocks()}
+    [load_into_duckdb] = [block.text for block in dag_blocks() if block.dag_id == "load_into_duckdb"]
+    texts["load_csv.py"] = (
+        load_into_duckdb.replace("load_into_duckdb", "load_csv_into_duckdb")
         .replace("csv.gz", "csv")
         .replace("warehouse.duckdb", "warehouse-csv.duckdb")
         .replace("/activities/", "/activities-csv/")
     )
-    plays = [
-        *map(Play, PLAYED),
-        Play("load_csv_into_duckdb"),
-        *(Play(name, "2026-11-23", LOST_ANSWER) for name in ("purchases_by_hand", "purchases_by_operator")),
+    runs = [
+        *map(PageRun, DAGS),
+        PageRun("load_csv_into_duckdb"),
+        *(PageRun(dag, "2026-11-23", LOST_RESPONSE) for dag in ("purchases_by_hand", "purchases_by_operator")),
     ]
+    # Three windows are enough, and there is no need to wait as long as for real exports.
+    changes = {
+        'export_windows("2025-01-01", "2025-12-31")': 'export_windows("2025-01-01", "2025-03-31")',
+        "time.sleep(30)": "time.sleep(0.2)",
+        "poke_interval=5, deadline": "poke_interval=0.2, deadline",
+    }
+    for name, text in texts.items():
+        for old, new in changes.items():
+            text = text.replace(old, new)
+        texts[name] = text
     with Sandbox(SandboxOptions(seconds_per_export=0.2, rows=200)).serve(port=0) as sandbox:
-        a_person_made = {"exportType": "contacts", "createdAt": "2026-11-24T09:00:00Z", "count": 2}
-        answer = requests.post(f"{sandbox.url}/_sandbox/exports", json=a_person_made, timeout=10)
-        one, other = answer.json()["ids"]
-        changes = {
-            # Made up in the page: here, two that exist.
-            "64f0c1e0a9d3b2c4e6f8a0b1": one,
-            "64f0c1e0a9d3b2c4e6f8a0b2": other,
-            # Three windows do, and pauses of half a minute need not be waited for.
-            'export_windows("2025-01-01", "2025-12-31")': 'export_windows("2025-01-01", "2025-03-31")',
-            "time.sleep(30)": "time.sleep(0.2)",
-            "poke_interval=5, deadline": "poke_interval=0.2, deadline",
-        }
-        for name, text in texts.items():
-            for old, new in changes.items():
-                text = text.replace(old, new)
-            texts[name] = text
-        return Played(play(texts, folder, sandbox, plays), folder / "lake")
+        made_in_application = {"exportType": "contacts", "createdAt": "2026-11-24T09:00:00Z", "count": 2}
+        response = requests.post(f"{sandbox.url}/_sandbox/exports", json=made_in_application, timeout=10)
+        response.raise_for_status()
+        return run_page_dags(texts, tmp_path_factory.mktemp("page-runs"), sandbox, runs)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's pages, and the code that is in them."""
+"""The project's pages and their code blocks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A code block: where it is, in which language, and what it says."""
+    """A code block: its place, its language and its text."""
 
     page: Path
     line: int
@@ -28,22 +28,37 @@ class Block:
         return f"{self.page.name}:{self.line}"
 
     @property
+    def file_name(self) -> str:
+        """The name of the DAG file for this block."""
+        return f"{self.page.stem.replace('-', '_')}_{self.line}.py"
+
+    @property
     def is_dag(self) -> bool:
         return self.language == "python" and "DAG(" in self.text
 
+    @property
+    def dag_id(self) -> str:
+        """The id of the DAG that this block defines."""
+        return str(re.search(r'DAG\(\s*"(\w+)"', self.text)[1])  # type: ignore[index]
 
-def blocks(*languages: str) -> list[Block]:
-    """Find the code blocks of all pages that are in one of these languages."""
+
+def blocks(*languages: str, page: Path | None = None) -> list[Block]:
+    """Return the code blocks in these languages, of one page or of all."""
     found = []
-    for page in PAGES:
-        text = page.read_text()
+    for path in PAGES if page is None else [page]:
+        text = path.read_text()
         for match in _BLOCK.finditer(text):
             if match[1] in languages:
-                found.append(Block(page, text.count("\n", 0, match.start()) + 2, match[1], match[2]))
+                found.append(Block(path, text.count("\n", 0, match.start()) + 2, match[1], match[2]))
     return found
 
 
+def dag_blocks() -> list[Block]:
+    """Return the code blocks that define a DAG."""
+    return [block for block in blocks("python") if block.is_dag]
+
+
 def anchors(page: Path) -> set[str]:
-    """The anchors that a page's headings have, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub creates them."""
     text = _BLOCK.sub("", page.read_text())
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in _HEADING.findall(text)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/cli.md: its commands run, in the order of the page, and what it tells of options is so."""
+"""docs/cli.md: its commands run in the order of the page, and its options exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "cli.md"
 
 @pytest.fixture(scope="module")
 def options():
-    """By command: its options."""
+    """The options of each command."""
     (connectif,) = get_connectif_cli_commands()
     (exports,) = connectif.subcommands
     return {
@@ -29,25 +29,25 @@ def options():
     }
 
 
-def test_each_command_is_told(options):
+def test_each_command_is_documented(options):
     assert set(re.findall(r"^\| `airflow connectif exports (\w+)", PAGE.read_text(), re.MULTILINE)) == set(options)
 
 
-def test_each_option_that_it_names_exists(options):
+def test_each_documented_option_exists(options):
     named = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", PAGE.read_text()))
     assert named - {"--help"} <= set.union(*options.values())
 
 
 @pytest.mark.parametrize("command", ["list", "download"])
-def test_the_tables_of_options_are_complete(options, command):
+def test_the_option_tables_are_complete(options, command):
     table = re.search(rf"^\| option of `{command}` .*?\n\n", PAGE.read_text(), re.MULTILINE | re.DOTALL)[0]
-    everywhere = {"--connectif-conn-id", "--verbose"} | ({"--output"} if command == "list" else set())
-    assert set(re.findall(r"^\| `(--[a-z-]+)`", table, re.MULTILINE)) == options[command] - everywhere
+    common = {"--connectif-conn-id", "--verbose"} | ({"--output"} if command == "list" else set())
+    assert set(re.findall(r"^\| `(--[a-z-]+)`", table, re.MULTILINE)) == options[command] - common
 
 
 @pytest.mark.system
-def test_its_commands_run_one_after_the_other(tmp_path):
-    script = "\n".join(block.text for block in blocks("bash") if block.page == PAGE)
+def test_the_commands_run_in_order(tmp_path):
+    script = "\n".join(block.text for block in blocks("bash", page=PAGE))
     with Sandbox(SandboxOptions(seconds_per_export=1, seed=3)).serve(port=0) as sandbox:
         connection = {"AIRFLOW_CONN_CONNECTIF_DEFAULT": sandbox.connection_json}
         program = tmp_path / "program"
@@ -58,7 +58,7 @@ def test_its_commands_run_one_after_the_other(tmp_path):
         assert run.returncode == 0, run.stderr
         assert sandbox.stats.created_by_api == 3
     assert words_before_a_secret(run.stdout + run.stderr) is None
-    (heading,) = [block.text for block in blocks("text") if block.page == PAGE]
+    (heading,) = [block.text for block in blocks("text", page=PAGE)]
     columns = [" ".join(line.split()) for line in run.stdout.splitlines()]
     assert " ".join(heading.split()) in columns
     assert {str(path.parent.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake").rglob("*.json")} == {

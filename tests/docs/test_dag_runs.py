@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each DAG of the pages is run, and does what its page says."""
+"""Each DAG of the pages runs and does what its page says."""
 
 from __future__ import annotations
 
@@ -13,75 +13,74 @@ from airflow.sdk import Asset
 
 from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.docs.conftest import PLAYED, STARTED_BY_AN_ASSET
-from tests.docs.pages import ROOT
-from tests.docs.playing import dag_blocks, dag_id
+from tests.docs.conftest import DAGS, RUN_ELSEWHERE, STARTED_BY_AN_ASSET
+from tests.docs.pages import ROOT, dag_blocks
 from tests.leaks import words_before_a_secret
 
 pytestmark = pytest.mark.system
 
 
-@pytest.mark.parametrize("name", PLAYED)
-def test_it_ends_in_success(played, name):
-    run = played.of(name)
+@pytest.mark.parametrize("dag", DAGS)
+def test_it_succeeds(page_runs, dag):
+    run = page_runs.of(dag)
     assert run.state == "success", run.output[-3000:]
     assert {state for _, _, state in run.tasks} == {"success"}
 
 
-def test_none_writes_a_secret(played):
-    for each, run in played.runs.items():
-        assert words_before_a_secret(run.output) is None, each
+def test_no_run_writes_a_secret(page_runs):
+    for run, result in page_runs.results.items():
+        assert words_before_a_secret(result.output) is None, run
 
 
-def test_an_id_is_what_asking_returns(played):
-    ids = played.of("howto_create_export").returned
+def test_creating_an_export_returns_its_id(page_runs):
+    ids = page_runs.of("howto_create_export").returned
     assert set(ids) == {"contacts", "activities", "report"}
     assert len(set(ids.values())) == 3
 
 
-def test_waiting_returns_what_was_waited_for_in_the_order_given(played):
-    returned = played.of("howto_wait_for_export").returned
+def test_waiting_returns_the_ids_in_the_given_order(page_runs):
+    returned = page_runs.of("howto_wait_for_export").returned
     assert returned["one"] == returned["contacts"]
     assert returned["both"] == [returned["contacts"], returned["logins"]]
     assert returned["made_by_a_person"] not in returned["both"]
 
 
-def test_storing_returns_what_is_there(played):
-    returned = played.of("howto_store_export").returned
+def test_storing_returns_the_stored_files(page_runs):
+    returned = page_runs.of("howto_store_export").returned
     for file in returned["purchases"]["files"]:
-        assert f"{file['path']}: {file['bytes']} bytes" in returned["tell"]
-    [contacts] = (played.lake / "contacts").glob("*/*.csv.gz")
+        assert f"{file['path']}: {file['bytes']} bytes" in returned["describe"]
+    [contacts] = (page_runs.lake / "contacts").glob("*/*.csv.gz")
     assert [contacts.as_uri()] == [file["path"] for file in returned["contacts"]["files"]]
 
 
-def test_the_own_operator_measures_how_long_the_export_took(played):
-    assert 0 < played.of("howto_deferrable_trigger").returned["measure"] < 5
+def test_the_custom_operator_measures_how_long_the_export_took(page_runs):
+    assert 0 < page_runs.of("howto_deferrable_trigger").returned["measure"] < 5
 
 
-def test_the_hook_finds_the_finished_reports_of_the_week(played):
-    found = played.of("howto_use_the_hook").returned["finished_reports"]
+def test_the_hook_lists_the_finished_reports_of_the_week(page_runs):
+    found = page_runs.of("howto_use_the_hook").returned["finished_reports"]
     assert isinstance(found, list)
 
 
-def test_csv_is_read_with_all_its_rows(played):
-    rows = played.of("howto_csv").returned["rows"]
+def test_all_rows_of_a_csv_file_are_read(page_runs):
+    rows = page_runs.of("howto_csv").returned["count_rows"]
     assert {path.endswith("-products.csv"): count for path, count in rows.items()}[False] == 200
     for path, count in rows.items():
         with open(path.removeprefix("file://"), encoding="utf-8-sig", newline="") as file:
             assert sum(1 for _ in csv.reader(file)) == count + 1
 
 
-def test_compressed_csv_is_read_with_all_its_rows(played):
-    assert played.of("howto_csv_gz").returned["rows"] == 200
+def test_all_rows_of_a_compressed_csv_file_are_read(page_runs):
+    assert page_runs.of("howto_csv_gz").returned["count_rows"] == 200
 
 
-def test_the_archive_names_its_files(played):
-    [name] = played.of("howto_archive").returned["names"]
+def test_the_members_of_the_archive_are_listed(page_runs):
+    [name] = page_runs.of("howto_archive").returned["list_members"]
     assert name.endswith(".csv")
 
 
-def test_the_watcher_announces_an_export_that_a_person_makes(dag_bag, monkeypatch):
-    """The trigger of the page's own asset, run as Airflow before 3.3 runs it: without a shared stream."""
+def test_the_watcher_announces_an_export_made_in_the_application(dag_bag, monkeypatch):
+    """Run the trigger of the page as Airflow does before 3.3, without a shared stream."""
     monkeypatch.setattr(event_stream, "MIN_ROUND_INTERVAL", 0.1)
     monkeypatch.setattr(event_stream, "DELIVERY_SECONDS", 0.05)
     [asset] = [
@@ -89,24 +88,24 @@ def test_the_watcher_announces_an_export_that_a_person_makes(dag_bag, monkeypatc
         for asset in _assets_of(dag_bag.dags["howto_watch_for_exports"])
         if asset.name == "contacts_made_in_application"
     ]
-    path, arguments = type(trigger := asset.watchers[0].trigger), trigger.serialize()[1]
-    again = path(**{**json.loads(json.dumps(arguments)), "poke_interval": 0.1})
+    path, arguments = type(declared := asset.watchers[0].trigger), declared.serialize()[1]
+    trigger = path(**{**json.loads(json.dumps(arguments)), "poke_interval": 0.1})
 
     async def first_event(sandbox):
-        events = again.run()
+        events = trigger.run()
         waiting = asyncio.ensure_future(anext(events))
         await asyncio.sleep(0.5)
         assert not waiting.done()
-        made = await asyncio.to_thread(_person_makes, sandbox, "contacts")
-        await asyncio.to_thread(_person_makes, sandbox, "activities")
+        created = await asyncio.to_thread(_create_in_app, sandbox, "contacts")
+        await asyncio.to_thread(_create_in_app, sandbox, "activities")
         event = await asyncio.wait_for(waiting, 20)
         await events.aclose()
-        return event.payload["export_id"], made
+        return event.payload["export_id"], created
 
     with Sandbox(SandboxOptions(seconds_per_export=0.2, seed=3)).serve(port=0) as sandbox:
         monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", sandbox.connection_json)
-        announced, made = asyncio.run(first_event(sandbox))
-    assert announced == made
+        announced, created = asyncio.run(first_event(sandbox))
+    assert announced == created
 
 
 def _assets_of(dag):
@@ -120,15 +119,19 @@ def _assets_of(dag):
     return [found for _, found in condition.iter_assets()]
 
 
-def _person_makes(sandbox, export_type):
-    answer = requests.post(f"{sandbox.url}/_sandbox/exports", json={"exportType": export_type}, timeout=10)
-    return answer.json()["ids"][0]
+def _create_in_app(sandbox, export_type):
+    response = requests.post(f"{sandbox.url}/_sandbox/exports", json={"exportType": export_type}, timeout=10)
+    return response.json()["ids"][0]
 
 
-def test_every_how_to_is_run():
-    pages = {path.stem for path in (ROOT / "docs/howto").glob("*.md")}
-    assert pages == {
+def test_a_dag_of_every_guide_runs():
+    guides = {path.stem for path in (ROOT / "docs/guides").glob("*.md")}
+    assert guides == {
         block.page.stem
         for block in dag_blocks()
-        if block.page.parent.name == "howto" and dag_id(block) in {*PLAYED, *STARTED_BY_AN_ASSET}
+        if block.page.parent.name == "guides" and block.dag_id in {*DAGS, *STARTED_BY_AN_ASSET}
     }
+
+
+def test_every_dag_that_runs_elsewhere_is_on_a_page():
+    assert {block.dag_id for block in dag_blocks()} >= RUN_ELSEWHERE

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pages say is so: links, commands, options, arguments, messages, tests."""
+"""The links, commands, options, arguments, messages and file names on the pages are right."""
 
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import re
@@ -15,15 +16,15 @@ from tests.docs.pages import PAGES, ROOT, anchors, blocks
 
 PACKAGE = ROOT / "airflow_provider_connectif"
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-HOLE = "\N{HORIZONTAL ELLIPSIS}"
+ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 
 
-def names(paths):
+def relative_names(paths):
     return [str(path.relative_to(ROOT)) for path in paths]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_its_links_lead_somewhere(page):
+@pytest.mark.parametrize("page", PAGES, ids=relative_names(PAGES))
+def test_links_are_not_broken(page):
     for link in LINK.findall(page.read_text()):
         if "://" in link:
             continue
@@ -33,7 +34,7 @@ def test_its_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(target), link
 
 
-def test_the_pictures_are_small_and_each_is_told_in_words_where_it_is_shown():
+def test_images_are_small_and_have_an_alternative_text():
     shown = {}
     for page in PAGES:
         for words, path in re.findall(r"!\[([^\]]*)\]\(([^)\s]+)\)", page.read_text()):
@@ -44,24 +45,24 @@ def test_the_pictures_are_small_and_each_is_told_in_words_where_it_is_shown():
     assert {path.name: path.stat().st_size for path in pictures if path.stat().st_size > 150_000} == {}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_its_lines_are_not_longer_than_the_codes(page):
+@pytest.mark.parametrize("page", PAGES, ids=relative_names(PAGES))
+def test_lines_are_no_longer_than_those_of_the_code(page):
     assert [line for line in page.read_text().splitlines() if len(line) > 120] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_the_files_that_it_names_are_there(page):
-    named = re.findall(r"`((?:tests|scripts|example_dags|airflow_provider_connectif)/[\w./]+)`", page.read_text())
-    assert [path for path in named if not (ROOT / path).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=relative_names(PAGES))
+def test_the_files_it_mentions_exist(page):
+    mentioned = re.findall(r"`((?:tests|scripts|example_dags|airflow_provider_connectif)/[\w./]+)`", page.read_text())
+    assert [path for path in mentioned if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=names(PAGES))
-def test_the_make_targets_that_it_names_are_there(page):
+@pytest.mark.parametrize("page", PAGES, ids=relative_names(PAGES))
+def test_the_make_targets_it_mentions_exist(page):
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    commands = [line for block in blocks("bash") if block.page == page for line in block.text.splitlines()]
+    commands = [line for block in blocks("bash", page=page) for line in block.text.splitlines()]
     commands += re.findall(r"`(make [^`]*)`", page.read_text())
-    named = {found[1] for command in commands if (found := re.match(r"make (?:[A-Z]+=\S+ )?([a-z-]+)", command))}
-    assert named <= targets
+    mentioned = {found[1] for command in commands if (found := re.match(r"make (?:[A-Z]+=\S+ )?([a-z-]+)", command))}
+    assert mentioned <= targets
 
 
 def test_the_index_lists_every_page_of_the_folder():
@@ -70,19 +71,19 @@ def test_the_index_lists_every_page_of_the_folder():
     assert pages - {"index.md"} <= {link.partition("#")[0] for link in listed}
 
 
-def test_the_readme_lists_every_example():
-    text = (ROOT / "README.md").read_text()
+def test_the_index_lists_every_example():
+    text = (ROOT / "docs/index.md").read_text()
     assert [path.name for path in ROOT.glob("example_dags/*.py") if f"`{path.name}`" not in text] == []
 
 
-def test_json_is_json():
-    examined = blocks("json")
-    for block in examined:
+def test_json_blocks_are_valid():
+    found = blocks("json")
+    for block in found:
         json.loads(block.text)
-    assert examined
+    assert found
 
 
-def test_connections_in_shell_commands_are_such_that_airflow_reads():
+def test_airflow_can_read_the_connections_in_shell_commands():
     from airflow.sdk import Connection
 
     found = [
@@ -94,16 +95,16 @@ def test_connections_in_shell_commands_are_such_that_airflow_reads():
     assert len(found) >= 5
 
 
-def test_the_sandboxes_options_exist():
+def test_the_sandbox_options_exist():
     from airflow_provider_connectif.sandbox.__main__ import parser
 
     known = {option for action in parser()._actions for option in action.option_strings}
-    named = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", (ROOT / "docs/sandbox.md").read_text()))
-    assert named <= known
-    assert "--rate-limit" in named
+    mentioned = set(re.findall(r"(?<![-\w])--[a-z][a-z-]+", (ROOT / "docs/sandbox.md").read_text()))
+    assert mentioned <= known
+    assert {"--rate-limit", "--quiet"} <= mentioned
 
 
-def test_the_sandboxes_control_calls_are_all_told():
+def test_all_control_endpoints_of_the_sandbox_are_documented():
     from airflow_provider_connectif.sandbox.control import Control
 
     text = (ROOT / "docs/sandbox.md").read_text()
@@ -112,24 +113,44 @@ def test_the_sandboxes_control_calls_are_all_told():
     ] == []
 
 
+REFERENCE = ROOT / "docs/reference.md"
 OPERATORS = ("create", "list", "wait", "store")
 
 
+def table_rows(first_column, text):
+    """Return the cells of the first table whose first column has this title."""
+    table = re.search(rf"^\| {first_column} \|.*?\n\n", text, re.MULTILINE | re.DOTALL)[0]
+    return [[cell.strip() for cell in row.strip()[1:-1].split("|")] for row in table.strip().splitlines()[2:]]
+
+
+def parameters_of(cls):
+    signature = inspect.signature(inspect.unwrap(cls.__init__))
+    return {name: found for name, found in signature.parameters.items() if name not in ("self", "kwargs")}
+
+
+def assert_default(documented, parameter):
+    """Check a default in a table: a value, or ``required``."""
+    if documented == "required":
+        assert parameter.default is inspect.Parameter.empty
+    else:
+        assert parameter.default == ast.literal_eval(documented.strip("`"))
+
+
 @pytest.fixture(scope="module")
-def told():
-    """By operator: the arguments that the README's table gives it."""
-    table = re.search(r"^\| argument \|.*?\n\n", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)[0]
-    told = {operator: set() for operator in OPERATORS}
-    for row in table.strip().splitlines()[2:]:
-        cells = [cell.strip() for cell in row.split("|")]
-        for operator, mark in zip(OPERATORS, cells[2:6], strict=True):
+def documented():
+    """The arguments of each operator in the table of the reference, with their defaults."""
+    documented = {operator: {} for operator in OPERATORS}
+    for row in table_rows("argument", REFERENCE.read_text()):
+        for operator, mark in zip(OPERATORS, row[1:5], strict=True):
             if mark:
-                told[operator] |= set(re.findall(r"`(\w+)`", cells[1]))
-    return told
+                documented[operator] |= dict.fromkeys(re.findall(r"`(\w+)`", row[0]), row[5])
+    return documented
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
-def test_the_readmes_table_has_each_operators_arguments_and_no_others(told, operator):
+def test_the_reference_lists_the_arguments_of_each_operator(documented, operator):
+    from airflow.sdk import BaseSensorOperator
+
     from airflow_provider_connectif.operators.connectif import (
         ConnectifCreateExportOperator,
         ConnectifListExportsOperator,
@@ -145,47 +166,91 @@ def test_the_readmes_table_has_each_operators_arguments_and_no_others(told, oper
         ConnectifExportSensor,
         ConnectifExportToObjectStorageOperator,
     )
-    signature = inspect.signature(inspect.unwrap(classes[OPERATORS.index(operator)].__init__))
-    inherited = {"poke_interval", "timeout"} if operator == "wait" else set()
-    assert told[operator] == set(signature.parameters) - {"self", "kwargs"} | inherited
+    parameters = parameters_of(classes[OPERATORS.index(operator)])
+    if operator == "wait":
+        inherited = parameters_of(BaseSensorOperator)
+        parameters |= {name: inherited[name] for name in ("poke_interval", "timeout")}
+    assert set(documented[operator]) == set(parameters)
+    for name, default in documented[operator].items():
+        if (operator, name) != ("create", "export_type"):  # the table says that it is required there
+            assert_default(default, parameters[name])
+
+
+@pytest.mark.parametrize("name", ["ConnectifExportTrigger", "ConnectifExportFinishedEventTrigger"])
+def test_the_reference_lists_the_arguments_of_each_trigger(name):
+    section = REFERENCE.read_text().partition(f"\n### {name}\n")[2]
+    parameters = parameters_of(getattr(importlib.import_module("airflow_provider_connectif.triggers.connectif"), name))
+    rows = table_rows("argument", section)
+    assert [row[0].strip("`") for row in rows] == list(parameters)
+    for row in rows:
+        assert_default(row[1], parameters[row[0].strip("`")])
+
+
+def test_the_reference_lists_the_fields_of_destinations():
+    from airflow_provider_connectif.tasks.destination import DATE_FIELDS, TEXT_FIELDS
+
+    rows = table_rows("field", REFERENCE.read_text())
+    assert [name for row in rows for name in re.findall(r"`\{(\w+)\}`", row[0])] == [*TEXT_FIELDS, *DATE_FIELDS]
+
+
+def test_the_reference_lists_the_methods_of_the_hook():
+    from airflow_provider_connectif.hooks.connectif import ConnectifHook
+
+    for [signature, _] in table_rows("method", REFERENCE.read_text()):
+        name, arguments = re.fullmatch(r"`(\w+)\((.*)\)`", signature).groups()
+        parameters = inspect.signature(getattr(ConnectifHook, name)).parameters
+        assert set(re.findall(r"\w+", arguments)) <= set(parameters)
 
 
 def messages():
-    """Every text of the package's code, with a hole for each value that is put in."""
+    """Return every string in the code of the package, with an ellipsis for each value inserted into it."""
 
     def text(node):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return node.value
         if isinstance(node, ast.JoinedStr):
-            return "".join(text(part) or HOLE for part in node.values)
+            return "".join(text(part) or ELLIPSIS for part in node.values)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-            return (text(node.left) or HOLE) + (text(node.right) or HOLE)
+            return (text(node.left) or ELLIPSIS) + (text(node.right) or ELLIPSIS)
         return None
 
     found = []
     for path in PACKAGE.rglob("*.py"):
-        found += [said for node in ast.walk(ast.parse(path.read_text())) if (said := text(node))]
-    return [re.sub(r"%(\.\d)?[sdf]", HOLE, each) for each in found]
+        found += [string for node in ast.walk(ast.parse(path.read_text())) if (string := text(node))]
+    return [re.sub(r"%(\.\d)?[sdf]", ELLIPSIS, each) for each in found]
 
 
 def headings():
     text = Path(ROOT / "docs/troubleshooting.md").read_text()
-    return [said for line in re.findall(r"^### (.*)$", text, re.MULTILINE) for said in re.findall(r"`([^`]+)`", line)]
+    lines = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    return [message for line in lines for message in re.findall(r"`([^`]+)`", line)]
 
 
 @pytest.fixture(scope="module")
-def said():
+def code_messages():
     return messages()
 
 
-@pytest.mark.parametrize("heading", headings())
-def test_the_message_in_troubleshooting_is_one_of_the_codes(said, heading):
-    parts = [part.strip() for part in heading.split(HOLE) if len(part.strip()) > 1]
+def assert_in_code(message, code_messages):
+    parts = [part for part in (" ".join(part.split()) for part in message.split(ELLIPSIS)) if len(part) > 1]
     assert parts
     pattern = re.compile(".*".join(re.escape(part) for part in parts), re.DOTALL)
-    assert any(pattern.search(each) for each in said), heading
+    assert any(pattern.search(text) for text in code_messages), message
 
 
-def test_the_two_commands_are_on_the_readmes_first_screen():
+@pytest.mark.parametrize("heading", headings())
+def test_the_messages_in_troubleshooting_are_those_of_the_code(code_messages, heading):
+    assert_in_code(heading, code_messages)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative_names(PAGES))
+def test_the_messages_it_quotes_are_those_of_the_code(code_messages, page):
+    prose = re.sub(r"^(```.*?^```|#.*?)$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for quoted in re.findall(rf"`([^`]*{ELLIPSIS})`", prose):
+        if len(quoted.split()) > 3:
+            assert_in_code(quoted, code_messages)
+
+
+def test_the_first_screen_of_the_readme_has_both_commands():
     first_screen = (ROOT / "README.md").read_text().splitlines()[:25]
     assert {line.split("  ")[0] for line in first_screen} >= {"make demo", "make test"}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every Python snippet of the pages: DAGs are loaded as Airflow loads them, the rest is run against the sandbox."""
+"""Every Python snippet of the pages: DAGs are loaded by Airflow, other code runs against the sandbox."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -28,60 +29,72 @@ def sandbox():
 
 
 @pytest.mark.parametrize("block", DAGS, ids=[block.name for block in DAGS])
-def test_a_dag_of_the_pages_is_loaded_without_error(dag_bag, block):
-    file = f"{block.page.stem.replace('-', '_')}_{block.line}.py"
-    assert [error for path, error in dag_bag.import_errors.items() if path.endswith(file)] == []
-    assert [dag.dag_id for dag in dag_bag.dags.values() if dag.fileloc.endswith(file)] == re.findall(
-        r'DAG\(\s*"(\w+)"', block.text
-    )
+def test_dags_load_without_errors(dag_bag, block):
+    name = block.file_name
+    assert [error for path, error in dag_bag.import_errors.items() if path.endswith(name)] == []
+    assert [dag.dag_id for dag in dag_bag.dags.values() if dag.fileloc.endswith(name)] == [block.dag_id]
 
 
-def test_the_arguments_of_mapped_operators_are_checked_as_those_of_others(dag_bag):
-    """Airflow makes a mapped operator only when it runs; here it is made with values that are not known yet."""
+def test_the_arguments_of_mapped_operators_are_valid(dag_bag):
+    """Airflow creates a mapped operator only when it runs, so create it here with templates for the mapped values."""
     from airflow.sdk.definitions.mappedoperator import MappedOperator
 
     mapped = [task for dag in dag_bag.dags.values() for task in dag.tasks if isinstance(task, MappedOperator)]
     for task in mapped:
         expanded = getattr(task.expand_input, "value", None)
-        if not isinstance(expanded, dict):  # what a task returns, of which the page says what it holds
+        if not isinstance(expanded, dict):  # the result of a task, which holds these
             expanded = {"from_date", "to_date"}
             if task.partial_kwargs.get("export_type") == "data-explorer":
                 expanded |= {"report_id"} - set(task.partial_kwargs)
-        task.unmap(dict.fromkeys(expanded, "{{ not_known_yet }}"))
+        task.unmap(dict.fromkeys(expanded, "{{ mapped_value }}"))
     assert len(mapped) >= 3
 
 
 @pytest.mark.shows_secrets
 @pytest.mark.parametrize("block", OTHERS, ids=[block.name for block in OTHERS])
-def test_other_code_of_the_pages_runs(block, sandbox, monkeypatch):
+def test_other_code_runs(block, sandbox, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", sandbox.connection_json)
     monkeypatch.setenv("AIRFLOW_CONN_SANDBOX", "")
     exec(compile(block.text, block.name, "exec"), {"__name__": "snippet"})
 
 
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory):
-    """Where the README's five minutes stored, done in an empty folder, word by word.
+INSTALLATION = "pip install"
+README = ROOT / "README.md"
+MANIFEST_PAGE = ROOT / "docs/guides/store-export.md"
 
-    But for the place, the sandbox's port, and the installing, which the tests' own environment stands in for.
+
+@dataclasses.dataclass(frozen=True)
+class QuickStart:
+    """The result of the quick start: the folder that it stored files in, and what it printed."""
+
+    lake: Path
+    output: str
+
+
+@pytest.fixture(scope="module")
+def quick_start(tmp_path_factory):
+    """Run the quick start of the README in an empty folder, literally.
+
+    Only the folder and the port differ, and the environment of the tests replaces the installation.
     """
     folder, lake = tmp_path_factory.mktemp("empty"), tmp_path_factory.mktemp("lake")
     port = free_port()
-    changes = {"file:///tmp/connectif-lake/": lake.as_uri() + "/", "8787": str(port)}
-    page = ROOT / "README.md"
-    section = re.search(r"^## Start in five minutes$(.*?)^## ", page.read_text(), re.MULTILINE | re.DOTALL)[1]
+    changes = {"/tmp/connectif-lake/": f"{lake}/", "8787": str(port)}
+    section = re.search(r"^## Start in five minutes$(.*?)^## ", README.read_text(), re.MULTILINE | re.DOTALL)[1]
     script = ["set -e", "trap 'kill %1 || true' EXIT"]
-    for block in blocks("bash", "python"):
-        if block.page != page or block.text not in section:
-            continue
+    for block in blocks("bash", "python", page=README):
         text = block.text
+        if text not in section or INSTALLATION in text:
+            continue
         for old, new in changes.items():
             text = text.replace(old, new)
         if block.is_dag:
             text = f"cat > airflow/dags/purchases.py <<'PYTHON'\n{text}PYTHON\n"
-        script += [line for line in text.splitlines() if not line.startswith(("python3 -m venv", "pip install"))]
+        script.append(text)
         if "sandbox --port" in text:
             script.append(f"until (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null; do sleep 0.2; done")
+    # The quick start ends by stopping the sandbox.
+    script.append(f"wait; (: < /dev/tcp/127.0.0.1/{port}) 2> /dev/null && exit 1; true")
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")},
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -91,23 +104,24 @@ def lake(tmp_path_factory):
         ["bash", "-c", "\n".join(script)], env=environment, capture_output=True, text=True, cwd=folder, timeout=300
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    return lake
+    return QuickStart(lake, done.stdout)
 
 
 @pytest.mark.system
-def test_its_folder_holds_what_the_readme_shows(lake):
-    (folder,) = lake.glob("*/*")
-    assert str(folder.relative_to(lake)) == "purchases/2026-11-23"
-    shown = re.search(r"```text\n(/tmp/connectif-lake/.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    assert shown.splitlines()[0] == "/tmp/connectif-lake/purchases/2026-11-23/"
-    names = [line.split()[1] for line in shown.splitlines()[1:]]
-    assert sorted(map(_without_id, names)) == sorted(_without_id(path.name) for path in folder.iterdir())
+def test_the_quick_start_stores_the_files_that_the_readme_shows(quick_start):
+    [shown] = [block.text for block in blocks("text", page=README) if "/tmp/connectif-lake/" in block.text]
+    shown = [line.split()[1].removeprefix("/tmp/connectif-lake/") for line in shown.splitlines()[:-1]]
+    stored = [str(path.relative_to(quick_start.lake)) for path in quick_start.lake.rglob("*") if path.is_file()]
+    assert sorted(map(_without_id, shown)) == sorted(map(_without_id, stored))
+    for path in stored:
+        assert re.search(rf"^ *\d+ {re.escape(str(quick_start.lake / path))}$", quick_start.output, re.MULTILINE)
 
 
 @pytest.mark.system
-def test_its_manifest_has_the_fields_that_the_readme_shows(lake):
-    (manifest,) = lake.glob("*/*/_connectif_manifest.json")
-    shown = json.loads(next(block for block in blocks("json") if block.page == ROOT / "README.md").text)
+def test_the_manifest_of_the_quick_start_has_the_fields_in_the_guide(quick_start):
+    (manifest,) = quick_start.lake.glob("*/*/_connectif_manifest.json")
+    [block] = blocks("json", page=MANIFEST_PAGE)
+    shown = json.loads(block.text)
     assert _shape(shown, json.loads(manifest.read_text())) == _shape(shown, shown)
 
 
@@ -116,10 +130,10 @@ def _without_id(name):
 
 
 def _shape(shown, found):
-    """What is found, as far as it is shown; values that differ from run to run by their type alone."""
+    """Return the fields of ``found`` that are shown, with the type instead of values that differ between runs."""
     if isinstance(shown, dict):
         return {name: _shape(value, found[name]) for name, value in shown.items()}
     if isinstance(shown, list):
         return [_shape(value, other) for value, other in zip(shown, found, strict=True)]
-    changes = isinstance(shown, int) or re.search(r"[0-9a-f]{24}", str(shown)) or "export-activities-" in str(shown)
-    return type(found).__name__ if changes else found
+    differs = isinstance(shown, int) or re.search(r"[0-9a-f]{24}", str(shown)) or "export-activities-" in str(shown)
+    return type(found).__name__ if differs else found

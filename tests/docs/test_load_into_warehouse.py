@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/loading.md: what is stored is loaded into DuckDB, each row and each value of it."""
+"""docs/guides/load-into-warehouse.md: every stored row and value is loaded into DuckDB."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FORMATS = {
 
 
 @pytest.fixture(params=FORMATS)
-def loaded(request, played):
-    """What is stored in a format, by table; how many rows the page's task has counted; the database."""
+def loaded(request, page_runs):
+    """The stored rows by table, the number of rows that the task counted, and the database."""
     dag, folder, database = FORMATS[request.param]
-    return stored(played.lake / folder, request.param), played.of(dag).returned["load"], played.lake / database
+    return stored(page_runs.lake / folder, request.param), page_runs.of(dag).returned["load"], page_runs.lake / database
 
 
 def stored(folder, file_format):
-    """The stored rows by table, read by Python's own parser."""
+    """Return the stored rows by table, read with Python's CSV parser."""
     found = {}
     for path in folder.glob(f"*/*.{file_format}"):
         data = path.read_bytes()
@@ -36,14 +36,14 @@ def stored(folder, file_format):
     return found
 
 
-def test_rows_in_are_rows_out(loaded):
+def test_all_rows_are_loaded(loaded):
     files, counted, _ = loaded
     assert counted == {table: len(rows) - 1 for table, rows in files.items()}
     assert counted["activities"] == 200
     assert counted["products"] > 50
 
 
-def test_each_value_is_in_the_table(loaded):
+def test_all_values_are_loaded(loaded):
     files, _, database = loaded
     with duckdb.connect(str(database), read_only=True) as warehouse:
         for table, [header, *rows] in files.items():
@@ -52,7 +52,7 @@ def test_each_value_is_in_the_table(loaded):
             assert sorted([value or "" for value in row] for row in found.fetchall()) == sorted(rows)
 
 
-def test_the_values_are_hard_ones(loaded):
+def test_the_values_are_hard_to_parse(loaded):
     files, _, _ = loaded
     text = "\x00".join(value for rows in files.values() for row in rows for value in row)
-    assert [hard for hard in ('"', "\n", ",", ";", "é") if hard not in text] == []
+    assert [character for character in ('"', "\n", ",", ";", "é") if character not in text] == []

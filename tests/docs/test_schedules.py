@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipes of docs/schedules.md: the ranges of runs that follow each other miss nothing and read nothing twice."""
+"""docs/guides/schedules.md: the date ranges of consecutive runs have no gaps and no overlaps."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS, ConnectifArgumentError
 
 MADRID = ZoneInfo("Europe/Madrid")
-# Over both changes of the clocks, and over a turn of the year.
+# Past both clock changes and the end of a year.
 UNTIL = datetime(2027, 4, 2, tzinfo=timezone.utc)
 
 
 @functools.cache
 def intervals(dag):
-    """The data intervals of the DAG's scheduled runs, by the scheduler's own timetable."""
+    """Return the data intervals of the scheduled runs, from the timetable that the scheduler uses."""
     import pendulum
     from airflow.serialization.serialized_objects import DagSerialization
     from airflow.timetables.base import TimeRestriction
@@ -36,31 +36,31 @@ def intervals(dag):
 
 @functools.cache
 def requests_of(dag):
-    """What each run asks the API for, in order: the arguments are rendered, then checked as the task does it."""
+    """Return the requests of all runs in order, with arguments rendered and checked as in the task."""
     (store,) = [
         task for task in dag.tasks if hasattr(task, "template_fields") and "destination" in task.template_fields
     ]
     environment = dag.get_template_env()
-    asked = []
+    requests = []
     for interval in intervals(dag):
         context = {"data_interval_start": interval.start, "data_interval_end": interval.end}
-        given = dag.task_dict["windows"].python_callable(**context) if "windows" in dag.task_dict else [{}]
-        for window in given:
-            written = {**getattr(store, "partial_kwargs", {}), **window} if window else vars(store)
-            arguments = {
+        windows = dag.task_dict["windows"].python_callable(**context) if "windows" in dag.task_dict else [{}]
+        for window in windows:
+            arguments = {**getattr(store, "partial_kwargs", {}), **window} if window else vars(store)
+            rendered = {
                 name: environment.from_string(value).render(context) if isinstance(value, str) else value
-                for name, value in written.items()
+                for name, value in arguments.items()
                 if name in REQUEST_ARGUMENTS
             }
-            asked.append(ExportRequest.of(**arguments))
-    return asked
+            requests.append(ExportRequest.of(**rendered))
+    return requests
 
 
-def moments_of(dag):
-    return [(_moment(request.from_date), _moment(request.to_date)) for request in requests_of(dag)]
+def datetimes_of(dag):
+    return [(_datetime(request.from_date), _datetime(request.to_date)) for request in requests_of(dag)]
 
 
-def _moment(text):
+def _datetime(text):
     return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
@@ -84,15 +84,15 @@ REPORTS = {
 
 
 @pytest.mark.parametrize("dag_id", ACTIVITIES)
-def test_the_moments_of_activities_join_without_gap_or_overlap(dag_bag, dag_id):
-    ranges = moments_of(dag_bag.dags[dag_id])
+def test_the_ranges_of_activities_have_no_gaps_and_no_overlaps(dag_bag, dag_id):
+    ranges = datetimes_of(dag_bag.dags[dag_id])
     assert ranges[0][0] == ACTIVITIES[dag_id]
     assert ranges[-1][1] >= UNTIL
     assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
 
 
 @pytest.mark.parametrize("dag_id", REPORTS)
-def test_the_days_of_reports_come_each_once(dag_bag, dag_id):
+def test_reports_include_each_day_once(dag_bag, dag_id):
     days = [
         start + timedelta(days=number)
         for start, end in days_of(dag_bag.dags[dag_id])
@@ -103,25 +103,25 @@ def test_the_days_of_reports_come_each_once(dag_bag, dag_id):
     assert days[-1] >= UNTIL.date() - timedelta(days=1)
 
 
-def test_a_day_in_madrid_begins_and_ends_at_its_own_midnight(dag_bag):
-    ranges = moments_of(dag_bag.dags["activities_daily"])
-    assert {moment.astimezone(MADRID).time().isoformat() for pair in ranges for moment in pair} == {"00:00:00"}
+def test_a_day_in_madrid_starts_and_ends_at_midnight_in_madrid(dag_bag):
+    ranges = datetimes_of(dag_bag.dags["activities_daily"])
+    assert {time.astimezone(MADRID).time().isoformat() for pair in ranges for time in pair} == {"00:00:00"}
     assert {end - start for start, end in ranges} == {timedelta(hours=hours) for hours in (23, 24, 25)}
 
 
-def test_a_month_in_madrid_is_one_window_but_for_october(dag_bag):
-    starts = [start.astimezone(MADRID) for start, _ in moments_of(dag_bag.dags["activities_monthly_madrid"])]
+def test_a_month_in_madrid_is_one_window_except_for_october(dag_bag):
+    starts = [start.astimezone(MADRID) for start, _ in datetimes_of(dag_bag.dags["activities_monthly_madrid"])]
     assert [start.strftime("%m-%d") for start in starts if start.year == 2026 and start.day != 1] == ["10-31"]
 
 
-def test_october_in_madrid_as_one_export_is_refused(dag_bag):
+def test_october_in_madrid_as_one_export_is_rejected(dag_bag):
     monthly = dag_bag.dags["activities_monthly_madrid"]
     october = next(each for each in intervals(monthly) if each.start.in_timezone("Europe/Madrid").month == 10)
     with pytest.raises(ValueError, match="more than 31 days"):
         ExportRequest.of("activities", from_date=october.start.isoformat(), to_date=october.end.isoformat())
 
 
-def test_a_report_is_asked_for_when_its_last_day_is_over_in_the_account(dag_bag):
+def test_a_report_is_created_after_its_last_day_in_the_account_is_over(dag_bag):
     for dag_id in REPORTS:
         dag = dag_bag.dags[dag_id]
         ends = [interval.end.astimezone(MADRID).date() for interval in intervals(dag)]
@@ -136,7 +136,7 @@ def test_the_windows_of_the_backfill_cover_the_year(dag_bag):
     assert len(windows) == 12
 
 
-def test_what_the_page_warns_of_is_so(dag_bag):
+def test_the_warnings_on_the_page_are_true(dag_bag):
     from airflow.sdk import DAG
 
     from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
