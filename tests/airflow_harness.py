@@ -10,7 +10,7 @@ import asyncio
 import functools
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -78,6 +78,7 @@ class FakeTask:
     store: FakeTaskStateStore | None = field(default_factory=FakeTaskStateStore)
     dag: FakeDag = field(default_factory=FakeDag)
     reschedules: int = 0
+    run_async: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
 
     def context(self) -> Any:
         context: dict[str, Any] = {"ti": self.ti, "dag": self.dag, "task_reschedule_count": self.reschedules}
@@ -88,7 +89,7 @@ class FakeTask:
         try:
             return operator.execute(self.context())
         except TaskDeferred as deferred:
-            return self.resume(operator, deferred, run_trigger(deferred))
+            return self.resume(operator, deferred, run_trigger(deferred, self.run_async))
 
     def resume(self, operator: BaseOperator, deferred: TaskDeferred, event: Any) -> Any:
         """Resume an operator after a deferral."""
@@ -102,13 +103,13 @@ class FakeTask:
         return caught.value
 
 
-def run_trigger(deferred: TaskDeferred) -> Any:
+def run_trigger(deferred: TaskDeferred, run_async: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run) -> Any:
     """Store and restore the trigger as Airflow does, run it, and return its event. No secret may be stored."""
     path, arguments = deferred.trigger.serialize()
     stored = json.dumps(serialize(arguments))
     assert words_before_a_secret(stored) is None
     assert path.rpartition(".")[2] == type(deferred.trigger).__name__
-    return asyncio.run(first_event(type(deferred.trigger)(**deserialize(json.loads(stored)))))
+    return run_async(first_event(type(deferred.trigger)(**deserialize(json.loads(stored)))))
 
 
 async def first_event(trigger: Any) -> Any:
