@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The poller: who joins and leaves when, and what a failing round does."""
+"""The poller: waits that start and end at any time, and rounds that fail."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
+import threading
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,18 +15,22 @@ from airflow_provider_connectif.api.errors import AuthenticationFailed, NotFound
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL, ExportWait
+from tests.simulated_clock import SimulatedClock
 
 
-class Api:
-    """The client, as far as a survey of few exports asks it; it notes what happens."""
+class FakeClient:
+    """The API client, as far as a poll for few exports uses it."""
 
     def __init__(self) -> None:
         self.exports: dict[str, str] = {}
-        self.rounds: list[str] = []
-        self.problems: list[Exception] = []
+        self.requested: list[str] = []
+        self.errors: list[Exception] = []
         self.opened = 0
         self.closed = 0
-        self.slow = 0.0
+        #: Set when a request arrives; the response waits for the other one.
+        self.request_arrived = threading.Event()
+        self.may_respond = threading.Event()
+        self.may_respond.set()
 
     async def open(self) -> Any:
         self.opened += 1
@@ -36,193 +40,225 @@ class Api:
         self.closed += 1
 
     def get_export(self, export_id: str) -> Export:
-        self.rounds.append(export_id)
-        time.sleep(self.slow)
-        if self.problems:
-            raise self.problems.pop(0)
+        self.requested.append(export_id)
+        self.request_arrived.set()
+        assert self.may_respond.wait(60)
+        if self.errors:
+            raise self.errors.pop(0)
         if export_id not in self.exports:
             raise NotFound(f"no {export_id}")
         return Export(export_id, self.exports[export_id])
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api()
+def client() -> FakeClient:
+    return FakeClient()
 
 
-def run(api: Api, play: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
-    """Play something with a poller, and see that it ends: no task is left, and every client is closed."""
+@pytest.fixture
+def clock() -> SimulatedClock:
+    return SimulatedClock()
 
-    async def whole() -> Any:
-        poller = Poller(api.open, random=lambda: 0.0)
-        result = await asyncio.wait_for(play(poller), 20)
-        for _ in range(40):
-            if len(asyncio.all_tasks()) == 1:
-                break
-            await asyncio.sleep(0.05)
-        assert len(asyncio.all_tasks()) == 1
-        assert poller.waiter_count == 0
+
+@pytest.fixture
+def run(client: FakeClient, clock: SimulatedClock) -> Callable[[Callable[[Poller], Coroutine[Any, Any, Any]]], Any]:
+    """Run a scenario with a poller, and check that no task and no open client is left afterwards."""
+
+    def run_scenario(scenario: Callable[[Poller], Coroutine[Any, Any, Any]]) -> Any:
+        async def main() -> Any:
+            poller = Poller(client.open, clock=clock.monotonic, random=lambda: 0.0)
+            result = await scenario(poller)
+            while len(asyncio.all_tasks()) > 1:
+                await asyncio.sleep(0.1)
+                assert clock.monotonic() < 1000, asyncio.all_tasks()
+            assert poller.waiter_count == 0
+            return result
+
+        result = clock.run(main())
+        assert client.closed >= client.opened
         return result
 
-    result = asyncio.run(whole())
-    assert api.closed >= api.opened
-    return result
+    return run_scenario
 
 
-def test_waits_until_the_watch_is_over(api):
-    api.exports["a"] = "queued"
+async def cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
-    async def play(poller: Poller) -> None:
+
+def test_waits_until_the_export_is_finished(client, run):
+    client.exports["a"] = "queued"
+
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         await asyncio.sleep(0.3)
         assert poller.waiter_count == 1
-        api.exports["a"] = "finished"
+        client.exports["a"] = "finished"
         await waiting
 
-    run(api, play)
-    assert api.opened == 1
-    assert api.rounds == ["a", "a"]
+    run(scenario)
+    assert client.opened == 1
+    assert client.requested == ["a", "a"]
 
 
-def test_looks_no_oftener_than_the_shortest_interval(api):
-    api.exports["a"] = "queued"
+def test_respects_the_minimum_interval(client, run):
+    client.exports["a"] = "queued"
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(poller.wait(ExportWait(["a"]), 0.0), 3.5 * MIN_INTERVAL)
 
-    run(api, play)
-    assert 1 <= len(api.rounds) <= 3
+    run(scenario)
+    assert len(client.requested) == 3
 
 
-def test_somebody_impatient_who_joins_is_not_kept_waiting(api):
-    api.exports.update(a="queued", b="finished")
+def test_the_jitter_makes_an_interval_shorter(client, clock):
+    client.exports["a"] = "finished"
+    poller = Poller(client.open, clock=clock.monotonic, random=lambda: 1.0)
+    clock.run(poller.wait(ExportWait(["a"]), 60))
+    assert clock.monotonic() == pytest.approx(54.0)
 
-    async def play(poller: Poller) -> float:
-        patient = asyncio.create_task(poller.wait(ExportWait(["a"]), 60))
+
+def test_sleeps_with_the_sleep_function_that_is_passed(client, clock):
+    client.exports["a"] = "finished"
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        clock.sleep(seconds)
+
+    poller = Poller(client.open, clock=clock.monotonic, sleep=sleep, random=lambda: 0.0)
+    asyncio.run(poller.wait(ExportWait(["a"]), 60))
+    assert slept[0] == 60.0
+
+
+def test_a_wait_with_a_shorter_interval_is_served_early(client, clock, run):
+    client.exports.update(a="queued", b="finished")
+
+    async def scenario(poller: Poller) -> None:
+        long_wait = asyncio.create_task(poller.wait(ExportWait(["a"]), 60))
         await asyncio.sleep(0.1)
-        began = time.monotonic()
+        started = clock.monotonic()
         await poller.wait(ExportWait(["b"]), 0.2)
-        took = time.monotonic() - began
-        patient.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await patient
-        return took
+        assert clock.monotonic() - started == pytest.approx(0.1, abs=0.001)
+        await cancel(long_wait)
 
-    assert run(api, play) < 2
+    run(scenario)
 
 
 @pytest.mark.parametrize("how_many", [1, 3])
-def test_a_failing_round_fails_nobody(api, how_many):
-    api.exports.update({"a": "finished", "b": "finished"})
-    api.problems = [ServerError("500") for _ in range(how_many)]
+def test_a_failed_round_does_not_end_any_wait(client, run, how_many):
+    client.exports.update({"a": "finished", "b": "finished"})
+    client.errors = [ServerError("500") for _ in range(how_many)]
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         await asyncio.gather(poller.wait(ExportWait(["a"]), 0.2), poller.wait(ExportWait(["b"]), 0.2))
 
-    run(api, play)
+    run(scenario)
 
 
-def test_a_bug_in_a_round_fails_nobody_and_is_told_by_its_place_without_its_words(api, caplog):
-    api.exports["a"] = "finished"
-    api.problems = [ZeroDivisionError("surprise")]
-    run(api, lambda poller: poller.wait(ExportWait(["a"], resumed=True), 0.2))
+def test_a_bug_in_a_round_does_not_end_any_wait_and_is_logged_by_place_without_its_message(client, run, caplog):
+    client.exports["a"] = "finished"
+    client.errors = [ZeroDivisionError("surprise")]
+    run(lambda poller: poller.wait(ExportWait(["a"], resumed=True), 0.2))
     assert "failed with ZeroDivisionError (test_poller.py, line " in caplog.text
     assert "surprise" not in caplog.text
 
 
-def test_a_connection_that_is_gone_when_the_key_is_refused_fails_nobody(api):
-    """Looking the connection up again may itself go wrong, in ways that are not this package's."""
-    api.exports["a"] = "finished"
-    real_open = api.open
+def test_a_missing_connection_after_a_refused_key_does_not_end_any_wait(client, run):
+    """Reading the connection again may fail with errors that are not this package's."""
+    client.exports["a"] = "finished"
+    original = client.open
 
-    async def sometimes() -> Any:
-        if api.opened == 1:
-            api.opened += 1
-            api.closed += 1
-            raise LookupError("no such connection for a moment")
-        return await real_open()
+    async def open_client() -> Any:
+        if client.opened == 1:
+            client.opened += 1
+            client.closed += 1
+            raise LookupError("no such connection right now")
+        return await original()
 
-    api.open = sometimes  # type: ignore[method-assign]
-    api.exports["a"] = "queued"
+    client.open = open_client  # type: ignore[method-assign]
+    client.exports["a"] = "queued"
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 0.2))
         await asyncio.sleep(0.3)
-        api.problems = [AuthenticationFailed("401")]
-        api.exports["a"] = "finished"
+        client.errors = [AuthenticationFailed("401")]
+        client.exports["a"] = "finished"
         await asyncio.wait_for(waiting, 5)
 
-    run(api, play)
+    run(scenario)
 
 
-def test_a_key_that_is_refused_twice_in_one_round_is_told(api):
-    api.exports["a"] = "queued"
+def test_a_key_that_is_refused_twice_in_one_round_ends_the_wait(client, run):
+    client.exports["a"] = "queued"
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 0.2))
         await asyncio.sleep(0.3)
-        api.problems = [AuthenticationFailed("401"), AuthenticationFailed("401")]
+        client.errors = [AuthenticationFailed("401"), AuthenticationFailed("401")]
         with pytest.raises(AuthenticationFailed):
             await waiting
 
-    run(api, play)
-    assert api.opened == 2
+    run(scenario)
+    assert client.opened == 2
 
 
-def test_one_who_is_unlucky_leaves_alone(api):
-    api.exports["a"] = "queued"
+def test_an_export_that_does_not_exist_ends_only_its_own_wait(client, run):
+    client.exports["a"] = "queued"
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         other = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         with pytest.raises(NotFound):
             await poller.wait(ExportWait(["gone"]), 0.2)
-        api.exports["a"] = "finished"
+        client.exports["a"] = "finished"
         await other
 
-    run(api, play)
+    run(scenario)
 
 
-def test_the_last_who_leaves_during_a_round_waits_for_no_answer_and_leaves_nothing(api):
-    api.exports["a"] = "queued"
-    api.slow = 0.4
+def test_cancelling_the_last_wait_during_a_round_does_not_wait_for_the_response(client, run):
+    client.exports["a"] = "queued"
+    client.may_respond.clear()
 
-    async def play(poller: Poller) -> float:
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
-        await asyncio.sleep(0.3)
-        assert api.rounds == ["a"]
-        began = time.monotonic()
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
-        return time.monotonic() - began
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(client.request_arrived.wait)
+        await cancel(waiting)
+        assert client.closed == 0
+        client.may_respond.set()
 
-    assert run(api, play) < 0.2
+    run(scenario)
 
 
-def test_one_who_joins_while_the_old_round_is_being_ended_is_served(api):
-    api.exports["a"] = "queued"
-    api.slow = 0.3
+def test_a_wait_that_starts_while_the_old_round_is_being_cancelled_is_served(client, run):
+    client.exports["a"] = "queued"
+    client.may_respond.clear()
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(client.request_arrived.wait)
         waiting.cancel()
         await asyncio.sleep(0)
-        api.exports["b"] = "finished"
-        await asyncio.wait_for(poller.wait(ExportWait(["b"]), 0.2), 5)
+        client.exports["b"] = "finished"
+        served = asyncio.create_task(poller.wait(ExportWait(["b"]), 0.2))
+        await asyncio.sleep(0)
+        client.may_respond.set()
+        await asyncio.wait_for(served, 5)
 
-    run(api, play)
+    run(scenario)
 
 
-def test_the_last_who_leaves_ends_the_poller_at_once_however_patient(api):
-    api.exports["a"] = "queued"
+def test_cancelling_the_last_wait_ends_the_poller_immediately_whatever_its_interval(client, clock, run):
+    client.exports["a"] = "queued"
 
-    async def play(poller: Poller) -> None:
+    async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 60))
         await asyncio.sleep(0.1)
-        waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
+        await cancel(waiting)
 
-    run(api, play)
+    run(scenario)
+    assert clock.monotonic() < 1
