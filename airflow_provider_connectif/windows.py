@@ -9,7 +9,7 @@ from airflow_provider_connectif.api.argument_checks import parse_date_argument, 
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import MAX_DAYS
 from airflow_provider_connectif.api.timestamps import is_date
-from airflow_provider_connectif.tasks.arguments import check
+from airflow_provider_connectif.tasks.arguments import argument_errors
 
 
 def export_windows(start: str | date, end: str | date, days: int = MAX_DAYS) -> list[dict[str, str]]:
@@ -30,7 +30,8 @@ def export_windows(start: str | date, end: str | date, days: int = MAX_DAYS) -> 
     :raises ConnectifArgumentError: (a ``ValueError`` that Airflow does not retry) if one is a date and the other a
         date-time, if the end is before the start, or if ``days`` is out of range
     """
-    return check(_windows, start, end, days)  # type: ignore[no-any-return]
+    with argument_errors():
+        return _windows(start, end, days)
 
 
 def _windows(start: str | date, end: str | date, days: int) -> list[dict[str, str]]:

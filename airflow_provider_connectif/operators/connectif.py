@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operators that ask Connectif: for an export, and for the list of exports."""
+"""The operators that create exports and list exports."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
     REQUEST_ARGUMENTS,
-    arguments_of,
-    check,
+    argument_errors,
     check_filter,
-    request_arguments,
+    get_arguments,
+    get_request_arguments,
 )
 
 if TYPE_CHECKING:
@@ -28,24 +28,27 @@ _FILTER_ARGUMENTS = (*FILTER_ARGUMENTS, "status", "finished_after")
 
 
 class ConnectifCreateExportOperator(BaseOperator):
-    """Asks Connectif for an export, once for each task instance, and returns its id.
+    """Create an export in Connectif, once per task instance, and return its id.
 
-    It does not wait: :class:`~airflow_provider_connectif.sensors.connectif.ConnectifExportSensor` does. A retry, a
-    killed worker or a lost answer make no second export (with Airflow 3.3 and later); a task that is cleared after
-    it succeeded asks anew. Every argument is templated.
+    This operator does not wait until the export is finished; use
+    :class:`~airflow_provider_connectif.sensors.connectif.ConnectifExportSensor` for that. With Airflow 3.3 and later,
+    retries, killed workers and lost responses do not create another export. A task that is cleared after it succeeded
+    does. All arguments are templated.
 
-    :param export_type: ``contacts``, ``activities`` or ``data-explorer``.
-    :param segment_id: only contacts in this segment (contacts and activities).
-    :param from_date: beginning. Activities: a date-time with a zone, such as
-        ``"{{ data_interval_start.isoformat() }}"``. Data Explorer: a date, such as ``"{{ ds }}"``, in the account's
-        time zone.
-    :param to_date: end, like ``from_date``, at most 31 days later; for Data Explorer the day itself is included.
-    :param activity_types: such as ``["purchase", "login"]``; None for all (activities).
-    :param report_id: the Data Explorer report.
-    :param delimiter: ``,`` or ``;``.
-    :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL`` (contacts and activities).
-    :param version: of the columns, such as ``v5``; None for the vendor's default, ``v1`` (contacts and activities).
-    :param connectif_conn_id: the id of the Airflow connection.
+    :param export_type: ``contacts``, ``activities`` or ``data-explorer``
+    :param segment_id: only contacts in this segment (contacts and activities)
+    :param from_date: the start: for activities a date-time with a time zone, such as
+        ``"{{ data_interval_start.isoformat() }}"``; for Data Explorer a date in the account's time zone, such as
+        ``"{{ ds }}"``
+    :param to_date: the end, in the same form, at most 31 days later; exclusive for activities, inclusive for Data
+        Explorer
+    :param activity_types: only these types, such as ``["purchase", "login"]``; None exports all types (activities)
+    :param report_id: the Data Explorer report
+    :param delimiter: ``,`` or ``;``
+    :param date_format: ``ISO``, ``L``, ``LL`` or ``LLL`` (contacts and activities)
+    :param version: the version of the columns, such as ``v5``; None uses Connectif's default, ``v1`` (contacts and
+        activities)
+    :param connectif_conn_id: the id of the Airflow connection
     """
 
     template_fields: Sequence[str] = (*REQUEST_ARGUMENTS, "connectif_conn_id")
@@ -78,44 +81,44 @@ class ConnectifCreateExportOperator(BaseOperator):
         self.date_format = date_format
         self.version = version
         self.connectif_conn_id = connectif_conn_id
-        check(check_request, request_arguments(self, rendered=False))
+        with argument_errors():
+            check_request(get_request_arguments(self, rendered=False))
 
     def execute(self, context: Context) -> str:
-        """Ask for the export, or find the one that an earlier try has asked for."""
-        from airflow_provider_connectif.api.creation import create_once, mark_done
+        """Create the export, or find the one that an earlier attempt created."""
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
+        from airflow_provider_connectif.tasks.creation import create_export, mark_succeeded
         from airflow_provider_connectif.tasks.errors import airflow_errors
-        from airflow_provider_connectif.tasks.state_store import get_creation_record, get_generation
 
-        record, generation = get_creation_record(context), get_generation(context)
         with airflow_errors():
-            request = ExportRequest.of(**request_arguments(self))
+            request = ExportRequest.of(**get_request_arguments(self))
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
-                export_id = create_once(client, request, record, generation=generation)
-            mark_done(record, generation)
+                export_id = create_export(context, client, request)
+            mark_succeeded(context)
         set_report_link(self, self.report_id)
         return export_id
 
 
 class ConnectifListExportsOperator(BaseOperator):
-    """Gives the ids of the account's exports that fit, whoever made them: what ``.expand(export_id=…)`` takes.
+    """Return the ids of the account's matching exports, for ``.expand(export_id=…)``.
 
-    All pages of the list are read, one after the other. Where nothing fits, the list is empty, and Airflow skips what
-    is mapped over it. A moment is an ISO 8601 date-time with a zone, such as
-    ``"{{ data_interval_start.isoformat() }}"``, or an aware datetime. Every argument is templated.
+    The exports may have been created through the API or in the application. All pages of the list are read, one after
+    the other. If no export matches, the list is empty, and Airflow skips the tasks that are mapped over it. Date-times
+    are ISO 8601 strings with a time zone, such as ``"{{ data_interval_start.isoformat() }}"``, or aware datetimes. All
+    arguments are templated.
 
-    :param export_type: only this type, such as ``data-explorer``.
-    :param status: only this status; None for any.
-    :param origin: ``app`` for exports made in the application, ``api`` for those made through the API.
-    :param report_id: only exports of this Data Explorer report.
-    :param segment_id: only exports of this segment.
-    :param created_after: only exports made after this moment.
-    :param finished_after: only exports that finished after this moment.
-    :param latest_per: of the exports that fit, only the newest of each ``report_id``, ``export_type`` or
-        ``file_name``: the whole name of the file, without the extension, dates and identifier that Connectif appends.
-        An export that has none is kept. None for every export.
-    :param connectif_conn_id: the id of the Airflow connection.
-    :return: the ids, in the order in which the exports were made.
+    :param export_type: only exports of this type, such as ``data-explorer``
+    :param status: only exports with this status; None returns exports with any status
+    :param origin: only exports created in the application (``app``) or through the API (``api``)
+    :param report_id: only exports of this Data Explorer report
+    :param segment_id: only exports of this segment
+    :param created_after: only exports created after this date-time
+    :param finished_after: only exports that finished after this date-time
+    :param latest_per: return only the newest matching export for each ``report_id``, ``export_type`` or ``file_name``
+        (the file's whole name, without the extension, dates and identifier that Connectif appends), and all exports
+        that have none; None returns all matching exports
+    :param connectif_conn_id: the id of the Airflow connection
+    :return: the ids, in the order in which the exports were created
     """
 
     template_fields: Sequence[str] = (*_FILTER_ARGUMENTS, "latest_per", "connectif_conn_id")
@@ -145,27 +148,27 @@ class ConnectifListExportsOperator(BaseOperator):
         self.finished_after = finished_after
         self.latest_per = latest_per
         self.connectif_conn_id = connectif_conn_id
-        check(self._check_arguments, rendered=False)
+        with argument_errors():
+            self._check_arguments(rendered=False)
 
     def execute(self, context: Context) -> list[str]:
-        """Read the list, and choose."""
+        """Read the list, and return the matching exports' ids."""
         from airflow_provider_connectif.api.filters import ExportFilter, select
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with airflow_errors():
             self._check_arguments(rendered=True)
-            wanted = ExportFilter.from_arguments(arguments_of(self, _FILTER_ARGUMENTS, rendered=True))
-            hook = ConnectifHook(self.connectif_conn_id)
-            with hook.get_conn():
-                chosen = select(hook.list_exports(), wanted, latest_per=self.latest_per)
-        self.log.info("Found %d matching export(s).", len(chosen))
-        return [export.id for export in chosen]
+            export_filter = ExportFilter.from_arguments(get_arguments(self, _FILTER_ARGUMENTS, rendered=True))
+            with ConnectifHook(self.connectif_conn_id).get_conn() as client:
+                exports = select(client.list_exports(), export_filter, latest_per=self.latest_per)
+        self.log.info("Found %d matching export(s).", len(exports))
+        return [export.id for export in exports]
 
     def _check_arguments(self, *, rendered: bool) -> None:
         from airflow_provider_connectif.api.filters import LATEST_PER
 
-        arguments = arguments_of(self, (*_FILTER_ARGUMENTS, "latest_per"), rendered=rendered)
+        arguments = get_arguments(self, (*_FILTER_ARGUMENTS, "latest_per"), rendered=rendered)
         latest_per = arguments.pop("latest_per")
         check_filter(arguments)
         if latest_per is not None:

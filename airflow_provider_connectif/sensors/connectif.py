@@ -21,10 +21,10 @@ from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument, WaitTimeout
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
-    arguments_of,
-    check,
+    argument_errors,
     check_exactly_one,
     check_filter,
+    get_arguments,
 )
 from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
@@ -80,7 +80,8 @@ class ConnectifExportSensor(BaseSensorOperator):
         self.deferrable = default_deferrable(deferrable)
         self.connectif_conn_id = connectif_conn_id
         self._export_wait: ExportWait | None = None
-        check(self._check_arguments, rendered=False)
+        with argument_errors():
+            self._check_arguments(rendered=False)
 
     def execute(self, context: Context) -> Any:
         """Wait in the worker or in the triggerer."""
@@ -197,10 +198,10 @@ class ConnectifExportSensor(BaseSensorOperator):
         return self._ids()
 
     def _check_arguments(self, *, rendered: bool) -> None:
-        arguments = arguments_of(self, ("export_id", *FILTER_ARGUMENTS), rendered=rendered)
+        arguments = get_arguments(self, ("export_id", *FILTER_ARGUMENTS), rendered=rendered)
         export_id = arguments.pop("export_id")
         given = [name for name, value in arguments.items() if value is not None]
-        check_exactly_one({"export_id": export_id, "a match": given or None})
+        check_exactly_one({"export_id": export_id, "a filter": given or None})
         if export_id is not None and export_id is not UNKNOWN:
             _check_ids(export_id)
         check_filter(arguments)

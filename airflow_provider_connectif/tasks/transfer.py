@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_connectif.api.argument_checks import check_one_of
+from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
     export_fields,
@@ -30,7 +32,7 @@ IF_EXISTS = ("replace", "skip", "error")
 
 @dataclass(frozen=True)
 class StoreOptions:
-    """Where and how an export is stored; rendered.
+    """Where and how an export is stored.
 
     The fields are the arguments of the same names of
     :class:`~airflow_provider_connectif.transfers.connectif_to_object_storage.ConnectifExportToObjectStorageOperator`.
@@ -41,6 +43,19 @@ class StoreOptions:
     file_format: str = "csv"
     if_exists: str = "replace"
     max_uncompressed_bytes: int | None = None
+
+    def check(self) -> None:
+        """Check the options. The destination may contain templates; the others may be
+        :data:`~airflow_provider_connectif.api.argument_checks.UNKNOWN`.
+
+        :raises InvalidArgument: for the first option that is wrong
+        """
+        check_destination(self.destination)
+        check_one_of("file_format", self.file_format, FILE_FORMATS)
+        check_one_of("if_exists", self.if_exists, IF_EXISTS)
+        limit = self.max_uncompressed_bytes
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):
+            raise InvalidArgument("max_uncompressed_bytes", f"{limit!r} is not a positive number of bytes.")
 
 
 def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log: Any) -> dict[str, Any] | None:
@@ -54,33 +69,14 @@ def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log:
     :return: what the task returns; None if there is no complete export, or the folder is not known yet
     :raises FileError: if another task of the same run stores in the folder, or the store fails
     """
-    from airflow_provider_connectif.files.folder.delivery import deliver
-    from airflow_provider_connectif.files.folder.manifest import is_intact, read_manifest
+    from airflow_provider_connectif.files.folder.delivery import find_delivered
 
     if check_destination(options.destination):
         return None
     uri = normalize_uri(options.destination)
-    folder = open_folder(uri, options.storage_conn_id)
-    manifest = read_manifest(folder)
-    if manifest is None or not is_intact(folder, manifest):
-        return None
-
-    def nothing() -> list[Any]:
-        raise _NoLongerThere
-
-    try:
-        result = deliver(
-            nothing,
-            folder,
-            uri=uri,
-            export=manifest.export,
-            file_format=manifest.file_format,
-            if_exists="skip",
-            writer=writer,
-        )
-    except _NoLongerThere:
-        return None
-    log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
+    result = find_delivered(open_folder(uri, options.storage_conn_id), uri=uri, writer=writer)
+    if result is not None:
+        log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
 
 
@@ -157,10 +153,6 @@ class _ExportFile:
 
         url, self._first_url = self._first_url, None
         return url or fresh_address(self._client, self._export.id)
-
-
-class _NoLongerThere(Exception):
-    """The export that was in the folder when it was first looked at is gone."""
 
 
 def manifest_writer(context: Context) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from airflow_provider_connectif.api.models import FINISHED
 from airflow_provider_connectif.api.polling.event_stream import FinishedExportStream, poll_finished_exports
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import ExportWait
-from airflow_provider_connectif.tasks.arguments import check_seconds, check_strings
+from airflow_provider_connectif.tasks.arguments import argument_errors, check_seconds, check_string
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.tasks.waiting import error_event, finished_event, poll_retry_policy, timeout_event
 
@@ -136,15 +136,10 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         self.file_name = file_name
         self.consumer = consumer
         self.poke_interval = poke_interval
-        check_strings(
-            connectif_conn_id=connectif_conn_id,
-            export_type=export_type,
-            origin=origin,
-            report_id=report_id,
-            file_name=file_name,
-            consumer=consumer,
-        )
-        check_seconds("poke_interval", poke_interval)
+        with argument_errors():
+            for name, value in self._identity().items():
+                check_string(name, value)
+            check_seconds("poke_interval", poke_interval)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return the class path and the arguments, which contain no secret."""

@@ -109,7 +109,7 @@ class TestErrors:
 
 
 WRONG = [
-    ({"export_type": ""}, "export_type: '' is not a non-empty string; omit it to match any"),
+    ({"export_type": ""}, "export_type: '' is not a non-empty string; use one, or omit the argument"),
     ({"status": " "}, "status: ' ' is not a non-empty string"),
     ({"origin": 5}, "origin: 5 is not a non-empty string"),
     ({"report_id": ["a"]}, "report_id: .* is not a non-empty string"),

@@ -292,8 +292,8 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            ({}, "export_id: is missing: give either export_id or a match"),
-            ({"export_id": "a", "origin": "app"}, "export_id: export_id and a match exclude each other"),
+            ({}, "export_id: is missing; use either export_id or a filter"),
+            ({"export_id": "a", "origin": "app"}, "export_id: cannot be combined with a filter"),
             ({"export_id": []}, "export_id: the list is empty"),
             ({"export_id": " "}, "export_id: ' ' is not an export id"),
             ({"export_id": 5}, "export_id: 5 is not an export id"),

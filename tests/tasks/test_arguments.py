@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of an argument when a DAG is parsed, and how a wrong one is told."""
+"""Which arguments are known when a DAG is parsed, and how invalid ones are reported."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from airflow.providers.common.compat.sdk import AirflowFailException, BaseOperat
 from airflow.sdk import DAG
 
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError, check, check_exactly_one, is_unknown
+from airflow_provider_connectif.tasks.arguments import (
+    ConnectifArgumentError,
+    argument_errors,
+    check_exactly_one,
+    is_unknown,
+)
 
 
 @pytest.mark.parametrize("value", ["{{ ds }}", "a{% if x %}b{% endif %}", "{# x #}"])
@@ -30,30 +35,23 @@ def test_everything_else_is_known(value):
     assert not is_unknown(value)
 
 
-def test_what_a_check_finds_is_not_retried_and_a_value_error():
-    def find() -> None:
+def test_an_argument_error_is_not_retried_and_a_value_error():
+    with pytest.raises(ConnectifArgumentError, match="version: is wrong") as caught, argument_errors():
         raise InvalidArgument("version", "is wrong")
-
-    with pytest.raises(ConnectifArgumentError, match="version: is wrong") as caught:
-        check(find)
     assert isinstance(caught.value, AirflowFailException)
     assert isinstance(caught.value, ValueError)
     assert caught.value.__cause__ is None
     assert str(pickle.loads(pickle.dumps(caught.value))) == "version: is wrong"
 
 
-def test_a_check_gives_what_it_made():
-    assert check(int, "5", base=8) == 5
-
-
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"a": None, "b": None}, "a: is missing: give either a or b"),
-        ({"a": 1, "b": 2}, "a: a and b exclude each other: give either a or b"),
+        ({"a": None, "b": None}, "a: is missing; use either a or b"),
+        ({"a": 1, "b": 2}, "a: cannot be combined with b; use either a or b"),
     ],
 )
-def test_one_of_several_is_asked_for(given, words):
+def test_exactly_one_of_several_alternatives_must_be_given(given, words):
     with pytest.raises(InvalidArgument, match=words):
         check_exactly_one(given)
     check_exactly_one({"a": None, "b": 0})

@@ -440,11 +440,11 @@ class TestArguments:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            ({}, "export_id: is missing: give either export_id or export_type"),
-            ({"export_id": "a", "export_type": "contacts"}, "export_id: export_id and export_type exclude each"),
-            ({"export_id": "a", "segment_id": "b"}, "segment_id: belongs to creating an export"),
-            ({"export_id": "a", "delimiter": ";"}, "delimiter: belongs to creating an export"),
-            ({"export_id": ["a"]}, r"export_id: \['a'\] is not the id of an export; for many, use .expand"),
+            ({}, "export_id: is missing; use either export_id or export_type"),
+            ({"export_id": "a", "export_type": "contacts"}, "export_id: cannot be combined with export_type"),
+            ({"export_id": "a", "segment_id": "b"}, "segment_id: is only for creating an export"),
+            ({"export_id": "a", "delimiter": ";"}, "delimiter: is only for creating an export"),
+            ({"export_id": ["a"]}, r"export_id: \['a'\] is not the id of an export; for several exports, use .expand"),
             ({"export_id": " "}, "export_id: ' ' is not the id"),
             ({"export_type": "banners"}, "export_type: 'banners' is not supported"),
             ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: is not supported for"),
@@ -455,11 +455,17 @@ class TestArguments:
                 "file_format: 'parquet' is not supported; use 'csv'",
             ),
             ({"export_id": "a", "if_exists": "append"}, "if_exists: 'append' is not supported"),
-            ({"export_id": "a", "timeout": -1}, "timeout: -1 is no number of seconds"),
-            ({"export_id": "a", "timeout": float("nan")}, "timeout: nan is no number of seconds"),
-            ({"export_id": "a", "poke_interval": "60"}, "poke_interval: '60' is no number of seconds"),
-            ({"export_id": "a", "max_uncompressed_bytes": 0}, "max_uncompressed_bytes: 0 is no number of bytes"),
-            ({"export_id": "a", "max_uncompressed_bytes": "1GB"}, "max_uncompressed_bytes: '1GB' is no number"),
+            ({"export_id": "a", "timeout": -1}, "timeout: -1 is not supported; use seconds or a timedelta"),
+            ({"export_id": "a", "timeout": float("nan")}, "timeout: nan is not supported; use seconds"),
+            ({"export_id": "a", "poke_interval": "60"}, "poke_interval: '60' is not supported; use seconds"),
+            (
+                {"export_id": "a", "max_uncompressed_bytes": 0},
+                "max_uncompressed_bytes: 0 is not a positive",
+            ),
+            (
+                {"export_id": "a", "max_uncompressed_bytes": "1GB"},
+                "max_uncompressed_bytes: '1GB' is not a",
+            ),
         ],
     )
     def test_invalid_arguments_fail_when_the_dag_is_parsed(self, lake, arguments, words):

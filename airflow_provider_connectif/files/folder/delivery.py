@@ -114,6 +114,33 @@ def deliver(
     return delivery.run(open_archive)
 
 
+def find_delivered(store: Store, *, uri: str, writer: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the result of the complete export that a folder holds, whichever export that is.
+
+    :param store: the folder
+    :param uri: the same folder as the author of the DAG wrote it; the paths in the result begin with it
+    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
+    :return: what :func:`deliver` returns; None if the folder holds no complete export
+    :raises FolderConflict: if the folder belongs to another task instance of the same run
+    :raises ManifestUnreadable: if the folder has a manifest that is not valid
+    :raises DestinationError: if the store fails
+    """
+    found = read_manifest(store)
+    if found is None:
+        return None
+    delivery = _Delivery(
+        store=store,
+        uri=uri,
+        export=found.export,
+        file_format=found.file_format,
+        if_exists="skip",
+        writer=dict(writer),
+        claim=Claim(store, writer, clock=time.time, sleep=time.sleep),
+        note=PublishingNote(store, writer, clock=time.time),
+    )
+    return delivery.existing_result(found)
+
+
 @dataclasses.dataclass
 class _Delivery:
     store: Store
@@ -122,16 +149,15 @@ class _Delivery:
     file_format: str
     if_exists: IfExists
     writer: dict[str, Any]
-    on_progress: Callable[[str, int, int | None], None] | None
-    clock: Callable[[], float]
     claim: Claim
     note: PublishingNote
+    on_progress: Callable[[str, int, int | None], None] | None = None
+    clock: Callable[[], float] = time.time
 
     def run(self, open_archive: Callable[[], Iterable[Member]]) -> dict[str, Any]:
-        manifest = self._manifest_to_keep(read_manifest(self.store))
-        if manifest is not None:
-            self._delete_leftovers()
-            return self._result(manifest)
+        existing = self.existing_result(read_manifest(self.store))
+        if existing is not None:
+            return existing
         self.claim.acquire()
         try:
             self.note.read_abandoned()
@@ -142,6 +168,13 @@ class _Delivery:
                 manifest = self._upload_and_publish(open_archive)
         finally:
             self.claim.release()
+        return self._result(manifest)
+
+    def existing_result(self, found: Manifest | None) -> dict[str, Any] | None:
+        manifest = self._manifest_to_keep(found)
+        if manifest is None:
+            return None
+        self._delete_leftovers()
         return self._result(manifest)
 
     def _manifest_to_keep(self, found: Manifest | None) -> Manifest | None:
