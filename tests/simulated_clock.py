@@ -61,6 +61,7 @@ class SimulatedEventLoop(asyncio.SelectorEventLoop):
     def __init__(self, clock: SimulatedClock) -> None:
         self.clock = clock
         self.working_threads = 0
+        self.turns = 0
         super().__init__(_Selector(self))
 
     def time(self) -> float:
@@ -82,6 +83,7 @@ class _Selector(selectors.DefaultSelector):
         self._loop = loop
 
     def select(self, timeout: float | None = None) -> Any:
+        self._loop.turns += 1
         if timeout is not None and (timeout <= 0 or not self._loop.working_threads):
             events = super().select(0)
             if not events:

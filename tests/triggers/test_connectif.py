@@ -1,35 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger: one event, no secret stored, one poller for all, and nothing left behind (promise 11)."""
+"""The trigger: one event, no stored secret, one poller for all triggers, and nothing left behind (promise 11)."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import logging
 import threading
-import time
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from airflow_provider_connectif.api.client import ConnectifClient
+from airflow_provider_connectif.api.polling import poller
+from airflow_provider_connectif.api.polling.poll import PollResult
+from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 from tests.airflow_harness import first_event
 from tests.leaks import words_before_a_secret
+from tests.simulated_clock import CLOCK, SimulatedEventLoop
 
 
 def trigger_for(*export_ids: str, **arguments: Any) -> ConnectifExportTrigger:
-    defaults = {"poke_interval": 0.2, "deadline": time.time() + 20}
+    defaults = {"poke_interval": 0.2, "deadline": CLOCK.time() + 20}
     return ConnectifExportTrigger("connectif_default", export_ids=export_ids, **{**defaults, **arguments})
 
 
 def run_trigger(trigger: ConnectifExportTrigger) -> Any:
-    return asyncio.run(first_event(trigger))
+    return CLOCK.run(first_event(trigger))
 
 
-async def nothing_is_left() -> None:
-    """Wait for the poller to go, then look for tasks of any kind."""
+async def wait_until_no_task_is_left() -> None:
+    """Wait for the poller to end, and fail if it or any other task does not."""
     for _ in range(50):
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         if not others:
@@ -38,7 +43,7 @@ async def nothing_is_left() -> None:
     raise AssertionError(f"left behind: {others}")
 
 
-class TestStoring:
+class TestSerialization:
     @pytest.mark.parametrize(
         "arguments",
         [
@@ -46,14 +51,14 @@ class TestStoring:
             {"match": {"export_type": "contacts", "created_after": "2026-11-01T00:00:00+00:00"}},
         ],
     )
-    def test_comes_back_the_same_from_its_stored_form(self, sandbox, arguments):
+    def test_round_trips(self, sandbox, arguments):
         path, stored = ConnectifExportTrigger("connectif_default", **arguments).serialize()
         assert path == "airflow_provider_connectif.triggers.connectif.ConnectifExportTrigger"
         again = ConnectifExportTrigger(**json.loads(json.dumps(stored)))
         assert again.serialize() == (path, stored)
         assert {name: stored[name] for name in arguments} == arguments
 
-    def test_holds_no_secret(self, sandbox):
+    def test_contains_no_secret(self, sandbox):
         export_id = sandbox.create_in_app()
         trigger = trigger_for(export_id)
         assert run_trigger(trigger)["status"] == "finished"
@@ -61,7 +66,7 @@ class TestStoring:
         assert set(trigger.serialize()[1]) == {"connectif_conn_id", "export_ids", "match", "poke_interval", "deadline"}
 
 
-class TestTheEvent:
+class TestEvent:
     def test_finished(self, sandbox):
         sandbox.set(seconds_per_export=0.2)
         one, two = sandbox.create_in_app(), sandbox.create_in_app()
@@ -70,14 +75,14 @@ class TestTheEvent:
     def test_timeout_at_the_deadline(self, sandbox):
         sandbox.set(seconds_per_export=30)
         export_id = sandbox.create_in_app()
-        began = time.time()
-        event = run_trigger(trigger_for(export_id, deadline=time.time() + 0.5))
+        started = CLOCK.time()
+        event = run_trigger(trigger_for(export_id, deadline=started + 0.5))
         assert event["status"] == "timeout"
         assert event["message"].startswith(f"{export_id} (Export {export_id}: inProgress")
-        assert 0.5 <= time.time() - began < 1.5
+        assert CLOCK.time() - started == pytest.approx(0.5, abs=0.001)
 
-    def test_timeout_at_once_for_a_deadline_in_the_past(self, sandbox):
-        event = run_trigger(trigger_for(sandbox.create_in_app(), deadline=time.time() - 5))
+    def test_timeout_immediately_for_a_deadline_in_the_past(self, sandbox):
+        event = run_trigger(trigger_for(sandbox.create_in_app(), deadline=CLOCK.time() - 5))
         assert event["status"] == "timeout"
         assert sandbox.stats.requests == 0
 
@@ -85,36 +90,36 @@ class TestTheEvent:
         event = run_trigger(trigger_for(sandbox.create_in_app({"fail": True})))
         assert (event["status"], event["kind"], event["final"]) == ("error", "ExportFailed", True)
 
-    def test_error_for_an_export_that_is_not_there(self, sandbox):
+    def test_error_for_an_export_that_does_not_exist(self, sandbox):
         event = run_trigger(trigger_for("nothing"))
         assert (event["status"], event["kind"], event["final"]) == ("error", "NotFound", True)
 
-    def test_none_for_rounds_that_fail(self, sandbox):
+    def test_no_event_for_rounds_that_fail(self, sandbox):
         sandbox.set(seconds_per_export=0.2)
         export_id = sandbox.create_in_app()
         sandbox.fault("get", "html", times=2)
         assert run_trigger(trigger_for(export_id))["status"] == "finished"
         assert sandbox.stats.faults == {"get:html": 2}
 
-    def test_none_while_the_connection_cannot_be_looked_up(self, sandbox, monkeypatch):
+    def test_no_event_while_the_connection_cannot_be_read(self, sandbox, monkeypatch):
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
-        times: list[int] = []
+        calls: list[int] = []
         original = ConnectifHook.open_client_async
 
-        async def unlucky(self: ConnectifHook, **arguments: Any) -> Any:
-            times.append(1)
-            if len(times) < 3:
-                raise RuntimeError("the secrets backend is away")
+        async def fail_twice(self: ConnectifHook, **arguments: Any) -> Any:
+            calls.append(1)
+            if len(calls) < 3:
+                raise RuntimeError("the secrets backend is unavailable")
             return await original(self, **arguments)
 
-        monkeypatch.setattr(ConnectifHook, "open_client_async", unlucky)
+        monkeypatch.setattr(ConnectifHook, "open_client_async", fail_twice)
         assert run_trigger(trigger_for(sandbox.create_in_app()))["status"] == "finished"
-        assert len(times) == 3
+        assert len(calls) == 3
 
 
-class TestTheKey:
-    def test_that_was_replaced_meanwhile_is_looked_up_again(self, sandbox, monkeypatch):
+class TestApiKey:
+    def test_that_was_replaced_is_read_again(self, sandbox, monkeypatch):
         sandbox.set(seconds_per_export=30)
         export_id = sandbox.create_in_app()
 
@@ -130,10 +135,10 @@ class TestTheKey:
             await asyncio.to_thread(sandbox.end_export, export_id)
             return await waiting
 
-        assert asyncio.run(replace())["status"] == "finished"
+        assert CLOCK.run(replace())["status"] == "finished"
         assert sandbox.stats.by_status["401"] == 1
 
-    def test_that_was_revoked_is_an_error_for_everybody(self, sandbox):
+    def test_that_was_revoked_is_an_error_for_every_trigger(self, sandbox):
         sandbox.set(seconds_per_export=30)
         ids = [sandbox.create_in_app() for _ in range(3)]
 
@@ -143,11 +148,11 @@ class TestTheKey:
             await asyncio.to_thread(sandbox.set, key="another:one")
             return await asyncio.gather(*waiting)
 
-        events = asyncio.run(revoke())
+        events = CLOCK.run(revoke())
         assert {(event["kind"], event["final"]) for event in events} == {("AuthenticationFailed", True)}
 
 
-class TestManyAtOnce:
+class TestManyTriggers:
     def test_share_one_poller(self, sandbox):
         """200 exports are 4 pages: a round costs 4 requests and not 200."""
         sandbox.set(seconds_per_export=30)
@@ -158,56 +163,52 @@ class TestManyAtOnce:
             await asyncio.sleep(0.5)
             await asyncio.to_thread(sandbox.set, seconds_per_export=0)
             events = await asyncio.gather(*waiting)
-            await nothing_is_left()
+            await wait_until_no_task_is_left()
             return events
 
-        events = asyncio.run(wait_for_all())
+        events = CLOCK.run(wait_for_all())
         assert [event["export_ids"] for event in events] == [[each] for each in ids]
-        assert 4 <= sandbox.stats.requests <= 6 * 4
+        assert sandbox.stats.requests == 2 * 4
 
-    def test_do_not_block_the_event_loop(self, sandbox):
+    def test_do_not_block_the_event_loop(self, sandbox, monkeypatch):
+        """Between two turns of the event loop, at most 100 of them handle a result."""
         sandbox.set(seconds_per_export=0.5)
-        ids = [sandbox.create_in_app() for _ in range(100)]
-        lags: list[float] = []
+        ids = [sandbox.create_in_app() for _ in range(250)]
+        handled: Counter[int] = Counter()
+        original = ExportWait.handle_result
 
-        async def watch_the_loop() -> None:
-            while True:
-                began = time.thread_time()
-                await asyncio.sleep(0.01)
-                lags.append(time.thread_time() - began)
+        def handle_result(self: ExportWait, result: PollResult) -> bool:
+            loop = asyncio.get_running_loop()
+            assert isinstance(loop, SimulatedEventLoop)
+            handled[loop.turns] += 1
+            return original(self, result)
+
+        monkeypatch.setattr(ExportWait, "handle_result", handle_result)
 
         async def wait_for_all() -> None:
-            watching = asyncio.create_task(watch_the_loop())
             await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
-            watching.cancel()
 
-        asyncio.run(first_event(trigger_for(ids[0])))  # what is imported once, is
-        # A full collection walks through all that the tests before this one have loaded: no work of the triggers.
-        gc.disable()
-        try:
-            asyncio.run(wait_for_all())
-        finally:
-            gc.enable()
-        # The time that this thread itself was busy between two turns: a blocking request in it is no such time,
-        # hence the next test.
-        assert max(lags) < 0.1
+        CLOCK.run(wait_for_all())
+        assert handled.total() >= 2 * len(ids)
+        assert max(handled.values()) <= 100
 
-    def test_make_no_request_in_the_loops_own_thread(self, sandbox, monkeypatch):
-        from airflow_provider_connectif.api.client import ConnectifClient
-
+    def test_poll_in_another_thread_than_the_event_loops(self, sandbox, monkeypatch):
         threads: set[int] = set()
-        original = ConnectifClient._send
 
-        def send(self: ConnectifClient, *arguments: Any, **named: Any) -> Any:
-            threads.add(threading.get_ident())
-            return original(self, *arguments, **named)
+        def in_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+            def wrapper(*arguments: Any, **named: Any) -> Any:
+                threads.add(threading.get_ident())
+                return function(*arguments, **named)
 
-        monkeypatch.setattr(ConnectifClient, "_send", send)
+            return wrapper
+
+        monkeypatch.setattr(ConnectifClient, "_send", in_thread(ConnectifClient._send))
+        monkeypatch.setattr(poller, "poll_exports", in_thread(poller.poll_exports))
         run_trigger(trigger_for(sandbox.create_in_app()))
         assert threads
         assert threading.get_ident() not in threads
 
-    def test_that_are_cancelled_leave_nothing(self, sandbox):
+    def test_that_are_cancelled_leave_no_task_behind(self, sandbox):
         sandbox.set(seconds_per_export=30)
         ids = [sandbox.create_in_app() for _ in range(5)]
         closed: list[int] = []
@@ -219,44 +220,44 @@ class TestManyAtOnce:
                 each.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await each
-            await nothing_is_left()
+            await wait_until_no_task_is_left()
             closed.append(1)
 
-        asyncio.run(cancel_all())
+        CLOCK.run(cancel_all())
         assert closed
 
-    def test_that_leave_do_not_take_the_others_along(self, sandbox):
+    def test_that_are_cancelled_do_not_end_the_others(self, sandbox):
         sandbox.set(seconds_per_export=30)
         one, two = sandbox.create_in_app(), sandbox.create_in_app()
 
-        async def leave() -> Any:
+        async def scenario() -> Any:
             first = asyncio.create_task(first_event(trigger_for(one)))
             second = asyncio.create_task(first_event(trigger_for(two)))
             await asyncio.sleep(0.3)
             first.cancel()
             await asyncio.to_thread(sandbox.end_export, two)
             event = await second
-            await nothing_is_left()
+            await wait_until_no_task_is_left()
             return event
 
-        assert asyncio.run(leave()) == {"status": "finished", "export_ids": [two]}
+        assert CLOCK.run(scenario()) == {"status": "finished", "export_ids": [two]}
 
-    def test_that_come_after_all_have_left_are_served(self, sandbox):
+    def test_that_start_after_all_others_have_ended_are_served(self, sandbox):
         async def one_after_the_other() -> list[Any]:
             return [await first_event(trigger_for(sandbox.create_in_app())) for _ in range(3)]
 
-        assert [event["status"] for event in asyncio.run(one_after_the_other())] == ["finished"] * 3
+        assert [event["status"] for event in CLOCK.run(one_after_the_other())] == ["finished"] * 3
 
 
-def test_progress_is_told_by_each_trigger_for_its_own_export(sandbox, task_log):
+def test_each_trigger_logs_the_progress_of_its_own_export(sandbox, task_log):
     sandbox.set(seconds_per_export=0.4, rows=1000)
     one, two = sandbox.create_in_app(), sandbox.create_in_app()
 
     async def wait_for_both() -> None:
         await asyncio.gather(first_event(trigger_for(one)), first_event(trigger_for(two)))
 
-    asyncio.run(wait_for_both())
-    told = task_log()
-    assert f"Export {one}: finished" in told
-    assert f"Export {two}: finished" in told
+    CLOCK.run(wait_for_both())
+    text = task_log()
+    assert f"Export {one}: finished" in text
+    assert f"Export {two}: finished" in text
     assert logging.getLogger("urllib3.connectionpool").isEnabledFor(logging.DEBUG)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger for asset watchers, run as Airflow's triggerer runs it, shared stream included."""
+"""The trigger for asset watchers, run as in Airflow's triggerer, which includes the shared stream."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ import pytest
 from airflow.sdk import Asset
 from airflow.triggers.base import BaseEventTrigger
 
-from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
-from airflow_provider_connectif.triggers import connectif as triggers
 from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishedEventTrigger
 from tests.leaks import words_before_a_secret
+from tests.simulated_clock import CLOCK
 
 shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 and later")
 
 
 class AssetStore:
-    """What Airflow gives to the trigger of one asset: its store, which outlives the triggerer."""
+    """The state store that Airflow passes to the trigger of an asset. It outlives the triggerer."""
 
     def __init__(self, assets: int = 1) -> None:
         self.content: dict[str, str] = {}
@@ -43,18 +42,12 @@ class AssetStore:
             raise ValueError(f"Task has {self.assets} concrete inlets and outlets")
 
 
-@pytest.fixture(autouse=True)
-def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_stream, "MIN_ROUND_INTERVAL", 0.1)
-    monkeypatch.setattr(event_stream, "DELIVERY_SECONDS", 0.05)
-
-
 class Triggerer:
-    """Runs event triggers as Airflow's own does, and keeps what they fire."""
+    """Runs event triggers as Airflow's triggerer does, and keeps their events."""
 
     def __init__(self) -> None:
         self.manager = shared_stream.SharedStreamManager()
-        self.fired: dict[int, list[Any]] = {}
+        self.events: dict[int, list[Any]] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
     def run(self, trigger: ConnectifExportFinishedEventTrigger, store: AssetStore | None) -> list[Any]:
@@ -62,16 +55,16 @@ class Triggerer:
         _, arguments = trigger.serialize()
         again = type(trigger)(**json.loads(json.dumps(arguments)))
         again.asset_state_store = store  # type: ignore[assignment]
-        self.fired[number] = []
+        self.events[number] = []
         self.tasks.append(asyncio.create_task(self._run(number, again)))
-        return self.fired[number]
+        return self.events[number]
 
     async def _run(self, number: int, trigger: ConnectifExportFinishedEventTrigger) -> None:
         key = trigger.shared_stream_key()
         stream = self.manager.subscribe(trigger_id=number, trigger=trigger, key=key)
         try:
             async for event in trigger.filter_shared_stream(stream):
-                self.fired[number].append(event.payload)
+                self.events[number].append(event.payload)
         finally:
             await self.manager.unsubscribe(number, key)
 
@@ -86,24 +79,24 @@ class Triggerer:
         raise AssertionError(f"left behind: {asyncio.all_tasks()}")
 
 
-async def until(true: Callable[[], object]) -> None:
+async def until(condition: Callable[[], object]) -> None:
     for _ in range(400):
-        if true():
+        if condition():
             return
-        await asyncio.sleep(0.025)
-    raise AssertionError("it did not come to that")
+        await asyncio.sleep(1)
+    raise AssertionError("the condition did not become true")
 
 
 def watch(**arguments: Any) -> ConnectifExportFinishedEventTrigger:
     return ConnectifExportFinishedEventTrigger("connectif_default", **{"poke_interval": 0.1, **arguments})
 
 
-def ids(fired: list[Any]) -> list[str]:
-    return [payload["export_id"] for payload in fired]
+def ids(events: list[Any]) -> list[str]:
+    return [payload["export_id"] for payload in events]
 
 
 class TestArguments:
-    def test_come_back_the_same_from_their_stored_form(self):
+    def test_round_trip(self):
         trigger = ConnectifExportFinishedEventTrigger(
             "c", export_type="contacts", origin="app", report_id="r", file_name="f", consumer="me", poke_interval=30
         )
@@ -128,7 +121,7 @@ class TestArguments:
         with pytest.raises(ConnectifArgumentError, match=rf"^{name}: "):
             ConnectifExportFinishedEventTrigger(**{name: value})
 
-    def test_make_a_trigger_that_airflow_takes_for_a_watcher(self):
+    def test_make_a_trigger_that_airflow_accepts_for_a_watcher(self):
         from airflow.sdk import AssetWatcher
 
         trigger = watch()
@@ -137,20 +130,20 @@ class TestArguments:
         assert asset.watchers[0].trigger is trigger
 
 
-class TestAnEvent:
-    def test_has_the_exports_id_and_fields_and_never_its_address(self, sandbox):
-        async def play() -> list[Any]:
+class TestEvent:
+    def test_has_the_exports_id_and_fields_but_not_its_signed_url(self, sandbox):
+        async def scenario() -> list[Any]:
             triggerer, store = Triggerer(), AssetStore()
-            fired = triggerer.run(watch(), store)
+            events = triggerer.run(watch(), store)
             await until(lambda: store.content)
             body = {"exportType": "data-explorer", "filters": {"reportId": "r", "fromDate": "2026-11-01"}}
             export_id = await asyncio.to_thread(sandbox.create_in_app, body)
-            await until(lambda: fired)
+            await until(lambda: events)
             await triggerer.stop()
-            assert ids(fired) == [export_id]
-            return fired
+            assert ids(events) == [export_id]
+            return events
 
-        [payload] = asyncio.run(play())
+        [payload] = CLOCK.run(scenario())
         assert payload["export"]["exportType"] == "data-explorer"
         assert payload["export"]["filters"]["reportId"] == "r"
         assert payload["export"]["origin"] == "app"
@@ -158,8 +151,8 @@ class TestAnEvent:
         assert "fileUrl" not in payload["export"]
         assert words_before_a_secret(json.dumps(payload)) is None
 
-    def test_comes_for_what_fits_alone(self, sandbox):
-        async def play() -> None:
+    def test_is_only_for_exports_that_match(self, sandbox):
+        async def scenario() -> None:
             triggerer = Triggerer()
             wanted = {
                 "app": {"origin": "app"},
@@ -169,18 +162,18 @@ class TestAnEvent:
                 "all": {},
             }
             stores = {name: AssetStore() for name in wanted}
-            fired = {name: triggerer.run(watch(**filters), stores[name]) for name, filters in wanted.items()}
+            events = {name: triggerer.run(watch(**filters), stores[name]) for name, filters in wanted.items()}
             await until(lambda: all(store.content for store in stores.values()))
             report = {"exportType": "data-explorer", "filters": {"reportId": "r"}, "title": "Weekly Sales"}
             made = [
                 await asyncio.to_thread(sandbox.create_in_app, body)
                 for body in ({}, {"origin": "api", "exportType": "activities"}, report)
             ]
-            await until(lambda: len(fired["all"]) == 3)
-            await asyncio.sleep(0.3)
+            await until(lambda: len(events["all"]) == 3)
+            await asyncio.sleep(30)
             await triggerer.stop()
             one, two, three = made
-            assert {name: set(ids(events)) for name, events in fired.items()} == {
+            assert {name: set(ids(events)) for name, events in events.items()} == {
                 "app": {one, three},
                 "contacts": {one},
                 "report": {three},
@@ -188,118 +181,112 @@ class TestAnEvent:
                 "all": {one, two, three},
             }
 
-        asyncio.run(play())
+        CLOCK.run(scenario())
 
-    def test_comes_in_the_next_life_for_what_finished_between(self, sandbox):
-        async def life(store: AssetStore, expected: int) -> list[str]:
+    def test_after_a_restart_is_for_exports_that_finished_in_between(self, sandbox):
+        async def run_once(store: AssetStore, expected: int) -> list[str]:
             triggerer = Triggerer()
-            fired = triggerer.run(watch(), store)
-            await until(lambda: store.content and len(fired) == expected)
-            await asyncio.sleep(0.5)
+            events = triggerer.run(watch(), store)
+            await until(lambda: store.content and len(events) == expected)
+            await asyncio.sleep(30)
             await triggerer.stop()
-            return ids(fired)
+            return ids(events)
 
         store = AssetStore()
-        assert asyncio.run(life(store, 0)) == []
-        between = [sandbox.create_in_app() for _ in range(3)]
-        assert sorted(asyncio.run(life(store, 3))) == sorted(between)
-        assert asyncio.run(life(store, 0)) == []
+        assert CLOCK.run(run_once(store, 0)) == []
+        in_between = [sandbox.create_in_app() for _ in range(3)]
+        assert sorted(CLOCK.run(run_once(store, 3))) == sorted(in_between)
+        assert CLOCK.run(run_once(store, 0)) == []
 
 
-class TestSiblings:
-    def test_share_one_look_at_the_list(self, sandbox):
-        async def play() -> None:
+class TestTriggersOfOneConnection:
+    def test_share_one_poll_of_the_list(self, sandbox):
+        async def scenario() -> None:
             triggerer = Triggerer()
             stores = [AssetStore() for _ in range(20)]
-            fired = [triggerer.run(watch(report_id=str(number)), store) for number, store in enumerate(stores)]
+            events = [triggerer.run(watch(report_id=str(number)), store) for number, store in enumerate(stores)]
             await until(lambda: all(store.content for store in stores))
             for number in range(20):
                 body = {"exportType": "data-explorer", "filters": {"reportId": str(number)}}
                 await asyncio.to_thread(sandbox.create_in_app, body)
-            await until(lambda: all(fired))
+            await until(lambda: all(events))
             await triggerer.stop()
 
-        began = asyncio.run(self.timed(play()))
-        assert sandbox.stats.by_route["GET /exports"] <= began / 0.09 + 2
+        started = CLOCK.time()
+        CLOCK.run(scenario())
+        # A round is 4.5 to 5 seconds.
+        assert sandbox.stats.by_route["GET /exports"] <= (CLOCK.time() - started) / 4.5 + 1
 
-    @staticmethod
-    async def timed(play: Any) -> float:
-        began = asyncio.get_running_loop().time()
-        await play
-        return asyncio.get_running_loop().time() - began
-
-    def test_have_a_stream_for_each_connection_and_interval(self):
+    def test_share_a_stream_if_their_interval_is_the_same(self):
         key = watch().shared_stream_key()
         assert watch(report_id="other", consumer="x").shared_stream_key() == key
         assert ConnectifExportFinishedEventTrigger("other", poke_interval=0.1).shared_stream_key() != key
         assert watch(poke_interval=9).shared_stream_key() != key
 
-    def test_of_one_asset_keep_a_cursor_each(self):
+    def test_of_one_asset_have_a_cursor_each(self):
         keys = {
             AssetCursorStore(AssetStore(), watch(**arguments)._identity()).key
             for arguments in ({}, {"origin": "app"}, {"consumer": "a"}, {"consumer": "b"}, {"poke_interval": 9})
         }
-        assert len(keys) == 4  # the interval is no matter
+        assert len(keys) == 4  # the interval does not matter
 
-    def test_that_airflow_takes_for_one_are_told_to_name_their_consumers(self, sandbox, monkeypatch):
-        monkeypatch.setattr(triggers, "_SECONDS_BEFORE_FAILING", 0.0)
-
-        async def play() -> None:
+    def test_that_airflow_runs_as_one_ask_for_the_name_of_their_consumer(self, sandbox):
+        async def scenario() -> None:
             triggerer = Triggerer()
             triggerer.run(watch(), AssetStore(assets=2))
             with pytest.raises(ValueError, match=r"^consumer: several assets are watched by triggers with the same"):
                 await triggerer.tasks[0]
             await triggerer.stop()
 
-        asyncio.run(play())
+        CLOCK.run(scenario())
 
 
-def test_airflows_own_store_refuses_an_unnamed_look_up_for_two_assets_in_the_way_that_is_expected():
+def test_airflows_store_raises_the_expected_error_for_two_assets():
     from airflow.sdk.execution_time.context import AssetStateStoreAccessors
 
     accessors = AssetStateStoreAccessors(inlets=[Asset("one"), Asset("two")])
     store = AssetCursorStore(accessors, {})
     for call in (store.read(), store.write({})):
         with pytest.raises(ValueError, match=r"^consumer: "):
-            asyncio.run(call)
+            CLOCK.run(call)
 
 
-def test_runs_by_itself_where_airflow_shares_no_stream(sandbox):
-    """Before 3.3: no store, so each start begins anew."""
+def test_runs_alone_if_airflow_does_not_share_streams(sandbox):
+    """Before Airflow 3.3, without a state store: each start begins with the exports that finish from then on."""
 
-    async def play() -> list[str]:
+    async def scenario() -> list[str]:
         trigger = watch()
         del trigger.asset_state_store
-        fired: list[str] = []
+        events: list[str] = []
 
         async def run() -> None:
             async for event in trigger.run():
-                fired.append(event.payload["export_id"])
+                events.append(event.payload["export_id"])
 
         running = asyncio.create_task(run())
         await until(lambda: sandbox.stats.requests)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
         export_id = await asyncio.to_thread(sandbox.create_in_app)
-        await until(lambda: fired)
+        await until(lambda: events)
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
-        assert fired == [export_id]
-        return fired
+        assert events == [export_id]
+        return events
 
-    asyncio.run(play())
+    CLOCK.run(scenario())
 
 
-def test_goes_on_while_the_connection_is_wrong(sandbox):
-    async def play() -> None:
+def test_continues_while_the_key_is_wrong(sandbox):
+    async def scenario() -> None:
         triggerer, store = Triggerer(), AssetStore()
-        fired = triggerer.run(watch(), store)
+        events = triggerer.run(watch(), store)
         await until(lambda: store.content)
         await asyncio.to_thread(sandbox.set, key="another-id:sandbox-other-secret")
         await until(lambda: sandbox.stats.by_status.get("401", 0) > 1)
         await asyncio.to_thread(sandbox.create_in_app)
         await asyncio.to_thread(sandbox.set, key="sandbox-key-id:sandbox-key-secret")
-        await until(lambda: fired)
+        await until(lambda: events)
         await triggerer.stop()
 
-    asyncio.run(play())
+    CLOCK.run(scenario())

@@ -13,14 +13,13 @@ import asyncio
 import dataclasses
 import logging
 import random as random_module
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
 from airflow_provider_connectif.api.polling.cursor import Cursor
-from airflow_provider_connectif.api.polling.reconnecting import ReconnectingClient
+from airflow_provider_connectif.api.polling.event_loop import ReconnectingClient, event_loop_time
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -106,7 +105,7 @@ class FinishedExportStream:
         store: CursorStore | None,
         *,
         log: Any = log,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = event_loop_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._filter = export_filter

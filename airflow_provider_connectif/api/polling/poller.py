@@ -19,8 +19,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.api.errors import ConnectifError
+from airflow_provider_connectif.api.polling.event_loop import ReconnectingClient, event_loop_time
 from airflow_provider_connectif.api.polling.poll import PollResult, poll_exports
-from airflow_provider_connectif.api.polling.reconnecting import ReconnectingClient
 from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL
 
 if TYPE_CHECKING:
@@ -31,10 +31,6 @@ log = logging.getLogger(__name__)
 
 _JITTER = 0.1
 _BATCH_SIZE = 100
-
-
-def _event_loop_time() -> float:
-    return asyncio.get_running_loop().time()
 
 
 class Poller:
@@ -50,7 +46,7 @@ class Poller:
         self,
         open_client: Callable[[], Awaitable[ConnectifClient]],
         *,
-        clock: Callable[[], float] = _event_loop_time,
+        clock: Callable[[], float] = event_loop_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:

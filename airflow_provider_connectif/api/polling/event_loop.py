@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API client of a polling loop: its blocking calls run in threads, and a replaced key is picked up."""
+"""What polling in an event loop needs: a clock, and a client whose blocking calls run in threads."""
 
 from __future__ import annotations
 
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
 
 T = TypeVar("T")
+
+
+def event_loop_time() -> float:
+    """Return the time of the running event loop, in seconds."""
+    return asyncio.get_running_loop().time()
 
 
 class ReconnectingClient:
