@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from airflow_provider_connectif.operators.connectif import ConnectifCreateExport
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from tests.airflow_harness import ACTIVITIES, FakeDag, FakeTask, FakeTaskInstance, run_trigger
+from tests.simulated_clock import CLOCK
 
 REPORT = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-01"}
 
@@ -170,7 +170,7 @@ class TestCreateWaitAndStore:
         [created] = sandbox.stats.created
         headers = {"Authorization": f"apiKey {sandbox.key}"}
         requests.delete(f"{sandbox.url}/exports/{created['id']}", headers=headers, timeout=5).raise_for_status()
-        event = run_trigger(deferred) if deferrable else None
+        event = run_trigger(deferred, CLOCK.run) if deferrable else None
         retry = transfer(lake, **ACTIVITIES)
         with pytest.raises(AirflowException, match="does not know") as caught:
             task.resume(operator, deferred, event) if event else task.run(retry)
@@ -180,19 +180,19 @@ class TestCreateWaitAndStore:
 
     def test_works_without_a_state_store_and_logs_this_once(self, sandbox, lake, deferrable, caplog):
         sandbox.set(seconds_per_export=0.2)
-        task = FakeTask(store=None)
+        task = FakeTask(store=None, run_async=CLOCK.run)
         assert task.run(transfer(lake, deferrable=deferrable, **ACTIVITIES))["files"]
         assert sandbox.stats.created_by_api == 1
         assert caplog.text.count("no task state store") == 1
 
     def test_a_missing_state_store_is_not_logged_if_no_export_is_created(self, sandbox, lake, caplog):
-        FakeTask(store=None).run(transfer(lake, export_id=sandbox.create_in_app()))
+        FakeTask(store=None, run_async=CLOCK.run).run(transfer(lake, export_id=sandbox.create_in_app()))
         assert "no task state store" not in caplog.text
 
     def test_a_timeout_without_a_state_store_creates_no_other_export(self, sandbox, lake):
         """The deferral contains the id of the export."""
         sandbox.set(seconds_per_export=30)
-        task = FakeTask(store=None)
+        task = FakeTask(store=None, run_async=CLOCK.run)
         with pytest.raises(AirflowSensorTimeout):
             task.run(transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES))
         assert sandbox.stats.created_by_api == 1
@@ -203,7 +203,7 @@ class TestCreateWaitAndStore:
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
         deferred = task.run_until_deferred(operator)
         with pytest.raises(AirflowSensorTimeout):
-            operator.resume_execution(deferred.method_name, {"event": run_trigger(deferred)}, task.context())
+            operator.resume_execution(deferred.method_name, {"event": run_trigger(deferred, CLOCK.run)}, task.context())
 
     @pytest.mark.parametrize("on", ["list", "create"])
     def test_a_wrong_host_is_a_final_error(self, sandbox, task, lake, on):
@@ -221,26 +221,26 @@ class TestCreateWaitAndStore:
 class TestWait:
     def test_ends_at_the_timeout(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=30)
-        began = time.time()
-        with pytest.raises(AirflowSensorTimeout, match="Timed out after 0 s while waiting for"):
-            task.run(transfer(lake, export_id=sandbox.create_in_app(), timeout=0.4, deferrable=deferrable))
-        assert time.time() - began < 1.5
+        started = CLOCK.time()
+        with pytest.raises(AirflowSensorTimeout, match="Timed out after 4 s while waiting for"):
+            task.run(transfer(lake, export_id=sandbox.create_in_app(), timeout=4, deferrable=deferrable))
+        assert CLOCK.time() - started == pytest.approx(4, abs=0.001)
 
     def test_has_one_deadline_for_all_attempts(self, sandbox, task, lake, deferrable):
         sandbox.set(seconds_per_export=30)
         arguments = {"export_id": sandbox.create_in_app(), "deferrable": True, "timeout": 0.3}
         task.run_until_deferred(transfer(lake, **arguments))
-        time.sleep(0.4)
-        began = time.time()
+        CLOCK.sleep(0.4)
+        started = CLOCK.time()
         with pytest.raises(AirflowSensorTimeout):
             task.run(transfer(lake, **{**arguments, "deferrable": deferrable}))
-        assert time.time() - began < 0.3
+        assert CLOCK.time() == started
 
     def test_succeeds_if_the_export_finished_just_before_the_deadline(self, sandbox, task, lake):
         sandbox.set(seconds_per_export=30)
         operator = transfer(lake, deferrable=True, timeout=0.2, **ACTIVITIES)
         deferred = task.run_until_deferred(operator)
-        event = run_trigger(deferred)
+        event = run_trigger(deferred, CLOCK.run)
         assert event["status"] == "timeout"
         sandbox.end_export(sandbox.stats.created[0]["id"])
         assert task.resume(operator, deferred, event)["files"]
@@ -504,4 +504,4 @@ class TestArguments:
         assert transfer(lake, export_id="a", timeout=None).timeout == 77.0
 
 
-SHORT_PAUSES = {"attempts": 8, "pause": 0.01, "sleep": time.sleep}
+SHORT_PAUSES = {"attempts": 8, "pause": 0.01, "sleep": CLOCK.sleep}
