@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 
 from benchmarks.comparing import Comparison, Memory
 
-_HEAD = ("", "what", "beside", "GB", "times as fast", "rounds", "seconds", "CPU s/GB", "goal")
-_MEMORY = ("archive", "MB above the import", "HttpToS3Operator")
+_HEAD = ("", "what", "compared with", "GB", "speedup", "rounds", "seconds", "CPU s/GB", "goal")
+_MEMORY = ("archive", "MB above imports", "HttpToS3Operator")
 
 
 def plain(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[str, str] | None = None) -> str:
