@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Windows: no moment and no day missed, none twice, none longer than the API takes."""
+"""Windows: without gaps, without overlaps, and not longer than the API allows."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.windows import export_windows
 
 ZONES = st.sampled_from([timezone.utc, ZoneInfo("Europe/Madrid"), ZoneInfo("America/Sao_Paulo")])
-MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=ZONES)  # noqa: DTZ001
+DATETIMES = st.datetimes(datetime(2000, 1, 1), datetime(2040, 1, 1), timezones=ZONES)  # noqa: DTZ001
 DAYS = st.integers(1, 31)
 
 
-@given(MOMENTS, st.timedeltas(timedelta(0), timedelta(days=900)), DAYS)
-def test_moments_are_cut_without_gap_or_overlap(start, length, days):
+@given(DATETIMES, st.timedeltas(timedelta(0), timedelta(days=900)), DAYS)
+def test_datetimes_are_split_without_gaps_and_overlaps(start, length, days):
     end = start.astimezone(timezone.utc) + length
     windows = export_windows(start, end, days)
     edges = [(datetime.fromisoformat(w["from_date"]), datetime.fromisoformat(w["to_date"])) for w in windows]
     if not length:
         assert windows == []
         return
-    # In UTC: Python holds an ambiguous local time unequal to every moment.
+    # In UTC, because Python compares an ambiguous local time as unequal to any time in another zone.
     assert edges[0][0] == start.astimezone(timezone.utc)
     assert edges[-1][1] == end
     assert all(before[1] == after[0] for before, after in itertools.pairwise(edges))
-    assert all(timedelta(0) < upto - since <= timedelta(days=days) for since, upto in edges)
+    assert all(timedelta(0) < end - start <= timedelta(days=days) for start, end in edges)
     assert len(edges) == -(-length // timedelta(days=days))
 
 
 @given(st.dates(date(2000, 1, 1), date(2040, 1, 1)), st.integers(0, 900), DAYS)
-def test_days_are_cut_so_that_each_is_in_one_window(start, length, days):
+def test_dates_are_split_so_that_each_is_in_one_window(start, length, days):
     end = start + timedelta(days=length)
     covered = []
     for window in export_windows(start.isoformat(), end, days):
-        since, upto = date.fromisoformat(window["from_date"]), date.fromisoformat(window["to_date"])
-        inside = [since + timedelta(days=number) for number in range((upto - since).days + 1)]
+        first, last = date.fromisoformat(window["from_date"]), date.fromisoformat(window["to_date"])
+        inside = [first + timedelta(days=number) for number in range((last - first).days + 1)]
         assert 1 <= len(inside) <= days
         covered += inside
     assert covered == [start + timedelta(days=number) for number in range(length + 1)]
 
 
-@given(MOMENTS, st.timedeltas(timedelta(seconds=1), timedelta(days=100)))
-def test_every_window_is_one_that_the_operators_take(start, length):
+@given(DATETIMES, st.timedeltas(timedelta(seconds=1), timedelta(days=100)))
+def test_the_operators_accept_every_window(start, length):
     for window in export_windows(start, start.astimezone(timezone.utc) + length):
         ExportRequest.of("activities", **window)
     for window in export_windows(start.date(), start.date() + timedelta(days=length.days)):
@@ -63,8 +63,8 @@ def test_a_year_is_twelve_windows():
     assert windows[-1]["to_date"] == "2026-01-01T00:00:00+00:00"
 
 
-def test_a_change_of_the_clocks_makes_no_window_too_long():
-    """31 days of Madrid's calendar around the end of October are 31 days and one hour."""
+def test_daylight_saving_time_makes_no_window_too_long():
+    """In Madrid, 31 days that include the end of October are 31 days and one hour."""
     madrid = ZoneInfo("Europe/Madrid")
     windows = export_windows(datetime(2026, 10, 1, tzinfo=madrid), datetime(2026, 11, 1, tzinfo=madrid))
     assert [window["to_date"] for window in windows] == ["2026-10-31T22:00:00+00:00", "2026-10-31T23:00:00+00:00"]
@@ -89,12 +89,12 @@ def test_one_day_is_one_window():
         (("2026-11-01", "2026-11-02", True), "days: True is out of range"),
     ],
 )
-def test_wrong_arguments_are_named_and_not_retried(arguments, words):
+def test_invalid_arguments_are_named_and_not_retried(arguments, words):
     with pytest.raises(ConnectifArgumentError, match=words):
         export_windows(*arguments)
 
 
-def test_the_dates_of_an_airflow_context_are_taken_as_they_are():
+def test_the_datetimes_of_an_airflow_context_are_accepted():
     pendulum = pytest.importorskip("pendulum")
     start = pendulum.datetime(2026, 1, 1, tz="Europe/Madrid")
     assert export_windows(start, start.add(months=2)) == [

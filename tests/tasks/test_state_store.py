@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A task's memory across its tries, and the one moment at which its waiting ends."""
+"""What a task remembers across its attempts, including the deadline of its wait."""
 
 from __future__ import annotations
 
