@@ -45,10 +45,6 @@ os.environ.update(
 
 _SYSTEM = "tests/system/"
 
-_AZURITE = Path(__file__).parents[1] / ".tools" / "node_modules" / ".bin" / "azurite"
-if _AZURITE.exists():  # installed by scripts/install-tools.sh
-    os.environ.setdefault("AZURITE", str(_AZURITE))
-
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(_HOME, ignore_errors=True)

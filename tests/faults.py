@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores that fail at a chosen point: real HTTP through a proxy that refuses, or loses an answer."""
+"""Stores that fail at a given point: real HTTP through a proxy that rejects requests, or loses responses."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["refuse", "lose answer"]
+Fault = Literal["reject", "lose response"]
 
 
 @dataclass
 class Request:
-    """What a proxy sees of a request."""
+    """A request as the proxy sees it."""
 
     method: str
     path: str
@@ -27,7 +27,7 @@ class Request:
 
 
 class Faults:
-    """Which requests fail. ``None`` as rule: none."""
+    """Which requests fail."""
 
     def __init__(self) -> None:
         self.rule: Callable[[Request], Fault | None] | None = None
@@ -35,8 +35,8 @@ class Faults:
         self.seen: list[str] = []
         self._lock = threading.Lock()
 
-    def fail(self, pattern: str, *, nth: int = 1, fault: Fault = "refuse", once: bool = False) -> None:
-        """Let requests fail whose ``METHOD path|content-range`` matches, from the ``nth`` on."""
+    def fail(self, pattern: str, *, nth: int = 1, fault: Fault = "reject", once: bool = False) -> None:
+        """Make requests fail whose ``METHOD path|content-range`` matches, from the ``nth`` one on."""
         count = 0
 
         def rule(request: Request) -> Fault | None:
@@ -52,12 +52,12 @@ class Faults:
 
         self.rule = rule
 
-    def heal(self) -> None:
-        """Let nothing fail any more."""
+    def clear(self) -> None:
+        """Make no more requests fail."""
         self.rule = None
 
     def decide(self, request: Request) -> Fault | None:
-        """What happens to this request."""
+        """Return what happens to this request."""
         with self._lock:
             self.seen.append(f"{request.method} {request.path}")
             return self.rule(request) if self.rule else None
@@ -88,7 +88,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         if "100-continue" in self.headers.get("Expect", "").lower():
-            pass  # parse_request has answered it
+            pass  # parse_request has responded to it
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if self.headers.get("Transfer-Encoding") == "chunked":
             body = b""
@@ -104,39 +104,39 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             body += b"\r\n"
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.server.faults.decide(Request(self.command, self.path, headers, body))
-        if fault == "refuse":
+        if fault == "reject":
             self.send_response(403)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        answer = self.forwarded(body)
-        if fault == "lose answer":
+        response = self.forward(body)
+        if fault == "lose response":
             self.close_connection = True
             return
-        self.wfile.write(answer)
+        self.wfile.write(response)
 
-    def forwarded(self, body: bytes) -> bytes:
+    def forward(self, body: bytes) -> bytes:
         upstream = http.client.HTTPConnection(self.server.upstream, timeout=60)
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in ("expect", "connection"):
                 upstream.putheader(name, value)
         upstream.endheaders(body or None)
-        answer = upstream.getresponse()
-        content = answer.read()
-        lines = [f"HTTP/1.1 {answer.status} {answer.reason}"]
-        for name, value in answer.getheaders():
+        response = upstream.getresponse()
+        content = response.read()
+        lines = [f"HTTP/1.1 {response.status} {response.reason}"]
+        for name, value in response.getheaders():
             if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                 lines.append(f"{name}: {value}")
-        length = answer.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
+        length = response.getheader("Content-Length") if self.command == "HEAD" else str(len(content))
         lines.append(f"Content-Length: {length or 0}")
         upstream.close()
         return "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + content
 
 
 @contextlib.contextmanager
-def proxied(upstream: str, faults: Faults) -> Iterator[str]:
-    """A proxy in front of ``upstream`` where ``faults`` happen; gives its address."""
+def run_proxy(upstream: str, faults: Faults) -> Iterator[str]:
+    """Run a proxy in front of ``upstream`` that makes requests fail, and return its URL."""
     proxy = _Proxy(upstream, faults)
     threading.Thread(target=proxy.serve_forever, daemon=True).start()
     try:

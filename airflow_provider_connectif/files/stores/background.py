@@ -33,8 +33,10 @@ class FutureQueue(Generic[T]):
         """Wait until another ``size`` bytes fit; raise what a future raised."""
         while self._pending and (self._pending[0][0].done() or self._pending_bytes + size > self._limit):
             self._take()
+
+    def raise_failure(self) -> None:
+        """Raise what a future raised, even if earlier ones are still running."""
         for future, _ in self._pending:
-            # One may have failed while earlier ones are still running: adding more would be useless.
             if future.done():
                 future.result()
 

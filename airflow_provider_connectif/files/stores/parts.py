@@ -112,6 +112,7 @@ class Parts:
         body.truncate()
         body.seek(0)
         self._in_flight.make_room(size)
+        self._in_flight.raise_failure()  # sending more parts would be useless
         self._count += 1
         with body.getbuffer() as content:
             checksum = self._checksum(content)

@@ -19,7 +19,6 @@ from airflow_provider_connectif.files.errors import (
 from airflow_provider_connectif.files.folder import delivery as module
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest
 from airflow_provider_connectif.files.stores.base import Store
-from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.files.exports import MIB, Archive, Member, contents, deliver_to, digests, export, snapshot, writer
 from tests.stores import Place
 
@@ -66,7 +65,7 @@ def test_the_same_export_is_downloaded_again_if_a_file_differs_from_the_manifest
     described, archive = export()
     deliver_to(place, described, archive)
     if harm == "missing":
-        resolve_store(place.fs, place.path).delete(["activities-1.csv"])
+        place.store().delete(["activities-1.csv"])
     else:
         place.write("activities-1.csv", b"short")
     deliver_to(place, described, archive)
@@ -290,9 +289,9 @@ def test_objects_that_disappear_right_after_they_were_stored_are_an_error(
 ) -> None:
     real = module.write_manifest
 
-    def vandal(folder: Store, written: Manifest) -> None:
-        real(folder, written)
-        folder.delete(["activities-1.csv"])
+    def vandal(store: Store, written: Manifest) -> None:
+        real(store, written)
+        store.delete(["activities-1.csv"])
 
     monkeypatch.setattr(module, "write_manifest", vandal)
     with pytest.raises(DestinationError, match="missing in the folder"):

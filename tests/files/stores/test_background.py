@@ -43,14 +43,14 @@ def test_an_empty_queue_has_room_for_more_than_its_limit() -> None:
     FutureQueue(10).make_room(11)
 
 
-def test_a_failure_behind_a_running_future_is_raised() -> None:
+def test_a_failure_is_raised_even_behind_a_running_future() -> None:
     queue: FutureQueue[object] = FutureQueue(10)
     queue.add(Future(), 1)
     failed: Future[object] = Future()
     failed.set_exception(OSError("refused"))
     queue.add(failed, 1)
     with pytest.raises(OSError, match="refused"):
-        queue.make_room(1)
+        queue.raise_failure()
 
 
 def test_calls_are_made_one_after_the_other_and_finish_waits_for_them() -> None:
