@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What many waiting exports cost a triggerer: requests, processor time, and how long the event loop stands still.
+"""Measure what many waiting exports cost a triggerer: ``make bench-poller`` or ``python -m benchmarks.poller``.
 
-Run ``python -m benchmarks.poller`` (``make bench-poller``). The sandbox is a process of its own, and so is each number
-of waiting triggers: real ``ConnectifExportTrigger`` in one event loop, with a connection looked up as in a triggerer.
-BackgroundCalls it the naive way: each waiting export asks for itself, in a thread, at the same interval. And, as what a
-triggerer costs that asks nobody: as many of Airflow's own ``DateTimeTrigger``, which look at the clock each second.
+That is the number of requests, the processor time, and how long the event loop is blocked. The sandbox runs in a
+separate process, and so does each number of triggers: real ``ConnectifExportTrigger`` objects in one event loop, which
+look up their connection as in a triggerer. They are compared with the naive way, in which each waiting export makes
+its own request, in a thread, at the same interval; and with the same number of Airflow's ``DateTimeTrigger``, which
+make no requests but look at the clock every second.
 
-A round is one look at all exports. "Stood still" is the longest time between two turns of the event loop, beyond what
-was asked for: by the wall clock, which other processes disturb; by the processor time of the loop's own thread; and by
-that without Python's garbage collections, for a full one takes as long whatever the triggers do: it walks through all
-that Airflow has loaded. The start of all triggers and the round in which all exports are finished are measured too.
+A round is one poll of all exports. "Blocked" is the longest delay between two iterations of the event loop: by the wall
+clock, which other processes affect; by the processor time of the loop's thread; and by the latter without Python's
+garbage collections, because the duration of a full one depends on everything that Airflow has loaded. The start of all
+triggers and the round in which all exports are finished are included.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ from typing import Any
 import requests
 
 KEY = "sandbox-key-id:sandbox-key-secret"
-MOST_REQUESTS_FOR_1000 = 25
-LONGEST_STANDSTILL = 50.0
-"""Milliseconds; Airflow warns at 200."""
+MAX_REQUESTS_FOR_1000 = 25
+#: In milliseconds. Airflow logs a warning at 200.
+MAX_BLOCKED = 50.0
 
 
 @contextmanager
 def sandbox() -> Iterator[str]:
-    """A sandbox in a process of its own; gives its address."""
+    """Run a sandbox in a separate process, and yield its URL."""
     from scripts.local_airflow import free_port, wait_for
 
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", str(port)]
+    command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", str(port), "--quiet"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for("the sandbox", lambda: requests.get(f"{url}/_sandbox/stats", timeout=5).ok or None, 60)
@@ -56,26 +57,26 @@ def sandbox() -> Iterator[str]:
 
 def control(url: str, path: str, **body: Any) -> Any:
     """Call a control route of the sandbox."""
-    answer = requests.post(f"{url}/_sandbox/{path}", json=body, timeout=60)
-    answer.raise_for_status()
-    return answer.json()
+    response = requests.post(f"{url}/_sandbox/{path}", json=body, timeout=60)
+    response.raise_for_status()
+    return response.json()
 
 
-def requests_so_far(url: str) -> int:
-    """Count the API's requests until now."""
+def request_count(url: str) -> int:
+    """Return the number of API requests so far."""
     return int(requests.get(f"{url}/_sandbox/stats", timeout=60).json()["requests"])
 
 
-class Standstill:
-    """Measures how long the event loop that it runs in takes for one turn, in milliseconds."""
+class BlockedTime:
+    """The longest delay of the event loop, in milliseconds."""
 
     def __init__(self) -> None:
-        self.wall = self.busy = self.ours = self.collection = 0.0
+        self.wall = self.cpu = self.without_gc = self.collection = 0.0
         self._thread = threading.get_ident()
         self._began = self._collecting = 0.0
-        gc.callbacks.append(self._note)
+        gc.callbacks.append(self._on_collection)
 
-    def _note(self, phase: str, _: Any) -> None:
+    def _on_collection(self, phase: str, _: Any) -> None:
         if threading.get_ident() == self._thread:
             if phase == "start":
                 self._began = time.thread_time()
@@ -93,27 +94,32 @@ class Standstill:
             await asyncio.sleep(pause)
             took = (time.thread_time() - busy) * 1000
             self.wall = max(self.wall, (time.perf_counter() - wall - pause) * 1000)
-            self.busy = max(self.busy, took)
-            self.ours = max(self.ours, took - self._collecting)
+            self.cpu = max(self.cpu, took)
+            self.without_gc = max(self.without_gc, took - self._collecting)
 
     def result(self) -> dict[str, float]:
-        """Give the longest of each."""
-        return {"wall": self.wall, "busy": self.busy, "ours": self.ours, "collection": self.collection}
+        """Return the maximum of each delay."""
+        return {
+            "wall": self.wall,
+            "blocked_cpu": self.cpu,
+            "without_gc": self.without_gc,
+            "collection": self.collection,
+        }
 
 
-async def shared(url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
-    """Wait with the provider's triggers, for so many rounds and one more in which all have finished."""
+async def shared(url: str, ids: list[str], interval: float, round_count: int) -> dict[str, float]:
+    """Wait with the provider's triggers for a number of rounds, and one more in which all exports have finished."""
     from airflow_provider_connectif.api.polling import poller
     from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 
-    # Of each round: the requests, and the processor time of the process at its end.
+    # The requests of each round, and the processor time of the process at its end.
     rounds: list[tuple[int, float]] = []
     poll_exports = poller.poll_exports
 
     def counted(*arguments: Any) -> Any:
-        before = requests_so_far(url)
+        before = request_count(url)
         found = poll_exports(*arguments)
-        rounds.append((requests_so_far(url) - before, time.process_time()))
+        rounds.append((request_count(url) - before, time.process_time()))
         return found
 
     poller.poll_exports = counted
@@ -122,71 +128,71 @@ async def shared(url: str, ids: list[str], interval: float, how_many: int) -> di
         trigger = ConnectifExportTrigger("connectif_default", export_ids=[export_id], poke_interval=interval)
         return (await anext(trigger.run())).payload["status"]
 
-    # What is loaded once is loaded before, as in a triggerer that has run for a while.
+    # Import everything first, as in a triggerer that has been running for a while.
     await asyncio.wait_for(wait(control(url, "exports", options={"seconds_per_export": 0})["ids"][0]), 60)
-    standstill = Standstill()
-    watching = asyncio.create_task(standstill.watch())
+    blocked = BlockedTime()
+    watching = asyncio.create_task(blocked.watch())
     waiting = []
     for export_id in ids:
         waiting.append(asyncio.create_task(wait(export_id)))
         await asyncio.sleep(0)  # as the triggerer does
-    # The first is of those who had joined by then; between its end and the last one's lie so many whole rounds.
+    # The first round may be incomplete. Between its end and that of the last one there are complete rounds.
     rounds.clear()
-    while len(rounds) <= how_many:  # noqa: ASYNC110  counted in another thread
+    while len(rounds) <= round_count:  # noqa: ASYNC110  counted in another thread
         await asyncio.sleep(0.01)
-    asked, ends = zip(*rounds[: how_many + 1], strict=True)
-    measured = {"requests": sum(asked[1:]) / how_many, "cpu": (ends[-1] - ends[0]) * 1000 / how_many}
+    counts, ends = zip(*rounds[: round_count + 1], strict=True)
+    measured = {"requests": sum(counts[1:]) / round_count, "cpu": (ends[-1] - ends[0]) * 1000 / round_count}
     await asyncio.to_thread(control, url, "options", seconds_per_export=0)
     states = {await task for task in waiting}
     watching.cancel()
     assert states == {"finished"}, states
-    return {**measured, **standstill.result()}
+    return {**measured, **blocked.result()}
 
 
-async def naive(url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
+async def naive(url: str, ids: list[str], interval: float, round_count: int) -> dict[str, float]:
     """Wait with a request for each export, in threads."""
     from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
-    left = dict.fromkeys(ids, how_many)
+    remaining = dict.fromkeys(ids, round_count)
 
-    def ask(export_id: str) -> None:
+    def request(export_id: str) -> None:
         with ConnectifHook("connectif_default").open_client() as client:
             client.get_export(export_id)
 
     async def wait(export_id: str) -> None:
-        while left[export_id]:
+        while remaining[export_id]:
             await asyncio.sleep(interval)
-            await asyncio.to_thread(ask, export_id)
-            left[export_id] -= 1
+            await asyncio.to_thread(request, export_id)
+            remaining[export_id] -= 1
 
-    await asyncio.to_thread(ask, ids[0])
-    asked = requests_so_far(url)
-    busy, _, standstill = await together(wait(export_id) for export_id in ids)
-    return {"requests": (requests_so_far(url) - asked) / how_many, "cpu": busy * 1000 / how_many, **standstill}
+    await asyncio.to_thread(request, ids[0])
+    before = request_count(url)
+    busy, _, blocked = await together(wait(export_id) for export_id in ids)
+    return {"requests": (request_count(url) - before) / round_count, "cpu": busy * 1000 / round_count, **blocked}
 
 
-async def idle(_url: str, ids: list[str], interval: float, how_many: int) -> dict[str, float]:
-    """Wait with a trigger of Airflow's that asks nobody, for as long as so many rounds take."""
+async def idle(_url: str, ids: list[str], interval: float, round_count: int) -> dict[str, float]:
+    """Wait with a trigger of Airflow that makes no requests, for the duration of the rounds."""
     import pendulum
     from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 
-    # It ends on a whole second after its moment.
-    until = pendulum.now("UTC").add(seconds=math.ceil(interval * how_many) + len(ids) // 1000)
+    # The trigger ends at a whole second.
+    until = pendulum.now("UTC").add(seconds=math.ceil(interval * round_count) + len(ids) // 1000)
 
     async def wait() -> None:
         await anext(DateTimeTrigger(moment=until).run())
 
-    busy, seconds, standstill = await together(wait() for _ in ids)
-    return {"requests": 0, "cpu": busy * 1000 * interval / seconds, **standstill}
+    busy, seconds, blocked = await together(wait() for _ in ids)
+    return {"requests": 0, "cpu": busy * 1000 * interval / seconds, **blocked}
 
 
 async def together(waits: Iterable[Coroutine[Any, Any, None]]) -> tuple[float, float, dict[str, float]]:
-    """Start all as the triggerer does, and wait for them.
+    """Start tasks as the triggerer does, and wait for them.
 
-    :return: seconds of the processor, seconds, and how long the event loop stood still.
+    :return: seconds of processor time, elapsed seconds, and the delays of the event loop
     """
-    standstill = Standstill()
-    watching = asyncio.create_task(standstill.watch())
+    blocked = BlockedTime()
+    watching = asyncio.create_task(blocked.watch())
     busy, began = time.process_time(), time.perf_counter()
     waiting = []
     for each in waits:
@@ -194,11 +200,11 @@ async def together(waits: Iterable[Coroutine[Any, Any, None]]) -> tuple[float, f
         await asyncio.sleep(0)
     await asyncio.gather(*waiting)
     watching.cancel()
-    return time.process_time() - busy, time.perf_counter() - began, standstill.result()
+    return time.process_time() - busy, time.perf_counter() - began, blocked.result()
 
 
 def measure(url: str, way: str, number: int, interval: float, rounds: int) -> dict[str, float]:
-    """Measure one number of waiting exports in a new process."""
+    """Measure a number of waiting exports in a new process."""
     control(url, "reset")
     control(url, "options", seconds_per_export=100_000.0, rows=1)
     ids = control(url, "exports", count=number)["ids"]
@@ -221,43 +227,42 @@ def measure(url: str, way: str, number: int, interval: float, rounds: int) -> di
 
 
 def main() -> int:
-    """Measure and print a table.
-
-    :return: 0 where the limits hold.
-    """
+    """Measure, print a table, and return 0 if the limits are met."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--numbers", type=int, nargs="+", default=[10, 100, 1000, 5000], help="of waiting exports")
-    parser.add_argument("--rounds", type=int, default=3, help="looks at all of them (3)")
-    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two (1)")
+    parser.add_argument(
+        "--numbers", type=int, nargs="+", default=[10, 100, 1000, 5000], help="numbers of waiting exports"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (3)")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two rounds (1)")
     parser.add_argument("--child", nargs=4, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
         way, url, interval, rounds = arguments.child
         ids = json.load(sys.stdin)
-        play = {"shared": shared, "naive": naive, "idle": idle}[way]
-        print("MEASURED", json.dumps(asyncio.run(play(url, ids, float(interval), int(rounds)))))
+        function = {"shared": shared, "naive": naive, "idle": idle}[way]
+        print("MEASURED", json.dumps(asyncio.run(function(url, ids, float(interval), int(rounds)))))
         return 0
 
-    print(f"{'':18}{'requests':>10}{'processor':>12}{'event loop stood still, ms':>34}")
-    print(f"{'waiting':>10}{'':8}{'a round':>10}{'ms a round':>12}{'clock':>12}{'processor':>11}{'without gc':>12}")
-    kept = True
+    print(f"{'':18}{'requests':>10}{'processor':>12}{'event loop blocked, ms':>34}")
+    print(f"{'waiting':>10}{'':8}{'/round':>10}{'ms/round':>12}{'wall':>12}{'processor':>11}{'without gc':>12}")
+    passed = True
     with sandbox() as url:
         for number in arguments.numbers:
             for way, rounds in (("shared", arguments.rounds), ("naive", 1), ("idle", arguments.rounds)):
                 found = measure(url, way, number, arguments.interval, rounds)
                 print(
                     f"{number:>10,} {way:7}{found['requests']:>10.1f}{found['cpu']:>12.0f}"
-                    f"{found['wall']:>12.1f}{found['busy']:>11.1f}{found['ours']:>12.1f}",
+                    f"{found['wall']:>12.1f}{found['blocked_cpu']:>11.1f}{found['without_gc']:>12.1f}",
                     flush=True,
                 )
                 if way == "shared":
-                    kept = kept and found["ours"] < LONGEST_STANDSTILL
-                    kept = kept and not (number == 1000 and found["requests"] > MOST_REQUESTS_FOR_1000)
+                    passed = passed and found["without_gc"] < MAX_BLOCKED
+                    passed = passed and not (number == 1000 and found["requests"] > MAX_REQUESTS_FOR_1000)
     print(
-        f"1,000 waiting are to cost at most {MOST_REQUESTS_FOR_1000} requests a round, and no number of them is to keep"
-        f" the event loop busy (without gc) for {LONGEST_STANDSTILL:.0f} ms: {'so it is' if kept else 'NOT so'}."
+        f"{'PASSED' if passed else 'FAILED'}: at most {MAX_REQUESTS_FOR_1000} requests per round for 1,000 exports, "
+        f"and the event loop blocked (without gc) for less than {MAX_BLOCKED:.0f} ms"
     )
-    return 0 if kept else 1
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The figures as a table: for a terminal, and for a page."""
+"""Format the results as tables, for a terminal or in Markdown."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import platform
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
-from benchmarks.comparing import Comparison, Memory
+from benchmarks.comparison import Comparison, Memory
 
 _HEAD = ("", "what", "compared with", "GB", "speedup", "rounds", "seconds", "CPU s/GB", "goal")
-_MEMORY = ("archive", "MB above imports", "HttpToS3Operator")
+_MEMORY_HEAD = ("archive", "MB above imports", "HttpToS3Operator")
 
 
-def plain(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[str, str] | None = None) -> str:
-    """Write the tables in columns."""
-    parts = [f"{name}: {value}" for name, value in _about(about).items()] if about is not None else []
+def plain(rows: Sequence[Comparison], memory: Sequence[Memory], details: Mapping[str, str] | None = None) -> str:
+    """Return the tables in aligned columns."""
+    parts = [f"{name}: {value}" for name, value in _details(details).items()] if details is not None else []
     for head, cells in _tables(rows, memory):
         lines = [head, *([cell.replace("`", "") for cell in row] for row in cells)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
@@ -25,21 +25,21 @@ def plain(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[s
     return "\n".join(parts)
 
 
-def markdown(rows: Sequence[Comparison], memory: Sequence[Memory], about: Mapping[str, str]) -> str:
-    """Write the tables for a page."""
-    parts = [f"- {name}: {value}" for name, value in _about(about).items()]
+def markdown(rows: Sequence[Comparison], memory: Sequence[Memory], details: Mapping[str, str]) -> str:
+    """Return the tables in Markdown."""
+    parts = [f"- {name}: {value}" for name, value in _details(details).items()]
     for head, cells in _tables(rows, memory):
         parts.append("")
         parts += [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *cells)]
     return "\n".join(parts)
 
 
-def _about(about: Mapping[str, str]) -> dict[str, str]:
+def _details(details: Mapping[str, str]) -> dict[str, str]:
     return {
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
         f"load {os.getloadavg()[0]:.1f}",
-        **about,
+        **details,
     }
 
 
@@ -56,7 +56,7 @@ def _tables(rows: Sequence[Comparison], memory: Sequence[Memory]) -> list[tuple[
             ]
             for each in memory
         ]
-        tables.append((_MEMORY, found))
+        tables.append((_MEMORY_HEAD, found))
     return tables
 
 
@@ -64,7 +64,7 @@ def _cells(row: Comparison) -> list[str]:
     return [
         f"({row.name})",
         row.what,
-        row.beside,
+        row.compared_with,
         f"{row.gigabytes:.2f}",
         f"{row.ratio:.1f}" if row.ratio >= 10 else f"{row.ratio:.2f}",
         f"{min(row.ratios):.2f} to {max(row.ratios):.2f}",

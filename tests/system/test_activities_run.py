@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Example 1 in a real Airflow (scheduler, triggerer, workers), deferrable, into a real S3 server."""
+"""The example ``connectif_activities`` in a real Airflow, deferrable, with a real S3 server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DAG = "connectif_activities"
 
 
 class Run:
-    """One run of the example, and what it left."""
+    """A run of the example and its results."""
 
     def __init__(self, airflow, s3, sandbox):
         self.id = airflow.scheduled_run(DAG)
@@ -42,19 +42,19 @@ def test_every_task_succeeds(run):
     assert run.tasks == {"create": "success", "wait": "success", "store": "success"}
 
 
-def test_the_wait_was_in_the_triggerer(run, airflow):
+def test_the_sensor_was_deferred(run, airflow):
     folder = airflow.home / "logs" / f"dag_id={DAG}" / f"run_id={run.id}" / "task_id=wait"
     assert list(folder.glob("attempt=1.log.trigger.*"))
 
 
 def test_one_export_was_created_for_yesterday(run, sandbox):
-    (created,) = [made for made in sandbox.stats.created if made["id"] == run.export_id]
+    (created,) = [export for export in sandbox.stats.created if export["id"] == run.export_id]
     filters = created["body"]["filters"]
     assert filters["toDate"] > filters["fromDate"]
     assert len(sandbox.stats.created) == 1
 
 
-def test_the_folder_holds_the_files_of_the_result_and_the_manifest_alone(run):
+def test_the_folder_contains_exactly_the_files_of_the_result_and_the_manifest(run):
     names = {file["path"].removeprefix("s3://lake/") for file in run.result["files"]}
     manifest = run.result["manifest"].removeprefix("s3://lake/")
     assert len(names) == 2  # the activities, and their products
@@ -64,7 +64,7 @@ def test_the_folder_holds_the_files_of_the_result_and_the_manifest_alone(run):
     }
 
 
-def test_the_files_hold_the_rows_of_the_export(run, s3):
+def test_the_files_contain_the_rows_of_the_export(run, s3):
     rows = {}
     for file in run.result["files"]:
         name = file["path"].removeprefix("s3://lake/")
@@ -82,14 +82,14 @@ def test_the_manifest_names_the_export(run, s3):
     assert manifest["export"]["id"] == run.export_id
 
 
-def test_neither_key_nor_address_is_in_any_log_nor_in_the_database(run, airflow, sandbox):
-    """The database holds XComs, rendered fields, the triggers' arguments and the task states."""
-    address = requests.get(
+def test_neither_key_nor_signed_url_is_in_any_log_or_in_the_database(run, airflow, sandbox):
+    """The database contains XComs, rendered fields, trigger arguments and task states."""
+    url = requests.get(
         f"{sandbox.url}/exports/{run.export_id}",
         headers={"Authorization": f"apiKey {sandbox.key}"},
         timeout=10,
     ).json()["fileUrl"]
-    assert SECRETS.search(address)
+    assert SECRETS.search(url)
     assert SECRETS.search(sandbox.key)
     assert sandbox.stats.file_requests
 

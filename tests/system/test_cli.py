@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`airflow connectif` as people run it: Airflow's own program, in a process of its own.
+"""``airflow connectif`` as a separate process.
 
-Each start of it takes seconds: what can be seen without, is in tests/cli.
+Each start of Airflow takes seconds, so everything else is tested in tests/cli.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ AIRFLOW = str(Path(sys.executable).with_name("airflow"))
 
 @pytest.fixture(scope="module")
 def slow_files() -> Iterator[Any]:
-    """A sandbox whose files take three seconds to come."""
+    """A sandbox whose files take three seconds to download."""
     options = SandboxOptions(seconds_per_export=1, file_bytes=3_000_000, bytes_per_second=1_000_000, stored=True)
     with Sandbox(options).serve(port=0) as running:
         yield running
@@ -42,12 +42,12 @@ def environment(tmp_path, slow_files):
     return {**os.environ, **home, **connections}
 
 
-def test_airflows_own_help_names_it(environment):
+def test_the_help_of_airflow_lists_the_command(environment):
     done = subprocess.run([AIRFLOW, "--help"], env=environment, capture_output=True, text=True, check=True)
     assert re.search(r"^ +connectif +Work with Connectif's exports$", done.stdout, re.MULTILINE)
 
 
-def test_a_script_creates_an_export_and_downloads_it_under_a_bar_that_grows(environment, tmp_path):
+def test_a_script_creates_an_export_and_downloads_it_with_a_progress_bar(environment, tmp_path):
     command = [AIRFLOW, "connectif", "exports", "create", "contacts", "--wait"]
     created = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert created.returncode == 0, created.stderr
@@ -56,32 +56,32 @@ def test_a_script_creates_an_export_and_downloads_it_under_a_bar_that_grows(envi
     assert f"Export {export_id}: finished" in created.stderr
 
     command = [AIRFLOW, "connectif", "exports", "download", export_id, str(tmp_path / "lake"), "--output", "json"]
-    out, shown = with_a_terminal(command, environment)
+    out, shown = run_in_terminal(command, environment)
     (file,) = json.loads(out)
     assert Path(file["path"]).stat().st_size == int(file["bytes"]) >= 3_000_000
-    told = [float(number) for number in re.findall(r"(\d\.\d)/3\.0 MB", shown)]
-    assert told == sorted(told)
-    assert told[-1] == 3.0
-    assert len(set(told)) > 3
+    progress = [float(number) for number in re.findall(r"(\d\.\d)/3\.0 MB", shown)]
+    assert progress == sorted(progress)
+    assert progress[-1] == 3.0
+    assert len(set(progress)) > 3
     assert f"Stored export {export_id}: 1 file(s), 3.0 MB, in {tmp_path / 'lake'}." in shown
     assert words_before_a_secret(created.stdout + created.stderr + out + shown) is None
 
 
-def with_a_terminal(command, environment):
-    """Run a command whose standard error is a terminal: what it writes to the standard output, and there."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=theirs) as process:
-        os.close(theirs)
+def run_in_terminal(command, environment):
+    """Run a command whose standard error is a terminal, and return its standard output and standard error."""
+    controller, terminal = pty.openpty()
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=terminal) as process:
+        os.close(terminal)
         shown = b""
         while True:
             try:
-                read = os.read(ours, 65536)
-            except OSError:  # so Linux tells that the other end is closed
+                read = os.read(controller, 65536)
+            except OSError:  # on Linux this means that the other end is closed
                 break
             if not read:
                 break
             shown += read
-        os.close(ours)
+        os.close(controller)
         out = process.stdout.read()
     assert process.returncode == 0, shown
     return out.decode(), shown.decode()

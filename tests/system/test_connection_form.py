@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a person does in the web interface: fill in the connection's form, save it, press Test."""
+"""The form of a connection in the web interface: fill it in, save it, press Test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ DIALOG = "//*[@role='dialog']"
 
 
 def host_and_port(url):
-    """Both are filled in: Airflow 3.3.2 tests no saved connection without a port."""
+    """Return the URL as host and port, because Airflow 3.3.2 does not test a saved connection without a port."""
     host, _, port = url.rpartition(":")
     return {"host": host, "port": port}
 
@@ -23,7 +23,7 @@ class ConnectionsPage:
         self.browser, self.airflow, self.screenshots, self.name = browser, airflow, screenshots, name
         browser.get(f"{airflow.url}/connections")
 
-    def picture(self, step):
+    def take_screenshot(self, step):
         assert self.browser.save_screenshot(str(self.screenshots / f"{self.name}-{step}.png"))
 
     def wait(self, condition, what):
@@ -36,7 +36,7 @@ class ConnectionsPage:
         self.wait(expected.element_to_be_clickable((By.XPATH, xpath)), f"{xpath} can be clicked").click()
 
     def add(self, conn_id, *, standard, extra):
-        """Fill in and save the form of a connection of type Connectif."""
+        """Fill in the form of a Connectif connection, and save it."""
         self.click("//button[contains(., 'Add Connection')]")
         self.shown(By.NAME, "connection_id").send_keys(conn_id)
         choice = self.shown(By.XPATH, f"{DIALOG}//input[@role='combobox']")
@@ -45,24 +45,24 @@ class ConnectionsPage:
         choice.send_keys(Keys.ENTER)
         for name, value in standard.items():
             self.shown(By.NAME, name).send_keys(value)
-        self.picture("1-standard")
+        self.take_screenshot("1-standard")
         self.click(f"{DIALOG}//button[contains(., 'Extra Fields') and not(contains(., 'JSON'))]")
         for name, value in extra.items():
             self.shown(By.NAME, f"element_{name}").send_keys(value)
-        self.picture("2-extra")
+        self.take_screenshot("2-extra")
         self.click(f"{DIALOG}//button[contains(., 'Save')]")
         self.shown(By.XPATH, f"//tr[td[.='{conn_id}']]")
 
     def test(self, conn_id):
-        """Press Test in the connection's row and return the title and the words of the message."""
+        """Press Test in the connection's row, and return the title and the text of the message."""
         self.wait(expected.invisibility_of_element_located((By.XPATH, DIALOG)), "the form is closed")
         self.click(f"//tr[td[.='{conn_id}']]//button[@aria-label='Test Connection']")
         toast = "//*[@data-scope='toast' and @data-part='root' and contains(., 'Test Connection')]"
         shown = self.shown(By.XPATH, toast)
         title = shown.find_element(By.XPATH, ".//*[@data-part='title']").text
-        words = shown.find_element(By.XPATH, ".//*[@data-part='description']").text
-        self.picture("3-tested")
-        return title, words
+        message = shown.find_element(By.XPATH, ".//*[@data-part='description']").text
+        self.take_screenshot("3-tested")
+        return title, message
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_the_form_saves_a_connection_and_the_test_button_reports_success(page, a
         extra={"app_url": "https://eu1.connectif.cloud", "store_id": "5f0c", "request_timeout": "20"},
     )
     saved = airflow.api("GET", "/api/v2/connections/from_the_form")
-    title, words = page.test("from_the_form")
+    title, message = page.test("from_the_form")
 
     assert saved["conn_type"] == "connectif"
     assert f"{saved['host']}:{saved['port']}" == sandbox.url
@@ -86,14 +86,14 @@ def test_the_form_saves_a_connection_and_the_test_button_reports_success(page, a
         '{"app_url":"https://eu1.connectif.cloud","store_id":"5f0c","request_timeout":20}'
     )
     assert "Success" in title
-    assert "accepts the API key" in words
+    assert "accepts the API key" in message
 
 
-def test_the_test_button_tells_why_a_wrong_key_fails(page, sandbox):
+def test_the_test_button_reports_why_a_wrong_key_fails(page, sandbox):
     page.add("wrong_key", standard={**host_and_port(sandbox.url), "password": "some-id:some-secret"}, extra={})
-    title, words = page.test("wrong_key")
+    title, message = page.test("wrong_key")
 
     assert "Failed" in title
-    assert "401" in words
-    assert "key" in words
-    assert "some-secret" not in words
+    assert "401" in message
+    assert "key" in message
+    assert "some-secret" not in message

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promises 1 and 10: whatever dies, one export, a whole folder, and a wait that ends when it was said to.
+"""Whichever process dies, there is one export and a complete folder, and a wait ends at its timeout.
 
-Each test's process is killed (``SIGKILL``) in a real Airflow, at a moment that ``dags/crashing.py`` knows how to meet.
+The processes are killed (``SIGKILL``) in a real Airflow, at points that ``dags/crashing.py`` implements.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
 from scripts.triggerer import Triggerer
 from tests.leaks import words_before_a_secret
 
-MOMENTS = (
+CRASH_POINTS = (
     "before intent is recorded",
     "after intent is recorded",
-    "the answer to POST is lost",
+    "the response to POST is lost",
     "before created is recorded",
     "after created is recorded",
     "during the download",
@@ -32,7 +32,7 @@ MOMENTS = (
     "after done is recorded",
 )
 JOBS = {
-    **{("crashing_deferrable", moment): "" for moment in MOMENTS},
+    **{("crashing_deferrable", point): "" for point in CRASH_POINTS},
     ("crashing_sync", "while waiting"): "",
     ("crashing_sync", "after sending is recorded"): "",
 }
@@ -68,20 +68,20 @@ def local(folder, vendor):
 
 @pytest.fixture(scope="module")
 def runs(local):
-    """Every job, started together, each for a day of its own; what became of them."""
+    """The runs of all jobs, which are started together, each for a different day."""
     started = {}
-    # Still paused: asking for runs while others run makes SQLite's writers wait for each other.
+    # While they are still paused: to create runs while others run makes SQLite's writers wait for each other.
     for dag in {dag for dag, _ in JOBS}:
         local.unpause(dag)
         local.api("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": True})
-    for number, (dag, moment) in enumerate(JOBS):
+    for number, (dag, point) in enumerate(JOBS):
         day = (date(2026, 9, 1) + timedelta(days=number)).isoformat()
         run = local.api(
             "POST",
             f"/api/v2/dags/{dag}/dagRuns",
-            json={"logical_date": None, "conf": {"die": moment, "day": day}},
+            json={"logical_date": None, "conf": {"die": point, "day": day}},
         )
-        started[dag, moment] = (run["dag_run_id"], day)
+        started[dag, point] = (run["dag_run_id"], day)
     for dag in {dag for dag, _ in JOBS}:
         local.unpause(dag)
     for (dag, _), (run_id, _) in started.items():
@@ -95,39 +95,39 @@ def job(request):
 
 
 def created_for(vendor, day):
-    return [made for made in vendor.stats.created if made["body"]["filters"]["fromDate"].startswith(day)]
+    return [export for export in vendor.stats.created if export["body"]["filters"]["fromDate"].startswith(day)]
 
 
-def test_the_retry_of_a_killed_task_ends_in_success(job, runs, local, folder):
-    dag, moment = job
+def test_the_retry_of_a_killed_task_succeeds(job, runs, local, folder):
+    dag, point = job
     run_id, _ = runs[job]
-    assert (folder / "markers" / f"{run_id} {moment}".replace("/", "_")).exists(), "it was not killed at all"
+    assert (folder / "markers" / f"{run_id} {point}".replace("/", "_")).exists(), "it was not killed"
     (task,) = local.api("GET", f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances")["task_instances"]
     assert task["state"] == "success", local.task_log(dag, run_id, "job")[-3000:]
     assert task["try_number"] > 1
 
 
-def test_a_killed_task_makes_one_export(job, runs, vendor):
+def test_a_killed_task_creates_one_export(job, runs, vendor):
     _, day = runs[job]
     assert len(created_for(vendor, day)) == 1
 
 
-def test_a_killed_task_leaves_a_whole_folder_and_nothing_else(job, runs, vendor, folder):
+def test_a_killed_task_leaves_a_complete_folder_and_nothing_else(job, runs, vendor, folder):
     dag, _ = job
     _, day = runs[job]
-    place = folder / "lake" / dag / day
-    manifest = json.loads((place / "_connectif_manifest.json").read_text())
+    path = folder / "lake" / dag / day
+    manifest = json.loads((path / "_connectif_manifest.json").read_text())
     assert manifest["export"]["id"] == created_for(vendor, day)[0]["id"]
     assert len(manifest["files"]) == 2
     for file in manifest["files"]:
-        assert (place / file["path"]).stat().st_size == file["bytes"]
+        assert (path / file["path"]).stat().st_size == file["bytes"]
     listed = {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
-    assert {path.name for path in place.iterdir()} == listed
+    assert {entry.name for entry in path.iterdir()} == listed
 
 
-def test_a_cleared_success_asks_anew_and_a_cleared_run_replaces_the_files(runs, local, vendor, folder):
-    dag, moment = "crashing_deferrable", "after done is recorded"
-    run_id, day = runs[dag, moment]
+def test_a_task_cleared_after_success_creates_another_export_and_replaces_the_files(runs, local, vendor, folder):
+    dag, point = "crashing_deferrable", "after done is recorded"
+    run_id, day = runs[dag, point]
     local.api(
         "POST",
         f"/api/v2/dags/{dag}/clearTaskInstances",
@@ -147,7 +147,7 @@ def triggerer(local):
         yield triggerer
 
 
-def made_in_application(vendor, finished_in):
+def create_in_application(vendor, finished_in):
     finished_at = datetime.now(timezone.utc) + timedelta(seconds=finished_in)
     return vendor.create_in_app({"exportType": "contacts", "finishedAt": finished_at.isoformat()})
 
@@ -167,9 +167,9 @@ def deferred(local, run_id):
     return datetime.fromisoformat(task_of(local, run_id)["start_date"]).timestamp()
 
 
-def test_a_deferred_task_survives_its_killed_triggerer_and_a_wait_ends_at_its_moment(local, vendor, triggerer):
-    finishing = wait_run(local, made_in_application(vendor, finished_in=25))
-    hopeless = wait_run(local, made_in_application(vendor, finished_in=10_000))
+def test_a_deferred_task_survives_a_killed_triggerer_and_times_out_on_schedule(local, vendor, triggerer):
+    finishing = wait_run(local, create_in_application(vendor, finished_in=25))
+    hopeless = wait_run(local, create_in_application(vendor, finished_in=10_000))
     for run_id in (finishing, hopeless):
         began = deferred(local, run_id)
     triggerer.kill()
@@ -178,12 +178,12 @@ def test_a_deferred_task_survives_its_killed_triggerer_and_a_wait_ends_at_its_mo
     assert local.wait_for_run("waiting", finishing) == "success"
     assert local.wait_for_run("waiting", hopeless) == "failed"
     ended = datetime.fromisoformat(task_of(local, hopeless)["end_date"]).timestamp()
-    # 40 s, one poll, and the time that Airflow takes to bring a task back from the triggerer.
+    # 40 s, one poll, and the time that Airflow takes to resume a deferred task.
     assert 40 <= ended - began <= 40 + 1 + 10
     assert task_of(local, hopeless)["try_number"] == 1
     assert "Timed out after 40 s" in local.task_log("waiting", hopeless, "wait")
 
 
-def test_no_log_of_all_this_shows_the_key_or_an_address(runs, local, vendor):
+def test_no_log_contains_the_key_or_a_signed_url(runs, local, vendor):
     for path, text in local.all_logs():
         assert not words_before_a_secret(text), path

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Example 6 in a real Airflow, whose triggerer is stopped and killed: each export is announced, and stored once."""
+"""The example ``connectif_on_export_finished`` in a real Airflow, whose triggerer is stopped and killed.
+
+Each export is announced, and stored exactly once.
+"""
 
 from __future__ import annotations
 
@@ -30,80 +33,84 @@ pytestmark = pytest.mark.skipif(
 EXPORTS = int(os.environ.get("CONNECTIF_TEST_EXPORTS", "100"))
 INTERRUPTIONS = ("stop", "kill", "stop", "kill", "stop")
 ROUND = 5.0
-# What a round's news need until the cursor says so: the next round, and the waits and reads before it is stored.
+# The time until the cursor includes an announced export: the next round, and the waits and reads before it is stored.
 LAST_ROUND = 2 * ROUND + 10
 
 
 class Watched:
-    """What came of it all."""
+    """The results of the run."""
 
     def __init__(self, airflow: LocalAirflow, vendor: Any, lake: Path) -> None:
         self.airflow = airflow
         self.vendor = vendor
         self.lake = lake
-        self.made: list[str] = []
+        self.created: list[str] = []
         self.interrupted: list[tuple[str, float, float]] = []
 
-    def play(self) -> None:
-        """Make exports that finish over time, and interrupt the triggerer meanwhile."""
+    def run(self) -> None:
+        """Create exports that finish over time, and interrupt the triggerer meanwhile."""
         self.airflow.unpause(DAG)
         old = self.vendor.create_in_app()
         wait_for("the stored cursor", self._cursor, 120)
-        chance = random.Random(6)
+        rng = random.Random(6)
         share = EXPORTS // (2 * len(INTERRUPTIONS))
         with Triggerer(self.airflow) as triggerer:
             for number, how in enumerate(INTERRUPTIONS, start=1):
-                self._make_exports(share, 8, chance)
-                time.sleep(chance.uniform(4, 16))
+                self._create_exports(share, 8, rng)
+                time.sleep(rng.uniform(4, 16))
                 began = time.time()
                 getattr(triggerer, how)()
                 self.interrupted.append((how, began, time.time()))
-                self._make_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.made), 5, chance)
-                looks = self._looks()
+                self._create_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.created), 5, rng)
+                requests = self._list_requests()
                 triggerer.start()
-                wait_for("a request of the new triggerer", lambda before=looks: self._looks() > before or None, 120)
+                wait_for(
+                    "a request of the new triggerer",
+                    lambda before=requests: self._list_requests() > before or None,
+                    120,
+                )
             wait_for("an announcement of every export", self._all_announced, 240, interval=2)
             wait_for("the files of every export", self._all_stored, 420, interval=2)
             wait_for("the end of every run", self._all_ended, 240, interval=2)
         assert old not in self.announced()
 
-    def _looks(self) -> int:
+    def _list_requests(self) -> int:
         return self.vendor.stats.by_route.get("GET /exports", 0)
 
-    def _make_exports(self, count: int, over: float, chance: random.Random) -> None:
-        """Make exports that finish within the next seconds, in another order than they were made in."""
+    def _create_exports(self, count: int, seconds: float, rng: random.Random) -> None:
+        """Create exports that finish within some seconds, in a different order than they were created."""
         begin = datetime.now(timezone.utc)
-        moments = [begin + timedelta(seconds=chance.uniform(0, over)) for _ in range(max(count * 3 // 5, 1))]
-        # Two in five finish in the millisecond of another one.
-        moments += [chance.choice(moments) for _ in range(count - len(moments))]
-        for number, moment in enumerate(moments[:count]):
+        finish_times = [begin + timedelta(seconds=rng.uniform(0, seconds)) for _ in range(max(count * 3 // 5, 1))]
+        # Two in five finish in the same millisecond as another one.
+        finish_times += [rng.choice(finish_times) for _ in range(count - len(finish_times))]
+        for number, finished_at in enumerate(finish_times[:count]):
             body = {
                 "exportType": ("contacts", "data-explorer")[number % 2],
                 "createdAt": (begin - timedelta(seconds=number)).isoformat(),
-                "finishedAt": moment.isoformat(),
+                "finishedAt": finished_at.isoformat(),
             }
             if number % 2:
                 body["filters"] = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-02"}
-            self.made.append(self.vendor.create_in_app(body))
+            self.created.append(self.vendor.create_in_app(body))
 
     def _cursor(self) -> bool | None:
         return True if self._rows("select value from asset_state_store") else None
 
     def events(self) -> list[tuple[str, float, dict[str, Any]]]:
-        """Each asset event: the export's id, when it was stored, and its payload."""
-        # From the database: the API answers 500 here while a run that an event has made is queued.
+        """Return the export's id, the time and the payload of each asset event."""
+        # From the database, because the API responds with 500 while a run that an event has created is queued.
         found = []
-        for moment, extra in self._rows("select timestamp, extra from asset_event order by timestamp"):
+        for timestamp, extra in self._rows("select timestamp, extra from asset_event order by timestamp"):
             payload = json.loads(extra)["payload"]
-            told_at = datetime.fromisoformat(moment).replace(tzinfo=timezone.utc).timestamp()
-            found.append((payload["export_id"], told_at, payload))
+            stored_at = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc).timestamp()
+            found.append((payload["export_id"], stored_at, payload))
         return found
 
     def announced(self) -> Counter[str]:
         return Counter(export_id for export_id, _, _ in self.events())
 
     def _all_announced(self) -> bool | None:
-        return True if set(self.announced()) >= set(self.made) else None
+        return True if set(self.announced()) >= set(self.created) else None
 
     def manifests(self) -> list[Path]:
         return list(self.lake.rglob("_connectif_manifest.json"))
@@ -148,36 +155,36 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         )
         with airflow:
             found = Watched(airflow, vendor, folder / "lake")
-            found.play()
+            found.run()
             yield found
 
 
-def test_each_export_that_finishes_is_announced(watched):
-    assert set(watched.announced()) == set(watched.made)
+def test_each_finished_export_is_announced(watched):
+    assert set(watched.announced()) == set(watched.created)
 
 
-def test_what_is_announced_again_was_announced_in_the_last_round_before_an_interruption(watched):
-    told: dict[str, float] = {}
+def test_only_exports_of_the_last_round_before_an_interruption_are_announced_again(watched):
+    announced: dict[str, float] = {}
     again: Counter[str] = Counter()
-    strangers = []
-    for export_id, moment, _ in watched.events():
-        before, told[export_id] = told.get(export_id), moment
+    unexplained = []
+    for export_id, timestamp, _ in watched.events():
+        before, announced[export_id] = announced.get(export_id), timestamp
         if before is None:
             continue
-        # A triggerer that is stopped may store events for some seconds yet, but no cursor any more.
+        # A triggerer that is being stopped may still store events for some seconds, but no longer the cursor.
         causes = [
             how
             for how, began, ended in watched.interrupted
-            if began <= before + LAST_ROUND and before <= ended <= moment
+            if began <= before + LAST_ROUND and before <= ended <= timestamp
         ]
         again[causes[0] if causes else "nothing"] += 1
         if not causes:
-            strangers.append((export_id, moment - before))
+            unexplained.append((export_id, timestamp - before))
     print(f"{EXPORTS} exports, {len(watched.events())} announcements; announced again after: {dict(again)}")
-    assert strangers == []
+    assert unexplained == []
 
 
-def test_an_export_is_never_announced_before_it_has_finished_nor_with_its_address(watched):
+def test_no_export_is_announced_before_it_has_finished_or_with_its_signed_url(watched):
     for export_id, _, payload in watched.events():
         assert payload["export"]["id"] == export_id
         assert payload["export"]["status"] == "finished"
@@ -185,7 +192,7 @@ def test_an_export_is_never_announced_before_it_has_finished_nor_with_its_addres
         assert words_before_a_secret(json.dumps(payload)) is None
 
 
-def test_each_export_has_a_whole_folder_of_its_own(watched):
+def test_each_export_has_its_own_complete_folder(watched):
     found = {}
     for path in watched.manifests():
         manifest = json.loads(path.read_text())
@@ -193,15 +200,15 @@ def test_each_export_has_a_whole_folder_of_its_own(watched):
         for file in manifest["files"]:
             assert (path.parent / file["path"]).stat().st_size == file["bytes"]
         found[path.parent.name] = path
-    assert set(found) == set(watched.made)
+    assert set(found) == set(watched.created)
 
 
-def test_each_export_is_downloaded_once_however_often_it_was_announced(watched):
+def test_each_export_is_downloaded_once_even_if_it_was_announced_again(watched):
     stored: Counter[str] = Counter()
     for path, text in watched.airflow.all_logs():
         if "task_id=store" in str(path):
             stored.update(re.findall(r"Stored export (\w+):", text))
-    assert stored == dict.fromkeys(watched.made, 1)
+    assert stored == dict.fromkeys(watched.created, 1)
 
 
 def test_every_run_succeeds(watched):
@@ -211,7 +218,7 @@ def test_every_run_succeeds(watched):
     assert {run["run_type"] for run in runs} == {"asset_triggered"}
 
 
-def test_a_task_that_stored_a_report_has_a_link_to_it(watched):
+def test_a_task_that_has_stored_a_report_links_to_it(watched):
     run = watched.runs()[0]["dag_run_id"]
     path = f"/api/v2/dags/{DAG}/dagRuns/{run}/taskInstances"
     tasks = watched.airflow.api("GET", path)["task_instances"]
@@ -229,8 +236,8 @@ def test_a_task_that_stored_a_report_has_a_link_to_it(watched):
     }
 
 
-def test_neither_key_nor_address_is_in_any_log_nor_in_the_database(watched):
+def test_neither_key_nor_signed_url_is_in_any_log_or_in_the_database(watched):
     leaks = {str(path): words for path, text in watched.airflow.all_logs() if (words := words_before_a_secret(text))}
     database = b"".join(path.read_bytes() for path in watched.airflow.home.glob("airflow.db*")).decode("latin-1")
-    assert watched.made[0] in database
+    assert watched.created[0] in database
     assert (leaks, words_before_a_secret(database)) == ({}, None)

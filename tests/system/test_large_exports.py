@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Exports of any size in constant memory, without a local disk: from the sandbox, in a process of their own.
+"""Exports of any size are stored in constant memory and without a local disk, each in a separate process.
 
 ``CONNECTIF_LARGE_GB=20`` makes the largest one 20 GB, which takes a minute or two.
 """
@@ -26,14 +26,14 @@ LARGE_GB = float(os.environ.get("CONNECTIF_LARGE_GB", "2"))
 
 
 def journey(place: Place, file_bytes: int, file_format: str, **hindered: Any) -> dict[str, Any]:
-    """Store an export of the sandbox's, whose CSV has so many bytes."""
+    """Store an export of the sandbox with a CSV file of a given size."""
     options = SandboxOptions(file_bytes=file_bytes, seconds_per_export=0)
     with Sandbox(options).serve() as running:
         export_id = running.create_in_app({"exportType": "contacts"})
         headers = {"Authorization": f"apiKey {running.key}"}
-        answer = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=30).json()
+        export = requests.get(f"{running.url}/exports/{export_id}", headers=headers, timeout=30).json()
         arguments = {"place": place.describe(), "file_format": file_format, "id": str(file_bytes)}
-        arguments["url"] = answer["fileUrl"]
+        arguments["url"] = export["fileUrl"]
         done = subprocess.run(
             [sys.executable, "-m", "tests.files.export_process", json.dumps({**arguments, **hindered})],
             cwd=Path(__file__).parents[2],
@@ -47,7 +47,7 @@ def journey(place: Place, file_bytes: int, file_format: str, **hindered: Any) ->
 
 @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
 @pytest.mark.parametrize("kind", ["local", "s3", "azure"])
-def test_an_export_is_stored_by_a_process_that_can_write_to_no_other_file(
+def test_an_export_is_stored_by_a_process_that_cannot_write_any_other_file(
     request: pytest.FixtureRequest, kind: str, file_format: str
 ) -> None:
     place: Place = request.getfixturevalue(f"{kind}_store")
@@ -58,7 +58,7 @@ def test_an_export_is_stored_by_a_process_that_can_write_to_no_other_file(
     assert len(stored) == 40_000_000 if file_format == "csv" else len(stored) > 4_000_000
 
 
-def test_a_large_export_takes_the_memory_of_a_small_one(local_store: Place) -> None:
+def test_a_large_export_needs_no_more_memory_than_a_small_one(local_store: Place) -> None:
     small = journey(local_store, 64_000_000, "csv", sparse=True)
     large = journey(local_store, int(LARGE_GB * 1e9), "csv", sparse=True)
     assert [file["bytes"] for file in large["files"]] == [int(LARGE_GB * 1e9)]

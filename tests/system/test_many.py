@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 8: a burst of tasks against a low rate limit all end well, with few refusals."""
+"""Many tasks at once succeed against a low rate limit, and few of their requests are rejected."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 from scripts.local_airflow import LocalAirflow, sandbox_connection
 from tests.airflow_harness import FakeTask, FakeTaskInstance
 
-# A small burst in every run; `make test-scale` has one of 50, and 200 tasks in a real Airflow, which takes minutes.
+# A small burst by default. `make test-scale` runs one of 50, and 200 tasks in a real Airflow, which takes minutes.
 TASKS = int(os.environ.get("CONNECTIF_TEST_TASKS", "30"))
 BURST = int(os.environ.get("CONNECTIF_TEST_BURST", "8"))
 
@@ -45,7 +45,7 @@ def local(tmp_path: Path, vendor: Any) -> Iterator[LocalAirflow]:
 
 
 @pytest.mark.skipif("CONNECTIF_TEST_TASKS" not in os.environ, reason="takes minutes: make test-scale runs it")
-def test_mapped_deferred_tasks_all_succeed_against_ten_requests_a_second(local, vendor, tmp_path):
+def test_mapped_deferred_tasks_succeed_with_ten_requests_per_second(local, vendor, tmp_path):
     local.unpause("many")
     body = {"logical_date": None, "conf": {"tasks": TASKS}}
     began = time.monotonic()
@@ -61,14 +61,14 @@ def test_mapped_deferred_tasks_all_succeed_against_ten_requests_a_second(local, 
     assert stats.created_by_api == TASKS
     manifests = list((tmp_path / "lake").rglob("_connectif_manifest.json"))
     assert len(manifests) == TASKS
-    assert {path.parent.name for path in manifests} == {made["id"] for made in stats.created}
+    assert {path.parent.name for path in manifests} == {export["id"] for export in stats.created}
     assert stats.rate_limited <= stats.requests * 0.2
 
 
 class Burst:
-    """Tasks that wait where they run, all at once, against one style of telling the limit.
+    """Tasks that wait in the worker, all at once, with one style of rate limit headers.
 
-    They are the operator's own code in threads, which share nothing but the process: each has a client of its own.
+    They run the operator in threads, each with its own client.
     """
 
     def __init__(self, style: str, folder: Path) -> None:
@@ -78,7 +78,7 @@ class Burst:
         self.took = 0.0
         self.stats: Any = None
 
-    def play(self) -> None:
+    def run(self) -> None:
         options = SandboxOptions(rate_limit=5, rate_limit_headers=self.style, seconds_per_export=1, rows=5)
         with Sandbox(options).serve(port=0) as vendor:
             os.environ[f"AIRFLOW_CONN_{self.conn_id.upper()}"] = vendor.connection_json
@@ -108,24 +108,24 @@ class Burst:
         try:
             operator.execute(FakeTask(FakeTaskInstance(map_index=number)).context())
             self.ended["success"] += 1
-        except Exception as problem:
-            self.ended[f"{type(problem).__name__}: {problem}"] += 1
+        except Exception as error:
+            self.ended[f"{type(error).__name__}: {error}"] += 1
 
 
 @pytest.fixture(scope="module")
 def bursts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Burst]:
-    """All styles at once, each with a sandbox of its own."""
-    played = {style: Burst(style, tmp_path_factory.mktemp(style)) for style in RATE_LIMIT_STYLES}
-    threads = [threading.Thread(target=burst.play) for burst in played.values()]
+    """The bursts of all styles, which run at the same time, each with its own sandbox."""
+    bursts = {style: Burst(style, tmp_path_factory.mktemp(style)) for style in RATE_LIMIT_STYLES}
+    threads = [threading.Thread(target=burst.run) for burst in bursts.values()]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return played
+    return bursts
 
 
 @pytest.mark.parametrize("style", RATE_LIMIT_STYLES)
-def test_a_burst_of_tasks_that_wait_here_all_end_well_against_five_requests_a_second(style, bursts):
+def test_a_burst_of_tasks_succeeds_with_five_requests_per_second(style, bursts):
     burst = bursts[style]
     print(
         f"{BURST} tasks, 5 requests a second, headers {style}: {burst.took:.0f} s, "
@@ -135,4 +135,4 @@ def test_a_burst_of_tasks_that_wait_here_all_end_well_against_five_requests_a_se
     assert burst.stats.created_by_api == BURST
     manifests = burst.folder.rglob("_connectif_manifest.json")
     written = [json.loads(path.read_text())["export"]["id"] for path in manifests]
-    assert sorted(written) == sorted(made["id"] for made in burst.stats.created)
+    assert sorted(written) == sorted(export["id"] for export in burst.stats.created)

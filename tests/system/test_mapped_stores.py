@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the list into the lake in a real Airflow: many mapped stores, and eight that aim at one folder."""
+"""Mapped tasks in a real Airflow store the exports of the list: many into their own folders, and eight into one."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def local(tmp_path_factory: pytest.TempPathFactory, vendor: Any, s3: S3, folder:
             "CONNECTIF_STORAGE_CONN_ID": "aws_default",
             "CONNECTIF_FOLDER": f"file://{folder}",
             "AIRFLOW__CORE__PARALLELISM": "8",
-            # So many tasks at once slow two processors down: clients of the API server give up after 5 s, and a
-            # scheduler that is late by 30 s takes itself for dead and begins its queued tasks anew.
+            # This many tasks overload two processors: by default, clients of the API server time out after 5 s, and a
+            # scheduler that is 30 s late is considered dead, and its queued tasks are started again.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "600",
         },
@@ -62,7 +62,7 @@ def local(tmp_path_factory: pytest.TempPathFactory, vendor: Any, s3: S3, folder:
 
 
 def run(local: LocalAirflow, dag_id: str, timeout: float) -> tuple[str, list[dict[str, Any]]]:
-    """Run a DAG; gives the run's state, and the mapped instances of its task ``store``."""
+    """Run a DAG, and return the state of the run and the mapped instances of its task ``store``."""
     run_id = local.trigger(dag_id)
     state = local.wait_for_run(dag_id, run_id, timeout=timeout)
     instances: list[dict[str, Any]] = []
@@ -75,7 +75,9 @@ def run(local: LocalAirflow, dag_id: str, timeout: float) -> tuple[str, list[dic
 
 
 @pytest.mark.parametrize("kind", ["folder", "prefix"])
-def test_of_eight_stores_into_one_place_one_stores_and_seven_fail_at_once(kind, local, vendor, s3, folder):
+def test_of_eight_tasks_with_one_destination_one_succeeds_and_seven_fail_without_a_retry(
+    kind, local, vendor, s3, folder
+):
     missing = 8 - vendor.stats.created_in_app
     for _ in range(missing):
         vendor.create_in_app({"exportType": "banner-stats"})
@@ -95,13 +97,13 @@ def test_of_eight_stores_into_one_place_one_stores_and_seven_fail_at_once(kind, 
     listed = {file["path"]: file["sha256"] for file in manifest["files"]}
     assert {name: hashlib.sha256(content).hexdigest() for name, content in found.items()} == listed
     logs = [text for path, text in local.all_logs() if f"dag_id={dag_id}/" in str(path)]
-    told = [text for text in logs if "of the same run stores its export in this folder" in text]
-    assert len(told) == 7
-    assert all("put {export_id}, or another field" in text for text in told)
+    failed = [text for text in logs if "of the same run stores its export in this folder" in text]
+    assert len(failed) == 7
+    assert all("put {export_id}, or another field" in text for text in failed)
 
 
-def test_many_mapped_stores_all_succeed_with_two_api_requests_and_one_for_the_file_each(local, vendor, s3):
-    made = {vendor.create_in_app() for _ in range(STORES)}
+def test_many_mapped_tasks_succeed_with_two_api_requests_and_one_file_request_each(local, vendor, s3):
+    created = {vendor.create_in_app() for _ in range(STORES)}
     before = vendor.stats
     began = time.monotonic()
     state, instances = run(local, "mapped_stores", timeout=3600)
@@ -117,10 +119,10 @@ def test_many_mapped_stores_all_succeed_with_two_api_requests_and_one_for_the_fi
     assert state == "success"
     assert Counter(each["state"] for each in instances) == {"success": STORES}
     manifests = [name for name in _all_objects(s3, "stores/") if name.endswith("_connectif_manifest.json")]
-    assert {name.split("/")[1] for name in manifests} == made
-    assert counted["GET /exports"] >= -(-len(made) // PAGE_SIZE)
+    assert {name.split("/")[1] for name in manifests} == created
+    assert counted["GET /exports"] >= -(-len(created) // PAGE_SIZE)
     assert counted["GET /exports/{id}"] <= 2 * STORES
-    # A busy machine's Airflow loses some tasks and tries them again; one that was killed may have read its file.
+    # On a busy machine Airflow loses some tasks and retries them, and a killed task may have downloaded its file.
     assert files <= tries
 
 

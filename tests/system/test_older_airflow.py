@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An Airflow before 3.3, which has no task state store: all works, one line tells what is missing, and what is.
+"""An Airflow before 3.3, which has no task state store: everything works, and the log says what is missing.
 
-`make matrix ROWS=lowest` runs this, in an environment with the lowest versions that the package admits.
+``make matrix ROWS=lowest`` runs these tests, in an environment with the lowest supported versions.
 """
 
 from __future__ import annotations
@@ -73,15 +73,15 @@ def start(local, dag, **conf):
 
 @pytest.fixture(scope="module")
 def runs(local, folder):
-    """Every run, started together; by DAG, and that of the killed task as `killed`."""
+    """All runs, which are started together, by DAG; that of the killed task as ``killed``."""
     dags = (*ONE_TASK, *CHAINS)
-    # Still paused: asking for runs while others run makes SQLite's writers wait for each other.
+    # While they are still paused: to create runs while others run makes SQLite's writers wait for each other.
     for dag in dags:
         local.unpause(dag)
         local.api("PATCH", f"/api/v2/dags/{dag}", json={"is_paused": True})
     started = {dag: (dag, start(local, dag, die="", day=DAYS[dag])) for dag in ONE_TASK}
     started.update({dag: (dag, start(local, dag)) for dag in CHAINS})
-    conf = {"die": "the answer to POST is lost", "day": DAY_OF_THE_KILLED}
+    conf = {"die": "the response to POST is lost", "day": DAY_OF_THE_KILLED}
     started["killed"] = ("crashing_deferrable", start(local, "crashing_deferrable", **conf))
     for dag in dags:
         local.unpause(dag)
@@ -92,7 +92,7 @@ def runs(local, folder):
 
 @pytest.fixture(scope="module")
 def killed(runs, local):
-    """The task that died while it asked for an export, at its end; and whether Airflow itself tried it again."""
+    """The final state of the task that died while it created an export, and whether Airflow itself retried it."""
     dag, run_id = runs["killed"]
     path = f"/api/v2/dags/{dag}/dagRuns/{run_id}/taskInstances/job"
     retried = local.api("GET", path)["state"] != "failed"
@@ -104,84 +104,86 @@ def killed(runs, local):
     return local.api("GET", path), retried
 
 
-def whole(place):
-    """The manifest of a folder that holds what it lists and nothing else."""
-    manifest = json.loads((place / "_connectif_manifest.json").read_text())
+def complete_manifest(path):
+    """Return the manifest of a folder, which must contain exactly the files that the manifest lists."""
+    manifest = json.loads((path / "_connectif_manifest.json").read_text())
     assert manifest["files"]
     for file in manifest["files"]:
-        assert (place / file["path"]).stat().st_size == file["bytes"]
+        assert (path / file["path"]).stat().st_size == file["bytes"]
     listed = {file["path"] for file in manifest["files"]} | {"_connectif_manifest.json"}
-    assert {path.name for path in place.iterdir()} == listed
+    assert {entry.name for entry in path.iterdir()} == listed
     return manifest
 
 
 def created_for(vendor, day):
-    return [made["id"] for made in vendor.stats.created if made["body"]["filters"].get("fromDate", "").startswith(day)]
+    return [
+        export["id"] for export in vendor.stats.created if export["body"]["filters"].get("fromDate", "").startswith(day)
+    ]
 
 
 @pytest.mark.parametrize("dag", ONE_TASK)
-def test_the_whole_job_as_one_task_ends_well_with_one_export(dag, runs, local, vendor, folder):
+def test_a_single_task_for_the_whole_job_succeeds_with_one_export(dag, runs, local, vendor, folder):
     _, run_id = runs[dag]
     assert local.tasks(dag, run_id) == {"job": "success"}, local.task_log(dag, run_id, "job")[-3000:]
-    manifest = whole(folder / "lake" / dag / DAYS[dag])
+    manifest = complete_manifest(folder / "lake" / dag / DAYS[dag])
     assert created_for(vendor, DAYS[dag]) == [manifest["export"]["id"]]
 
 
 @pytest.mark.parametrize("dag", ONE_TASK)
-def test_its_log_says_in_one_line_that_the_store_is_missing(dag, runs, local):
+def test_its_log_says_once_that_the_task_state_store_is_missing(dag, runs, local):
     _, run_id = runs[dag]
     assert local.task_log(dag, run_id, "job").count(LINE) == 1
 
 
-def test_the_deferrable_one_waited_in_the_triggerer(runs, local):
+def test_the_deferrable_task_was_deferred(runs, local):
     dag, run_id = runs["crashing_deferrable"]
     folder = local.home / "logs" / f"dag_id={dag}" / f"run_id={run_id}" / "task_id=job"
     assert list(folder.glob("attempt=1.log.trigger.*"))
 
 
 @pytest.mark.parametrize("dag", CHAINS)
-def test_create_wait_and_store_end_well(dag, runs, local, folder):
+def test_separate_tasks_for_create_wait_and_store_succeed(dag, runs, local, folder):
     _, run_id = runs[dag]
     tasks = local.tasks(dag, run_id)
     assert tasks == {"create": "success", "wait": "success", "store": "success"}, local.task_log(dag, run_id, "wait")
     export_id = local.xcom(dag, run_id, "create")
     assert local.xcom(dag, run_id, "wait") == export_id
-    assert whole(folder / "lake" / dag / export_id)["export"]["id"] == export_id
+    assert complete_manifest(folder / "lake" / dag / export_id)["export"]["id"] == export_id
 
 
-def test_a_task_that_dies_is_tried_again_by_airflow_3_1_and_later_alone(killed):
-    """Airflow 3.0 fails it whatever its retries (apache/airflow#55753): somebody has to clear it."""
+def test_a_task_that_dies_is_retried_only_by_airflow_3_1_and_later(killed):
+    """Airflow 3.0 fails it whatever its retries (apache/airflow#55753), so that it has to be cleared manually."""
     _, retried = killed
     assert retried == (Version(airflow_version) >= Version("3.1"))
 
 
-def test_a_kill_during_the_request_costs_a_second_export_and_the_next_try_ends_well(killed, local, vendor, folder):
-    """What the documents say of an Airflow without the store: this is what the store is for."""
+def test_a_kill_during_the_request_costs_a_second_export_and_the_next_try_succeeds(killed, local, vendor, folder):
+    """As documented for an Airflow without the task state store, which exists to prevent this."""
     task, _ = killed
     log = local.task_log(task["dag_id"], task["dag_run_id"], "job")
     assert (task["state"], task["try_number"]) == ("success", 2), log[-3000:]
     _, second = created_for(vendor, DAY_OF_THE_KILLED)
-    assert whole(folder / "lake" / task["dag_id"] / DAY_OF_THE_KILLED)["export"]["id"] == second
+    assert complete_manifest(folder / "lake" / task["dag_id"] / DAY_OF_THE_KILLED)["export"]["id"] == second
 
 
-def test_each_try_of_a_killed_task_says_the_line_once(killed, local):
+def test_each_try_of_a_killed_task_logs_the_line_once(killed, local):
     task, _ = killed
     folder = local.home / "logs" / f"dag_id={task['dag_id']}" / f"run_id={task['dag_run_id']}" / "task_id=job"
-    said = {path.name: path.read_text().count(LINE) for path in folder.glob("attempt=?.log")}
-    assert said == {"attempt=1.log": 1, "attempt=2.log": 1}
+    counts = {path.name: path.read_text().count(LINE) for path in folder.glob("attempt=?.log")}
+    assert counts == {"attempt=1.log": 1, "attempt=2.log": 1}
 
 
-def test_an_export_that_somebody_else_made_is_announced_and_stored(runs, local, vendor, folder):
+def test_an_export_created_in_the_application_is_announced_and_stored(runs, local, vendor, folder):
     local.unpause(WATCHER)
-    # The first look takes stock: what has finished before is not announced.
-    looks = vendor.stats.by_route.get("GET /exports", 0)
-    wait_for("a request of the watcher", lambda: vendor.stats.by_route.get("GET /exports", 0) > looks or None, 60)
+    # An export that finishes before the watcher's first request is not announced.
+    before = vendor.stats.by_route.get("GET /exports", 0)
+    wait_for("a request of the watcher", lambda: vendor.stats.by_route.get("GET /exports", 0) > before or None, 60)
     export_id = vendor.create_in_app({"exportType": "contacts"})
-    place = folder / "lake" / "connectif" / "on-export" / "contacts" / export_id
-    wait_for("the stored export", lambda: (place / "_connectif_manifest.json").exists() or None, 120)
-    assert whole(place)["export"]["id"] == export_id
+    path = folder / "lake" / "connectif" / "on-export" / "contacts" / export_id
+    wait_for("the stored export", lambda: (path / "_connectif_manifest.json").exists() or None, 120)
+    assert complete_manifest(path)["export"]["id"] == export_id
 
 
-def test_no_log_of_all_this_shows_the_key_or_an_address(runs, local):
+def test_no_log_contains_the_key_or_a_signed_url(runs, local):
     for path, text in local.all_logs():
         assert not words_before_a_secret(text), path

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Airflow knows the provider, its hook and its connection's form."""
+"""A real Airflow registers the provider, its hook and the form of its connections."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def test_the_cli_shows_the_hook_with_its_connection_type(airflow):
 
 @pytest.fixture(scope="module")
 def form(airflow):
-    answer = airflow.api("GET", "/ui/connections/hook_meta")
-    (found,) = (hook for hook in answer if hook["connection_type"] == "connectif")
+    hooks = airflow.api("GET", "/ui/connections/hook_meta")
+    (found,) = (hook for hook in hooks if hook["connection_type"] == "connectif")
     return found
 
 
-def test_the_api_server_offers_the_connections_own_fields(form):
+def test_the_api_server_returns_the_custom_fields(form):
     titles = {name: field["schema"]["title"] for name, field in form["extra_fields"].items()}
     assert titles == {
         "app_url": "Web application",
@@ -44,16 +44,16 @@ def test_the_api_server_offers_the_connections_own_fields(form):
     assert all(field["description"] for field in form["extra_fields"].values())
 
 
-def test_the_api_server_offers_the_standard_fields_with_their_meaning_for_connectif(form):
+def test_the_api_server_returns_the_standard_fields_with_their_meaning_for_connectif(form):
     standard = form["standard_fields"]
     assert standard["password"]["title"] == "Password (API key)"
     assert standard["password"]["placeholder"] == "keyId:keySecret"
     assert standard["host"]["title"] == "Host (base URL)"
     assert "https://api.connectif.cloud" in standard["host"]["placeholder"]
     assert standard["url_schema"]["hidden"]
-    assert not standard["port"]["hidden"]  # without one, Airflow 3.3.2 tests no saved connection
+    assert not standard["port"]["hidden"]  # without a port, Airflow 3.3.2 does not test a saved connection
 
 
-def test_no_example_fails_to_be_imported(airflow):
-    airflow.unpause("connectif_activities")  # known: the examples have been read
+def test_all_examples_can_be_imported(airflow):
+    airflow.unpause("connectif_activities")  # waits until the examples have been parsed
     assert airflow.api("GET", "/api/v2/importErrors")["import_errors"] == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Create, wait and store as three tasks, the wait in each of the sensor's modes."""
+"""Create, wait and store in separate tasks, with each mode of the sensor."""
 
 from __future__ import annotations
 

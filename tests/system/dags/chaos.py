@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many one-task jobs for ``make chaos``, slowed down a little at every step, so that a kill can meet any of them."""
+"""Many tasks for ``make chaos``, in which every step is slowed down so that a kill may occur during any of them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def slowed(owner: Any, name: str) -> None:
     setattr(owner, name, slow)
 
 
-# Of the dags folder's processes only the workers run tasks; the others never call these.
+# Other processes import this file as well, but only workers call these functions.
 slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
 slowed(delivery._Delivery, "_report_progress")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole job as one task, in a process that kills itself at the moment that the run's ``conf`` names, once.
+"""A single task for the whole job, whose process kills itself once, at the point that the run's ``conf`` names.
 
-Everything is the package's own code, in a real worker; what is added is the moment of death. Also the DAGs that wait.
+The task runs the package's own code in a real worker. There is also a DAG that only waits.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ here: dict[str, str] = {}
 
 
 def remember(context: Any) -> None:
-    """Before the task's own code: note which run this is, when it is to die, and (for the long run) that it lives."""
+    """Remember the run and the point at which to die, and write down the process id, before the task executes."""
     task_instance = context["ti"]
-    here.update(run=task_instance.run_id, moment=context["params"].get("die", ""))
+    here.update(run=task_instance.run_id, point=context["params"].get("die", ""))
     pids = MARKERS / "pids"
     pids.mkdir(parents=True, exist_ok=True)
     (pids / str(os.getpid())).write_text(f"{task_instance.task_id}[{task_instance.map_index}]")
 
 
-def die(moment: str) -> None:
-    if here.get("moment") != moment:
+def die(point: str) -> None:
+    if here.get("point") != point:
         return
-    marker = MARKERS / f"{here['run']} {moment}".replace("/", "_")
+    marker = MARKERS / f"{here['run']} {point}".replace("/", "_")
     try:
         marker.touch(exist_ok=False)
     except FileExistsError:
@@ -51,24 +51,24 @@ def die(moment: str) -> None:
 
 
 def around(owner: Any, name: str, before: Callable[..., str] | str = "", after: Callable[..., str] | str = "") -> None:
-    """Die before or after a function of the package, where this is the moment."""
+    """Die before or after a function of the package, if that is the point."""
     original = getattr(owner, name)
 
-    def moment(which: Callable[..., str] | str, arguments: tuple[Any, ...]) -> str:
+    def point(which: Callable[..., str] | str, arguments: tuple[Any, ...]) -> str:
         return which(*arguments) if callable(which) else which
 
     @functools.wraps(original)
     def wrapped(*arguments: Any, **named: Any) -> Any:
-        die(moment(before, arguments) or "never")
+        die(point(before, arguments) or "never")
         result = original(*arguments, **named)
-        die(moment(after, arguments) or "never")
+        die(point(after, arguments) or "never")
         return result
 
     setattr(owner, name, wrapped)
 
 
 def writing(when: str) -> Callable[..., str]:
-    """Name the moment around a write of the record by what is written."""
+    """Return a function that names the point before or after a write of the record by its state."""
 
     def name(record: Any, state: dict[str, Any]) -> str:
         if record._key != EXPORT_KEY:
@@ -80,7 +80,7 @@ def writing(when: str) -> Callable[..., str]:
 
 
 def sent(client: Any, method: str, *_: Any) -> str:
-    return "the answer to POST is lost" if method == "POST" else ""
+    return "the response to POST is lost" if method == "POST" else ""
 
 
 around(TaskStateRecord, "write", writing("before"), writing("after"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many mapped tasks that create, wait deferred, and store, at once."""
+"""Many mapped tasks that create an export, wait deferred, and store it, all at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ with DAG(
 
     @task
     def segments(params: dict[str, int]) -> list[str]:
-        """Give as many segments as there are tasks to be."""
+        """Return a segment id for each task."""
         return [f"{number:024x}" for number in range(params["tasks"])]
 
     ConnectifExportToObjectStorageOperator.partial(

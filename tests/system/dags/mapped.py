@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every export of the list stored by a mapped task: each in its own folder, and (by mistake) all in one."""
+"""A mapped task stores each export of the list: in its own folder, or by mistake all in the same one."""
 
 from __future__ import annotations
 

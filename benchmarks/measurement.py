@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What some work costs the process that does it: time, processor time, memory."""
+"""Measure the time, processor time and memory that a function takes."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def measured(work: Callable[[], object]) -> dict[str, float]:
-    """Do some work.
+def measure(work: Callable[[], object]) -> dict[str, float]:
+    """Call a function.
 
-    :return: ``seconds``; ``cpu``, seconds of the processor; ``base`` and ``peak``, MB of memory (resident) before it
-        and at most.
+    :return: ``seconds``; ``cpu``, the seconds of processor time; ``base`` and ``peak``, the resident memory in MB
+        before the call and at most
     """
-    # What the imports left is not to be walked through in the midst of the work: a full collection with all of
-    # Airflow's modules takes a quarter of a second, and comes once in a process, whatever that does.
+    # Otherwise a full collection, which takes a quarter of a second with all of Airflow's modules and occurs once in a
+    # process, might happen during the call.
     gc.collect()
     base = _mb("VmRSS")
     began, busy = time.perf_counter(), time.process_time()
     work()
     seconds, cpu = time.perf_counter() - began, time.process_time() - busy
-    # Not getrusage's peak: a new process begins with that of the one that started it.
+    # Not the peak of getrusage, which a new process inherits from its parent.
     return {"seconds": seconds, "cpu": cpu, "base": base, "peak": _mb("VmHWM")}
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same file brought to S3 by Airflow's ``HttpToS3Operator``, in a process of its own.
+"""Store a file to S3 with Airflow's ``HttpToS3Operator``, for comparison: ``python -m benchmarks.http_to_s3 JSON``.
 
-``python -m benchmarks.memory_rival JSON``; the connections come from the environment.
+The connections are taken from the environment.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ import boto3.s3.transfer  # noqa: F401
 from airflow.providers.amazon.aws.transfers.http_to_s3 import HttpToS3Operator
 from airflow.providers.http.hooks.http import HttpHook  # noqa: F401
 
-from benchmarks.measured import measured
+from benchmarks.measurement import measure
 
 
 def main() -> None:
-    """Store, and print what it took."""
-    told: dict[str, Any] = json.loads(sys.argv[1])
+    """Store the file, and print the usage."""
+    arguments: dict[str, Any] = json.loads(sys.argv[1])
     operator = HttpToS3Operator(
         task_id="store",
-        endpoint=told["endpoint"],
+        endpoint=arguments["endpoint"],
         http_conn_id="source",
-        s3_bucket=told["bucket"],
-        s3_key=told["key"],
+        s3_bucket=arguments["bucket"],
+        s3_key=arguments["key"],
         aws_conn_id="store",
         replace=True,
     )
-    print(json.dumps(measured(lambda: operator.execute({}))))
+    print(json.dumps(measure(lambda: operator.execute({}))))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparisons: rounds of both sides in turn."""
+"""The comparisons, in which both sides take turns."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from dataclasses import dataclass
 
 import psutil
 
-from benchmarks.sides import BUCKET, Sides, Took, aws_program, csv_bytes_of
+from benchmarks.sides import BUCKET, Sides, Usage, aws_program, csv_bytes_of
 from benchmarks.source import export_file
 
 
 @dataclass
 class Comparison:
-    """One row: medians of the rounds.
+    """A row of the table, with the medians of the rounds.
 
-    :param gigabytes: of the file that is downloaded.
-    :param ratio: how many times as fast as the other side.
-    :param ours_cpu: seconds of the processor for each GB that is downloaded.
+    :param gigabytes: size of the downloaded file
+    :param ours: seconds that the package takes
+    :param theirs: seconds that the other tools take
+    :param ratio: how many times as fast as the other tools the package is
+    :param ours_cpu: seconds of processor time per downloaded GB
     """
 
     name: str
     what: str
-    beside: str
+    compared_with: str
     gigabytes: float
     ours: float
     theirs: float
@@ -37,7 +39,7 @@ class Comparison:
 
 @dataclass
 class Memory:
-    """Most MB above the import, for an archive of so many MB; None where it was not measured."""
+    """The peak memory in MB above that after the imports, for one size of the archive; None if not measured."""
 
     megabytes: int
     ours: float
@@ -47,74 +49,74 @@ class Memory:
 def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -> Comparison:
     """Measure one row.
 
-    :param megabytes: of the archive, where it is stored as it is; of the CSV, where that is unpacked.
+    :param megabytes: size of the archive if it is stored unchanged, or of the CSV file if it is unpacked
     """
     csv_bytes = csv_bytes_of(megabytes) if name in "adg" else megabytes * 1_000_000
-    fetch = f"curl -sS --fail -o export.zip {sides.address(csv_bytes)}"
-    ours: Callable[[], Took]
-    theirs: Callable[[], Took]
+    fetch = f"curl -sS --fail -o export.zip {sides.url(csv_bytes)}"
+    ours: Callable[[], Usage]
+    theirs: Callable[[], Usage]
     if name == "a":
-        what, beside = "`archive` to a folder", "`curl -o`"
+        what, compared_with = "`archive` to a folder", "`curl -o`"
         ours, theirs = lambda: sides.ours(csv_bytes, "archive"), lambda: sides.commands(fetch)
     elif name == "b":
-        what, beside = "`csv` to a folder", "`curl -o`, then `unzip`"
+        what, compared_with = "`csv` to a folder", "`curl -o`, then `unzip`"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv"), lambda: sides.commands(fetch, "unzip -q export.zip")
     elif name == "c":
-        what, beside = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip`"
-        pipe = f"curl -sS --fail {sides.address(csv_bytes)} | funzip | gzip > export.csv.gz"
+        what, compared_with = "`csv.gz` to a folder", "`curl`, `funzip`, `gzip`"
+        pipe = f"curl -sS --fail {sides.url(csv_bytes)} | funzip | gzip > export.csv.gz"
         ours, theirs = lambda: sides.ours(csv_bytes, "csv.gz"), lambda: sides.commands(pipe)
     elif name == "g":
-        what, beside = "`archive` to a folder", "`curl -o`, `openssl`"
+        what, compared_with = "`archive` to a folder", "`curl -o`, `openssl`"
         ours, theirs = (
             lambda: sides.ours(csv_bytes, "archive"),
             lambda: sides.commands(fetch, "openssl dgst -sha256 export.zip"),
         )
     else:
-        what, beside = "`archive` to S3", "`curl`, `aws s3 cp`"
+        what, compared_with = "`archive` to S3", "`curl`, `aws s3 cp`"
         ours = lambda: sides.ours(csv_bytes, "archive", to_s3=True)  # noqa: E731
         theirs = lambda: _with_aws(sides, fetch)  # noqa: E731
-    took: list[tuple[Took, Took]] = []
+    usages: list[tuple[Usage, Usage]] = []
     for number in range(rounds + 1):
         pair = {}
         for side in (ours, theirs) if number % 2 else (theirs, ours):
             pair[side] = side()
             sides.clear()
-        if number:  # the first warms caches up
-            took.append((pair[ours], pair[theirs]))
+        if number:  # the first round only warms up the caches
+            usages.append((pair[ours], pair[theirs]))
     gigabytes = export_file(csv_bytes).size / 1e9
-    ratios = [their.seconds / our.seconds for our, their in took]
+    ratios = [their.seconds / our.seconds for our, their in usages]
     return Comparison(
         name,
         what,
-        beside,
+        compared_with,
         gigabytes,
-        statistics.median(our.seconds for our, _ in took),
-        statistics.median(their.seconds for _, their in took),
+        statistics.median(our.seconds for our, _ in usages),
+        statistics.median(their.seconds for _, their in usages),
         statistics.median(ratios),
         ratios,
-        statistics.median(our.cpu for our, _ in took) / gigabytes,
-        statistics.median(their.cpu for _, their in took) / gigabytes,
+        statistics.median(our.cpu for our, _ in usages) / gigabytes,
+        statistics.median(their.cpu for _, their in usages) / gigabytes,
         goal,
     )
 
 
-def _with_aws(sides: Sides, fetch: str) -> Took:
+def _with_aws(sides: Sides, fetch: str) -> Usage:
     aws = aws_program()
     start = sides.commands(f"{aws} --version")
     sides.clear()
-    took = sides.commands(fetch, f"{aws} s3 cp --only-show-errors export.zip s3://{BUCKET}/theirs-{sides.turn}.zip")
-    return Took(took.seconds - start.seconds, took.cpu - start.cpu)
+    usage = sides.commands(fetch, f"{aws} s3 cp --only-show-errors export.zip s3://{BUCKET}/theirs-{sides.turn}.zip")
+    return Usage(usage.seconds - start.seconds, usage.cpu - start.cpu)
 
 
 def compare_memory(sides: Sides, sizes: list[int]) -> list[Memory]:
-    """Measure the peak of memory on the way to S3, by the size of the archive in MB."""
+    """Measure the peak memory while storing to S3, for each size of the archive in MB."""
     rows = []
     for megabytes in sizes:
         csv_bytes = csv_bytes_of(megabytes)
         ours = sides.ours(csv_bytes, "archive", to_s3=True)
         sides.clear()
         theirs = None
-        # It holds the whole body, and for a moment twice.
+        # It keeps the whole body in memory, and for a short time two copies of it.
         if psutil.virtual_memory().available > megabytes * 2.4e6:
             theirs = sides.http_to_s3(csv_bytes)
             sides.clear()
