@@ -102,9 +102,9 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") and name != "log"
 
 
-def main(words: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Write the list, or with ``--check`` return 1 if it has changed."""
-    if words == ["--check"]:
+    if arguments == ["--check"]:
         if LISTING.read_text() == listing():
             return 0
         print("The public API has changed. If this is intentional, run make public-api.")

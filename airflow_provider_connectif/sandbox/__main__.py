@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="python -m airflow_provider_connectif.sandbox",
         usage="%(prog)s [--port PORT] [--host HOST] [--quiet] [options]",
-        description="A local stand-in for the Connectif Exports API, with made-up data.",
+        description="A local stand-in for the Connectif Exports API, with generated data.",
         epilog="While it runs: POST /_sandbox/options changes options, POST /_sandbox/exports creates an export as the "
         "application does, POST /_sandbox/faults queues a fault, and GET /_sandbox/stats returns the counts.",
     )

@@ -49,7 +49,7 @@ def test_a_flipped_bit_changes_exactly_one_byte(runs: list[Run], data: st.DataOb
 
 
 def test_the_crc_of_a_terabyte_is_computed_immediately() -> None:
-    # Twice the half is the whole: the combination agrees with itself where no one can wait for zlib.
+    # Two halves have the CRC of the whole: a consistency check at a size for which zlib is too slow.
     half = Run(b"x" * 1000, 500_000_000)
     assert crc32([half, half]) == crc32([Run(half.data, 2 * half.repeat)])
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control routes, and the same by methods."""
+"""The control routes, and the methods of the running sandbox."""
 
 from __future__ import annotations
 

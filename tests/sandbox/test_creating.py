@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What may be created, and what the refusals say."""
+"""Which exports can be created, and the errors for the others."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ REQUIRED = "Value is required"
 UNKNOWN = "Unknown property"
 
 
-def refused(client, body: Any, path: str = "/exports") -> dict[str, str]:
-    """Return the reasons by the path of what was refused."""
+def rejected(client, body: Any, path: str = "/exports") -> dict[str, str]:
+    """Return the reasons for the rejection by the path of the field."""
     response = client.post(path, body)
     assert response.status_code == 422, response.text
     error = response.json()
@@ -56,14 +56,14 @@ def spanning(start: str, end: str) -> dict[str, Any]:
     ],
 )
 def test_invalid_contacts_are_rejected(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
-    assert refused(client, client.contacts(**changes)) == reasons
+    assert rejected(client, client.contacts(**changes)) == reasons
 
 
 @pytest.mark.parametrize("name", ["exportType", "delimiter", "dateFormat"])
 def test_a_missing_required_field_is_rejected(client, name: str) -> None:
     body = client.contacts()
     del body[name]
-    assert refused(client, body) == {f"/{name}": REQUIRED}
+    assert rejected(client, body) == {f"/{name}": REQUIRED}
 
 
 @pytest.mark.parametrize("filters", [None, {}, {"segmentId": "s1"}])
@@ -89,20 +89,20 @@ def test_contacts_are_created(client, filters: dict[str, str] | None, version: s
     ],
 )
 def test_invalid_activities_are_rejected(client, filters: dict[str, Any], reasons: dict[str, str]) -> None:
-    assert refused(client, client.activities(filters=filters)) == reasons
+    assert rejected(client, client.activities(filters=filters)) == reasons
 
 
 @pytest.mark.parametrize("value", ["login", [7], [""], {}])
 def test_activity_types_must_be_strings(client, value: Any) -> None:
     body = client.activities()
     body["filters"]["activityTypes"] = value
-    assert refused(client, body) == {"/filters/activityTypes": "Value must be an array of strings"}
+    assert rejected(client, body) == {"/filters/activityTypes": "Value must be an array of strings"}
 
 
 def test_activities_need_filters(client) -> None:
     body = client.activities()
     del body["filters"]
-    assert refused(client, body) == {"/filters": REQUIRED}
+    assert rejected(client, body) == {"/filters": REQUIRED}
 
 
 @pytest.mark.parametrize(
@@ -130,20 +130,20 @@ def test_activities_of_up_to_31_days_are_created(client, start: str, end: str) -
     ],
 )
 def test_an_invalid_report_is_rejected(client, changes: dict[str, Any], reasons: dict[str, str]) -> None:
-    assert refused(client, client.report(**changes), "/exports/type/data-explorer") == reasons
+    assert rejected(client, client.report(**changes), "/exports/type/data-explorer") == reasons
 
 
 @pytest.mark.parametrize("name", ["dateFormat", "version", "exportType"])
 def test_a_report_accepts_only_delimiter_and_filters(client, name: str) -> None:
     body = {**client.report(), name: "ISO"}
-    assert refused(client, body, "/exports/type/data-explorer") == {f"/{name}": UNKNOWN}
+    assert rejected(client, body, "/exports/type/data-explorer") == {f"/{name}": UNKNOWN}
 
 
 @pytest.mark.parametrize("name", ["reportId", "fromDate", "toDate"])
 def test_a_report_needs_all_of_its_filters(client, name: str) -> None:
     body = client.report()
     del body["filters"][name]
-    assert refused(client, body, "/exports/type/data-explorer") == {f"/filters/{name}": REQUIRED}
+    assert rejected(client, body, "/exports/type/data-explorer") == {f"/filters/{name}": REQUIRED}
 
 
 def test_a_report_from_the_1st_to_the_31st_is_created(client) -> None:
@@ -153,8 +153,8 @@ def test_a_report_from_the_1st_to_the_31st_is_created(client) -> None:
 
 def test_only_known_segments_and_reports_are_accepted_if_configured(sandbox, client) -> None:
     sandbox.set(known_segments=["s1"], known_reports=["r2"])
-    assert refused(client, client.contacts(filters={"segmentId": "s2"})) == {"/filters/segmentId": INVALID}
-    assert refused(client, client.report(), "/exports/type/data-explorer") == {"/filters/reportId": INVALID}
+    assert rejected(client, client.contacts(filters={"segmentId": "s2"})) == {"/filters/segmentId": INVALID}
+    assert rejected(client, client.report(), "/exports/type/data-explorer") == {"/filters/reportId": INVALID}
     client.create(client.contacts(filters={"segmentId": "s1"}))
     client.create(client.report(reportId="r2"))
 

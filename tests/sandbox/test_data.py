@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in the files."""
+"""The content of the files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def only(tables: dict[str, list[list[str]]]) -> list[list[str]]:
 
 
 def raw(client, export_id: str) -> bytes:
-    """Return the first CSV's bytes."""
+    """Return the bytes of the first CSV file."""
     with zipfile.ZipFile(io.BytesIO(client.file(export_id).content)) as archive:
         return archive.read(archive.infolist()[0])
 
@@ -195,15 +195,15 @@ def test_a_csv_file_has_exactly_the_requested_size_and_whole_rows(sandbox, clien
 
 
 @pytest.mark.parametrize(
-    ("damage", "error", "words"),
+    ("damage", "error", "message"),
     [
         ("truncated", zipfile.BadZipFile, "not a zip file"),
         ("encrypted", RuntimeError, "encrypted"),
     ],
 )
-def test_a_damaged_archive_cannot_be_read(sandbox, client, damage: str, error: type, words: str) -> None:
+def test_a_damaged_archive_cannot_be_read(sandbox, client, damage: str, error: type, message: str) -> None:
     sandbox.set(damage=damage)
-    with pytest.raises(error, match=words):
+    with pytest.raises(error, match=message):
         client.tables(client.create()["id"])
 
 

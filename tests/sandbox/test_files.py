@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files' server where all goes well, and its signed addresses."""
+"""The file server without faults, and its signed URLs."""
 
 from __future__ import annotations
 
@@ -177,16 +177,16 @@ def test_a_file_may_be_sent_without_its_length(sandbox, client, export_id, conte
 def test_checksums_are_sent_like_those_of_each_store(sandbox, client, export_id, content) -> None:
     md5 = hashlib.md5(content)
     encoded = b64encode(md5.digest()).decode()
-    told = {}
+    headers = {}
     for option in ("etag", "goog", "content-md5", "none", "no-etag"):
         sandbox.set(checksums=option)
-        told[option] = client.file(export_id).headers
-    assert told["etag"]["ETag"].strip('"') == md5.hexdigest()
-    assert told["goog"]["x-goog-hash"] == f"md5={encoded}"
-    assert told["content-md5"]["Content-MD5"] == encoded
-    assert md5.hexdigest() not in told["none"]["ETag"]
-    assert "ETag" not in told["no-etag"]
-    assert not any("md5" in str(told[option]).lower() for option in ("etag", "none", "no-etag"))
+        headers[option] = client.file(export_id).headers
+    assert headers["etag"]["ETag"].strip('"') == md5.hexdigest()
+    assert headers["goog"]["x-goog-hash"] == f"md5={encoded}"
+    assert headers["content-md5"]["Content-MD5"] == encoded
+    assert md5.hexdigest() not in headers["none"]["ETag"]
+    assert "ETag" not in headers["no-etag"]
+    assert not any("md5" in str(headers[option]).lower() for option in ("etag", "none", "no-etag"))
 
 
 def test_any_part_of_a_huge_file_is_served(sandbox, client) -> None:

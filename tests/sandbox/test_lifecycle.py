@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export's course by the clock."""
+"""The lifecycle of an export, which follows the clock."""
 
 from __future__ import annotations
 

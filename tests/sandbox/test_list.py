@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The list, its pages, and how pages can mislead."""
+"""The list and its pages, including misleading ones."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 
 @pytest.fixture
 def ids(client, clock) -> list[str]:
-    """Make seven exports, a second apart, oldest first."""
-    made = []
+    """The ids of seven exports, created a second apart, oldest first."""
+    created = []
     for _ in range(7):
-        made.append(client.create()["id"])
+        created.append(client.create()["id"])
         clock.move(1)
-    return made
+    return created
 
 
-def walked(client, first: str = "/exports?page=1&pageSize=3", most: int = 10) -> list[list[str]]:
+def all_pages(client, first: str = "/exports?page=1&pageSize=3", max_pages: int = 10) -> list[list[str]]:
     """Follow the next links, and return the ids page by page."""
     pages, url = [], first
-    while url and len(pages) < most:
+    while url and len(pages) < max_pages:
         body = client.get(url).json()
         pages.append([export["id"] for export in body["results"]])
         url = body["links"].get("next")
@@ -30,7 +30,7 @@ def walked(client, first: str = "/exports?page=1&pageSize=3", most: int = 10) ->
 
 def test_the_newest_comes_first_and_the_links_lead_through_all_pages(client, ids) -> None:
     newest = ids[::-1]
-    assert walked(client) == [newest[:3], newest[3:6], newest[6:]]
+    assert all_pages(client) == [newest[:3], newest[3:6], newest[6:]]
 
 
 def test_links_are_absolute_and_end_at_the_first_and_last_page(client, ids) -> None:
@@ -75,26 +75,26 @@ def test_invalid_pages_are_rejected(client, query: str, name: str) -> None:
 
 def test_the_oldest_may_come_first(sandbox, client, ids) -> None:
     sandbox.set(order="oldest")
-    assert walked(client) == [ids[:3], ids[3:6], ids[6:]]
+    assert all_pages(client) == [ids[:3], ids[3:6], ids[6:]]
 
 
 def test_the_order_may_be_shuffled_but_is_stable_across_pages(sandbox, client, ids) -> None:
     sandbox.set(order="shuffled")
-    seen = [export_id for page in walked(client) for export_id in page]
+    seen = [export_id for page in all_pages(client) for export_id in page]
     assert sorted(seen) == sorted(ids)
     assert seen not in (ids, ids[::-1])
 
 
 def test_pages_may_shift_so_that_an_export_is_seen_twice(sandbox, client, ids) -> None:
     sandbox.set(shifting_pages=True)
-    first, second, *_ = walked(client)
+    first, second, *_ = all_pages(client)
     assert first[-1] == second[0]
     assert sandbox.stats.created_in_app >= 2
 
 
 def test_the_last_page_may_lead_to_the_first(sandbox, client, ids) -> None:
     sandbox.set(paging_loop=True)
-    pages = walked(client, most=4)
+    pages = all_pages(client, max_pages=4)
     assert pages[3] == pages[0]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rate limit in each of its styles. The clock stands at a whole second, so a window has just begun."""
+"""The rate limit in each style. The clock is at a whole second, so that a window has just started."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ def test_the_limit_is_reported_in_each_style(sandbox, client, clock, style: str,
     clock.move(2.5)
     for expected in (within, beyond):
         response = client.get("/exports")
-        told = {name for name in response.headers if re.search("ratelimit|retry", name.lower())}
-        assert {name.lower(): response.headers[name] for name in told} == {
+        reported = {name for name in response.headers if re.search("ratelimit|retry", name.lower())}
+        assert {name.lower(): response.headers[name] for name in reported} == {
             name.lower(): value for name, value in expected.items()
         }
     assert response.status_code == 429

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The responses against the vendor's own page of the list resource."""
+"""The responses have the fields that the vendor documents for the list resource."""
 
 from __future__ import annotations
 

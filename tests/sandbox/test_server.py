@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server as a whole: its life, its loopback, and its command line."""
+"""The server: start and stop, loopback addresses, command line."""
 
 from __future__ import annotations
 
 import asyncio
 import functools
 import json
+import logging
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ import time
 import pytest
 import requests
 
-from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
+from airflow_provider_connectif.sandbox import RunningSandbox, Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.__main__ import main
 from airflow_provider_connectif.sandbox.control import Control
 from airflow_provider_connectif.sandbox.errors import HttpError
@@ -32,19 +33,19 @@ def test_a_sandbox_stops_even_while_a_request_hangs() -> None:
         headers = {"Authorization": f"apiKey {running.key}"}
         outcome: list[object] = []
 
-        def ask() -> None:
+        def request() -> None:
             try:
                 outcome.append(requests.get(f"{running.url}/exports", headers=headers, timeout=20))
             except requests.RequestException as error:
                 outcome.append(error)
 
-        asking = threading.Thread(target=ask)
-        asking.start()
+        thread = threading.Thread(target=request)
+        thread.start()
         while not running.stats.faults:
             time.sleep(0.01)
         started = time.monotonic()
     assert time.monotonic() - started < 10
-    asking.join(5)
+    thread.join(5)
     assert isinstance(outcome[0], requests.ConnectionError)
     with pytest.raises(requests.ConnectionError):
         requests.get(running.url, timeout=1)
@@ -96,13 +97,16 @@ def test_control_requests_from_another_machine_are_rejected(host: str) -> None:
 def test_the_command_line_prints_the_connection_serves_and_stops_when_interrupted() -> None:
     command = [sys.executable, "-m", "airflow_provider_connectif.sandbox", "--port", "0", "--rows", "3"]
     command += ["--no-ranges", "--fail", "activities", "--faults", "list:503", "--report-titles", "r1=Ventas, 2023"]
-    # A shell has what it starts in the background ignore interrupts, these tests and so this program included.
-    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=heed)
+    # A process that a shell starts in the background ignores interrupts, and so do its children.
+    reset_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=reset_sigint
+    )
     try:
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         url = re.search(r"http://127\.0\.0\.1:\d+", lines[0])[0]
+        assert "Ctrl+C" in lines[0]
         key = lines[1].split()[-1]
         connection = json.loads(re.fullmatch(r"\s*AIRFLOW_CONN_CONNECTIF_DEFAULT='(.*)'\n", lines[2])[1])
         assert connection == {"conn_type": "connectif", "host": url, "password": key}
@@ -141,6 +145,25 @@ def test_an_invalid_flag_is_rejected_by_name(arguments: list[str], capsys: pytes
         main(arguments)
     assert stop.value.code == 2
     assert re.search("fail|archive|rows|on:", capsys.readouterr().err)
+
+
+def test_quiet_prints_no_line_for_each_request(monkeypatch, capsys) -> None:
+    """Only the lines about the start are printed; ``wait`` makes requests instead of waiting."""
+
+    def wait(running: RunningSandbox) -> None:
+        assert requests.get(f"{running.url}/exports", timeout=10).status_code == 401
+
+    monkeypatch.setattr(RunningSandbox, "wait", wait)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    monkeypatch.setattr(root, "level", logging.WARNING)
+    for arguments, logged in ((["--quiet"], 0), ([], 1)):
+        root.handlers = []
+        assert main(["--port", "0", *arguments]) == 0
+        output = capsys.readouterr()
+        assert len(output.out.splitlines()) == 3
+        assert output.err.count("GET /exports: 401") == logged
 
 
 def test_a_port_in_use_is_reported_without_a_traceback(sandbox, capsys: pytest.CaptureFixture[str]) -> None:

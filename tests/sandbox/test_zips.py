@@ -23,7 +23,7 @@ def opened(blob: Blob) -> zipfile.ZipFile:
 
 
 class SeekableBlob(io.RawIOBase):
-    """A blob as a file, so that a huge one can be looked into."""
+    """A blob as a seekable file, for access to parts of a huge one."""
 
     def __init__(self, blob: Blob) -> None:
         self.blob = blob

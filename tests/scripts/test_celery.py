@@ -17,7 +17,7 @@ def store(lake, export_id, *, size=3):
     return folder
 
 
-def test_complete_folders_of_all_created_exports_are_no_problem(tmp_path):
+def test_complete_folders_of_all_created_exports_pass(tmp_path):
     store(tmp_path, "one")
     store(tmp_path, "created by someone else")
     assert find_problems(tmp_path, {"one": {}}) == []
@@ -25,8 +25,8 @@ def test_complete_folders_of_all_created_exports_are_no_problem(tmp_path):
 
 def test_a_short_file_an_unexpected_one_and_a_missing_export_are_reported(tmp_path):
     store(tmp_path, "short", size=4)
-    (store(tmp_path, "stray") / "b.csv").touch()
-    found = find_problems(tmp_path, {"short": {}, "stray": {}, "lost": {}})
+    (store(tmp_path, "unexpected") / "b.csv").touch()
+    found = find_problems(tmp_path, {"short": {}, "unexpected": {}, "lost": {}})
     assert len(found) == 3
     assert "lost" in found[-1]
 

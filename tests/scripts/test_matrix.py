@@ -51,7 +51,7 @@ def test_a_row_that_cannot_be_installed_fails_without_an_exception(monkeypatch, 
 
 
 @pytest.mark.parametrize(
-    ("counts", "words", "passed"),
+    ("counts", "summary", "passed"),
     [
         ({"tests": 9, "failures": 0, "errors": 0, "skipped": 2}, "7 passed, 2 skipped", True),
         ({"tests": 9, "failures": 1, "errors": 1, "skipped": 0}, "7 passed, 2 failed", False),
@@ -59,8 +59,8 @@ def test_a_row_that_cannot_be_installed_fails_without_an_exception(monkeypatch, 
     ],
     ids=["all pass", "some fail", "none runs"],
 )
-def test_a_report_is_summarized(tmp_path, counts, words, passed):
-    assert read_report(report(tmp_path, **counts)) == (words, passed)
+def test_a_report_is_summarized(tmp_path, counts, summary, passed):
+    assert read_report(report(tmp_path, **counts)) == (summary, passed)
 
 
 def test_a_run_without_a_report_has_failed(tmp_path):

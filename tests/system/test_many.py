@@ -66,7 +66,7 @@ def test_mapped_deferred_tasks_succeed_with_ten_requests_per_second(local, vendo
 
 
 class Burst:
-    """Tasks that wait in the worker, all at once, with one style of rate limit headers.
+    """Simultaneous tasks that wait in the worker, with one style of rate limit headers.
 
     They run the operator in threads, each with its own client.
     """
