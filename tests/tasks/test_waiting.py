@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a trigger's event means when the task comes back, and which errors Airflow retries."""
+"""The trigger's event when the task resumes, and which errors Airflow retries."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSensorTimeout
 
-from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, ServerError
+from airflow_provider_connectif.api.errors import (
+    AuthenticationFailed,
+    ExportFailed,
+    InvalidArgument,
+    NotFound,
+    ServerError,
+)
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, RemoteFileUnavailable
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
 from airflow_provider_connectif.tasks.errors import airflow_errors
-from airflow_provider_connectif.tasks.waiting import finished_exports
+from airflow_provider_connectif.tasks.waiting import error_event, finished_exports
 
 
 def test_a_finished_event_contains_the_ids():
@@ -18,7 +26,7 @@ def test_a_finished_event_contains_the_ids():
 
 
 @pytest.mark.parametrize(
-    ("event", "kind", "words"),
+    ("event", "kind", "message"),
     [
         ({"status": "timeout", "message": "a (queued)"}, AirflowSensorTimeout, "Timed out after 5 s.*for a .queued"),
         ({"status": "error", "message": "no", "final": True}, AirflowFailException, "no"),
@@ -27,14 +35,33 @@ def test_a_finished_event_contains_the_ids():
         ({}, AirflowException, "without an event"),
     ],
 )
-def test_another_is_an_error_of_its_kind(event, kind, words):
-    with pytest.raises(AirflowException, match=words) as caught, airflow_errors():
+def test_any_other_event_raises_an_error(event, kind, message):
+    with pytest.raises(AirflowException, match=message) as caught, airflow_errors():
         finished_exports(event, 5)
     assert type(caught.value) is kind
 
 
 @pytest.mark.parametrize(
-    ("problem", "kind"),
+    "error",
+    [
+        ExportFailed("a", "cancelled"),
+        NotFound("no a", status=404),
+        AuthenticationFailed("no", status=401),
+        InvalidArgument("a", "is missing."),
+        ServerError("down", status=503),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_event_raises_the_same_error(error):
+    event = json.loads(json.dumps(error_event(error)))
+    with pytest.raises(type(error)) as caught:
+        finished_exports(event, 5)
+    assert type(caught.value) is type(error)
+    assert str(caught.value) == str(error)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
     [
         (InvalidArgument("a", "b"), ConnectifArgumentError),
         (ExportFailed("a", "error"), AirflowFailException),
@@ -43,12 +70,12 @@ def test_another_is_an_error_of_its_kind(event, kind, words):
         (RemoteFileUnavailable("away"), AirflowException),
     ],
 )
-def test_errors_become_airflows_and_hide_their_context(problem, kind):
+def test_errors_become_airflows_and_hide_their_context(error, kind):
     """The context may contain the signed URL of a file."""
     with pytest.raises(AirflowException) as caught, airflow_errors():
-        raise problem
+        raise error
     assert type(caught.value) is kind
-    assert str(caught.value) == str(problem)
+    assert str(caught.value) == str(error)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Telling of finished exports: kills at every step lose none, and what is told twice was told in the last round."""
+"""The stream of finished exports: a kill at any step loses none, and repeats only those of the last round."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ from airflow_provider_connectif.api.polling.event_stream import (
 )
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
-ADDRESS = "https://files.example/secret"
+SIGNED_URL = "https://files.example/secret"
 
 
 class Killed(BaseException):
-    """The process is gone: nothing after this runs."""
+    """The process is killed: nothing after this runs."""
 
 
-class World:
-    """A list of exports, a store, and what arrived: all that outlives a process."""
+class Scenario:
+    """A list of exports, a state store, and the delivered exports: what outruns a process."""
 
     def __init__(self) -> None:
         self.now = 0.0
         self.listed: list[Export] = []
         self.stored: str | None = None
-        self.on_its_way: list[tuple[float, str]] = []
-        self.arrived: list[str] = []
+        self.in_delivery: list[tuple[float, str]] = []
+        self.delivered: list[str] = []
         self.steps = 0
-        self.die_at = 0
-        self.died_or_ended_at = 0
-        self.broken = 0
+        self.kill_at = 0
+        self.steps_of_first_run = 0
+        self.failing_reads = 0
 
     def finish(self, *names: str, seconds: float = 0.0) -> None:
         self.listed += [Export(name, "finished", finished_at=BEGIN + timedelta(seconds=seconds)) for name in names]
 
     def step(self) -> None:
         self.steps += 1
-        if self.steps == self.die_at:
+        if self.steps == self.kill_at:
             raise Killed
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
         self.step()
-        # What is told arrives within two seconds, if its process lives so long.
-        self.arrived += [name for moment, name in self.on_its_way if moment + 2 <= self.now]
-        self.on_its_way = [(moment, name) for moment, name in self.on_its_way if moment + 2 > self.now]
+        # An export is delivered two seconds after it was yielded, if the process is still running.
+        self.delivered += [name for yielded_at, name in self.in_delivery if yielded_at + 2 <= self.now]
+        self.in_delivery = [each for each in self.in_delivery if each[0] + 2 > self.now]
 
     async def read(self) -> Any:
         self.step()
-        if self.broken:
-            self.broken -= 1
-            raise RuntimeError("the database is away")
+        if self.failing_reads:
+            self.failing_reads -= 1
+            raise RuntimeError("the database is unavailable")
         return None if self.stored is None else json.loads(self.stored)
 
     async def write(self, value: Any) -> None:
@@ -71,17 +71,17 @@ class World:
         self.stored = json.dumps(value)
         self.step()
 
-    async def rounds(self, how_many: int, scenes: list[Any] | None = None) -> AsyncIterator[tuple[Export, ...]]:
+    async def rounds(self, how_many: int, actions: list[Any] | None = None) -> AsyncIterator[tuple[Export, ...]]:
         for number in range(how_many):
-            if scenes and number < len(scenes) and scenes[number]:
-                scenes[number]()
-                scenes[number] = None
+            if actions and number < len(actions) and actions[number]:
+                actions[number]()
+                actions[number] = None
             yield tuple(self.listed)
             await self.sleep(MIN_ROUND_INTERVAL)
 
-    def live(self, how_many: int, scenes: list[Any] | None = None, store: bool = True) -> list[str]:
-        """Be one process for so many rounds, or until it is killed; gives what it told."""
-        told: list[str] = []
+    def run_process(self, how_many: int, actions: list[Any] | None = None, store: bool = True) -> list[str]:
+        """Run a process for some rounds, or until it is killed, and return what it yielded."""
+        yielded: list[str] = []
 
         async def follow() -> None:
             stream = FinishedExportStream(
@@ -91,136 +91,137 @@ class World:
                 sleep=self.sleep,
                 log=logging.getLogger("t"),
             )
-            async for export in stream.new_exports(self.rounds(how_many, scenes)):
+            async for export in stream.new_exports(self.rounds(how_many, actions)):
                 self.step()
-                told.append(export.id)
-                self.on_its_way.append((self.now, export.id))
+                yielded.append(export.id)
+                self.in_delivery.append((self.now, export.id))
 
         try:
             asyncio.run(follow())
         except Killed:
-            self.on_its_way = []
-        return told
+            self.in_delivery = []
+        return yielded
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def scenario() -> Scenario:
+    return Scenario()
 
 
-class TestAnnouncing:
-    def test_begins_with_what_finishes_after_the_first_round_of_all(self, world):
-        world.finish("old")
-        assert world.live(3, [None, lambda: world.finish("new")]) == ["new"]
+class TestNewExports:
+    def test_are_those_that_finish_after_the_very_first_round(self, scenario):
+        scenario.finish("old")
+        assert scenario.run_process(3, [None, lambda: scenario.finish("new")]) == ["new"]
 
-    def test_tells_each_once_within_one_life(self, world):
-        assert world.live(9, [None, lambda: world.finish("a", "b"), None, lambda: world.finish("c")]) == ["a", "b", "c"]
+    def test_are_yielded_once_by_one_process(self, scenario):
+        actions = [None, lambda: scenario.finish("a", "b"), None, lambda: scenario.finish("c")]
+        assert scenario.run_process(9, actions) == ["a", "b", "c"]
 
-    def test_goes_on_after_a_restart_where_it_was(self, world):
-        world.live(5, [None, lambda: world.finish("a")])
-        world.finish("while away")
-        assert world.live(3) == ["while away"]
+    def test_continue_after_a_restart(self, scenario):
+        scenario.run_process(5, [None, lambda: scenario.finish("a")])
+        scenario.finish("in between")
+        assert scenario.run_process(3) == ["in between"]
 
-    def test_stores_its_beginning_at_once(self, world):
-        world.finish("old")
-        world.live(1)
-        world.finish("new")
-        assert world.live(1) == ["new"]
+    def test_are_counted_from_a_cursor_that_is_stored_immediately(self, scenario):
+        scenario.finish("old")
+        scenario.run_process(1)
+        scenario.finish("new")
+        assert scenario.run_process(1) == ["new"]
 
-    def test_keeps_its_cursor_one_round_behind(self, world):
-        world.live(2, [None, lambda: world.finish("a")])
-        assert world.live(1) == ["a"]
+    def test_are_repeated_if_the_cursor_is_one_round_behind(self, scenario):
+        scenario.run_process(2, [None, lambda: scenario.finish("a")])
+        assert scenario.run_process(1) == ["a"]
 
-    def test_does_not_take_what_was_told_a_moment_ago_as_arrived(self, world):
-        """After the event loop was held up, rounds can come at once after each other."""
+    def test_are_not_taken_to_be_delivered_right_after_they_were_yielded(self, scenario):
+        """After the event loop was blocked, rounds can follow each other immediately."""
 
         async def no_sleep(seconds: float) -> None:
-            world.step()
+            scenario.step()
 
-        world.sleep = no_sleep  # type: ignore[method-assign]
-        world.live(6, [None, lambda: world.finish("a")])
-        assert world.live(1) == ["a"]
+        scenario.sleep = no_sleep  # type: ignore[method-assign]
+        scenario.run_process(6, [None, lambda: scenario.finish("a")])
+        assert scenario.run_process(1) == ["a"]
 
-    def test_without_a_store_begins_anew_at_each_start(self, world):
-        assert world.live(3, [None, lambda: world.finish("a")], store=False) == ["a"]
-        world.finish("while away")
-        assert world.live(3, store=False) == []
+    def test_are_counted_from_each_start_without_a_store(self, scenario):
+        assert scenario.run_process(3, [None, lambda: scenario.finish("a")], store=False) == ["a"]
+        scenario.finish("in between")
+        assert scenario.run_process(3, store=False) == []
 
-    def test_does_not_begin_while_the_store_cannot_be_read(self, world):
-        """Taking the list as it is would lose what finished since the last life."""
-        world.live(3)
-        world.finish("while away")
-        world.broken = 3
-        assert world.live(5) == ["while away"]
+    def test_are_not_yielded_while_the_store_cannot_be_read(self, scenario):
+        """To start from the current list would lose what finished since the last process."""
+        scenario.run_process(3)
+        scenario.finish("in between")
+        scenario.failing_reads = 3
+        assert scenario.run_process(5) == ["in between"]
 
-    def test_bears_a_store_that_fails_and_stores_later(self, world):
+    def test_are_yielded_while_the_store_fails_and_stored_later(self, scenario):
         def fail() -> None:
-            world.finish("a")
-            world.broken = 2
+            scenario.finish("a")
+            scenario.failing_reads = 2
 
-        assert world.live(9, [None, fail, None, lambda: world.finish("b")]) == ["a", "b"]
-        assert world.live(3) == []
+        assert scenario.run_process(9, [None, fail, None, lambda: scenario.finish("b")]) == ["a", "b"]
+        assert scenario.run_process(3) == []
 
-    def test_says_whose_name_is_missing_where_the_store_cannot_tell(self, world):
+    def test_raise_the_stores_error_if_it_is_not_clear_whose_cursor_to_read(self, scenario):
         async def unclear() -> Any:
             raise InvalidArgument("consumer", "several")
 
-        world.read = unclear  # type: ignore[method-assign]
+        scenario.read = unclear  # type: ignore[method-assign]
         with pytest.raises(InvalidArgument):
-            world.live(1)
+            scenario.run_process(1)
 
-    def test_begins_anew_where_the_store_holds_something_else(self, world, caplog):
-        world.stored = json.dumps({"not": "a cursor"})
-        assert world.live(3, [None, lambda: world.finish("a")]) == ["a"]
+    def test_are_counted_from_the_start_if_the_store_has_something_else(self, scenario, caplog):
+        scenario.stored = json.dumps({"not": "a cursor"})
+        assert scenario.run_process(3, [None, lambda: scenario.finish("a")]) == ["a"]
         assert "not readable" in caplog.text
 
 
-def killed_at(step: int) -> tuple[World, list[list[str]]]:
-    """Three lives; the first one killed at a step of its own, each with exports that finish."""
-    world = World()
-    world.live(2)
+def killed_at(step: int) -> tuple[Scenario, list[list[str]]]:
+    """Run three processes, of which the first is killed at a step; exports finish in between."""
+    scenario = Scenario()
+    scenario.run_process(2)
     names = iter(range(100))
-    scenes = [lambda: world.finish(str(next(names)), str(next(names)), seconds=-next(names)) for _ in range(4)]
-    world.steps, world.die_at = 0, step
-    lives = [world.live(7, scenes)]
-    world.died_or_ended_at, world.die_at = world.steps, 0
-    world.finish("while away")
-    for scene in scenes:
+    actions = [lambda: scenario.finish(str(next(names)), str(next(names)), seconds=-next(names)) for _ in range(4)]
+    scenario.steps, scenario.kill_at = 0, step
+    runs = [scenario.run_process(7, actions)]
+    scenario.steps_of_first_run, scenario.kill_at = scenario.steps, 0
+    scenario.finish("in between")
+    for scene in actions:
         if scene:
             scene()
-    lives += [world.live(4), world.live(3)]
-    return world, lives
+    runs += [scenario.run_process(4), scenario.run_process(3)]
+    return scenario, runs
 
 
 STEPS = 60
 
 
 @pytest.mark.parametrize("step", range(1, STEPS))
-def test_a_kill_at_any_step_loses_none_and_repeats_those_of_the_last_round_alone(step):
-    world, lives = killed_at(step)
-    finished = {export.id for export in world.listed}
-    assert finished <= set(world.arrived)
-    again = [name for name in world.arrived if world.arrived.count(name) > 1]
-    assert len(set(again)) <= 4  # two exports a round, and the stored cursor is one round behind
-    assert lives[2] == []
+def test_a_kill_at_any_step_loses_none_and_repeats_only_those_of_the_last_round(step):
+    scenario, runs = killed_at(step)
+    finished = {export.id for export in scenario.listed}
+    assert finished <= set(scenario.delivered)
+    repeated = [name for name in scenario.delivered if scenario.delivered.count(name) > 1]
+    assert len(set(repeated)) <= 4  # two exports a round, and the stored cursor is one round behind
+    assert runs[2] == []
 
 
-def test_the_kills_meet_every_step_that_there_is():
-    world, lives = killed_at(0)
-    assert world.died_or_ended_at < STEPS
-    assert len(lives[0]) == 8
+def test_the_kills_cover_every_step():
+    scenario, runs = killed_at(0)
+    assert scenario.steps_of_first_run < STEPS
+    assert len(runs[0]) == 8
 
 
-def test_what_settles_takes_less_than_a_round():
+def test_delivery_takes_less_time_than_a_round():
     assert DELIVERY_SECONDS < MIN_ROUND_INTERVAL * 0.9
 
 
-class Api:
-    """The client, as far as the list goes."""
+class FakeClient:
+    """The API client, as far as the list is concerned."""
 
     def __init__(self) -> None:
-        self.problems: list[Exception] = []
-        self.opened = self.closed = self.asked = 0
+        self.errors: list[Exception] = []
+        self.opened = self.closed = self.requests = 0
 
     async def open(self) -> Any:
         self.opened += 1
@@ -230,14 +231,14 @@ class Api:
         self.closed += 1
 
     def list_exports(self) -> Any:
-        self.asked += 1
-        if self.problems:
-            raise self.problems.pop(0)
-        yield Export("a", "finished", file_url=ADDRESS)
+        self.requests += 1
+        if self.errors:
+            raise self.errors.pop(0)
+        yield Export("a", "finished", file_url=SIGNED_URL)
         yield Export("b", "queued")
 
 
-def some_rounds(api: Api, how_many: int, interval: float = 60.0) -> tuple[list[Any], list[float]]:
+def run_rounds(client: FakeClient, how_many: int, interval: float = 60.0) -> tuple[list[Any], list[float]]:
     slept: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -245,7 +246,9 @@ def some_rounds(api: Api, how_many: int, interval: float = 60.0) -> tuple[list[A
 
     async def collect() -> list[Any]:
         found = []
-        stream = poll_finished_exports(api.open, interval, sleep=sleep, random=lambda: 0.5, log=logging.getLogger("t"))
+        stream = poll_finished_exports(
+            client.open, interval, sleep=sleep, random=lambda: 0.5, log=logging.getLogger("t")
+        )
         async for listed in stream:
             found.append(listed)
             if len(found) == how_many:
@@ -257,35 +260,35 @@ def some_rounds(api: Api, how_many: int, interval: float = 60.0) -> tuple[list[A
 
 
 class TestRounds:
-    def test_give_the_finished_ones_without_their_addresses(self):
-        found, _ = some_rounds(Api(), 1)
+    def test_yield_the_finished_exports_without_their_signed_urls(self):
+        found, _ = run_rounds(FakeClient(), 1)
         assert [[(export.id, export.file_url) for export in listed] for listed in found] == [[("a", None)]]
 
-    def test_come_at_the_interval_less_some_jitter(self):
-        _, slept = some_rounds(Api(), 3)
+    def test_come_at_the_interval_minus_some_jitter(self):
+        _, slept = run_rounds(FakeClient(), 3)
         assert slept == [57.0, 57.0]
 
-    def test_come_no_oftener_than_the_shortest_interval(self):
-        _, slept = some_rounds(Api(), 2, interval=0.1)
+    def test_respect_the_minimum_interval(self):
+        _, slept = run_rounds(FakeClient(), 2, interval=0.1)
         assert slept == [MIN_ROUND_INTERVAL * 0.95]
 
-    def test_go_on_after_any_failure_which_is_said_once(self, caplog):
-        api = Api()
-        api.problems = [ServerError("500."), ServerError("500."), ZeroDivisionError("x")]
-        found, slept = some_rounds(api, 1)
+    def test_continue_after_any_error_which_is_logged_once(self, caplog):
+        client = FakeClient()
+        client.errors = [ServerError("500."), ServerError("500."), ZeroDivisionError("x")]
+        found, slept = run_rounds(client, 1)
         assert (len(found), len(slept)) == (1, 3)
         assert [record.getMessage().split(".")[0] for record in caplog.records if record.name == "t"] == [
             "500",
             "Polling the list of exports failed with ZeroDivisionError",
         ]
 
-    def test_look_the_connection_up_again_where_the_key_is_refused(self):
-        api = Api()
-        api.problems = [AuthenticationFailed("401")]
-        some_rounds(api, 1)
-        assert (api.opened, api.closed) == (2, 2)
+    def test_read_the_connection_again_if_the_key_is_refused(self):
+        client = FakeClient()
+        client.errors = [AuthenticationFailed("401")]
+        run_rounds(client, 1)
+        assert (client.opened, client.closed) == (2, 2)
 
     def test_leave_no_client_open(self):
-        api = Api()
-        some_rounds(api, 2)
-        assert (api.opened, api.closed) == (1, 1)
+        client = FakeClient()
+        run_rounds(client, 2)
+        assert (client.opened, client.closed) == (1, 1)

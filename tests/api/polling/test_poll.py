@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looking at many exports costs about `min(exports, pages of the list)` requests."""
+"""A poll for many exports takes about `min(exports, pages of the list)` requests."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from tests.api.simulated_time import BASE
 
 @pytest.fixture
 def listed(requests_mock):
-    """Serves a list of exports, and each of them by its id; every other id is a 404."""
+    """Serve a list of exports, and each of them by its id; any other id is a 404."""
 
     def serve(exports, page_size=50):
         pages = [exports[start : start + page_size] for start in range(0, len(exports), page_size)] or [[]]
 
-        def answer(request, context):
+        def respond_with_page(request, context):
             number = int(request.qs["page"][0])
             links = {"next": f"/exports?page={number + 1}"} if number < len(pages) else {}
             return {"links": links, "results": pages[number - 1]}
 
-        def one(request, context):
+        def respond_with_export(request, context):
             export_id = request.path.rpartition("/")[2]
             found = [export for export in exports if export["id"] == export_id]
             context.status_code = 200 if found else 404
             return found[0] if found else {"title": "Not found"}
 
-        requests_mock.get(f"{BASE}/exports", json=answer)
-        requests_mock.get(re.compile(f"{BASE}/exports/.+"), json=one)
+        requests_mock.get(f"{BASE}/exports", json=respond_with_page)
+        requests_mock.get(re.compile(f"{BASE}/exports/.+"), json=respond_with_export)
         return requests_mock
 
     return serve
@@ -50,7 +50,7 @@ def many(count):
 
 class TestRequests:
     @pytest.mark.parametrize(
-        ("wanted", "requests"),
+        ("numbers", "requests"),
         [
             pytest.param([], 0, id="nothing"),
             pytest.param([3], 1, id="one, by its id"),
@@ -60,67 +60,67 @@ class TestRequests:
             pytest.param(range(0, 1000, 50), 20, id="one on each page"),
         ],
     )
-    def test_there_are_as_few_as_can_be(self, client, listed, wanted, requests):
+    def test_are_as_few_as_possible(self, client, listed, numbers, requests):
         api = listed(many(1000))
-        ids = [f"e{number}" for number in wanted]
-        answer = poll_exports(client, ids)
-        assert sorted(answer.exports) == sorted(ids)
-        assert all(isinstance(found, Export) and found.id == id_ for id_, found in answer.exports.items())
+        ids = [f"e{number}" for number in numbers]
+        result = poll_exports(client, ids)
+        assert sorted(result.exports) == sorted(ids)
+        assert all(isinstance(found, Export) and found.id == id_ for id_, found in result.exports.items())
         assert api.call_count == requests
 
-    def test_the_list_is_walked_to_the_end_while_its_pages_are_of_use(self, client, listed):
-        """More pages than exports on the last ones are no reason to ask for those by id."""
+    def test_read_the_whole_list_while_its_pages_are_useful(self, client, listed):
+        """That the last pages are more than the exports they contain does not matter."""
         api = listed(many(5001))
         assert len(poll_exports(client, [f"e{number}" for number in range(1, 5001)]).exports) == 5000
         assert api.call_count == 101
 
-    def test_a_deleted_one_among_many_costs_a_page_and_a_request_more(self, client, listed):
+    def test_for_a_deleted_export_among_many_are_two_more(self, client, listed):
         api = listed(many(5000))
-        answer = poll_exports(client, [*(f"e{number}" for number in range(1000)), "gone"])
-        assert isinstance(answer.exports["gone"], NotFound)
+        result = poll_exports(client, [*(f"e{number}" for number in range(1000)), "gone"])
+        assert isinstance(result.exports["gone"], NotFound)
         assert api.call_count == 20 + 1 + 1
 
     @pytest.mark.parametrize("count", [3, 5, 10])
-    def test_a_few_at_the_far_end_of_a_long_list_cost_at_most_twice_their_number(self, client, listed, count):
+    def test_for_a_few_exports_at_the_end_of_a_long_list_are_at_most_twice_as_many(self, client, listed, count):
         api = listed(many(5000))
-        answer = poll_exports(client, [f"e{4999 - number}" for number in range(count)])
-        assert len(answer.exports) == count
+        result = poll_exports(client, [f"e{4999 - number}" for number in range(count)])
+        assert len(result.exports) == count
         assert api.call_count <= 2 * count
 
-    def test_repeated_ids_are_read_once(self, client, listed):
+    def test_are_not_repeated_for_repeated_ids(self, client, listed):
         api = listed(many(3))
         assert list(poll_exports(client, ["e1", "e1", "e2", "e1"]).exports) == ["e1", "e2"]
         assert api.call_count == 2
 
-    def test_a_match_needs_the_whole_list_and_no_more_than_that_for_ids(self, client, listed):
+    def test_for_a_filter_read_the_whole_list_once_and_find_ids_there(self, client, listed):
         api = listed(many(150))
-        answer = poll_exports(client, ["e1", "e70"], [ExportFilter(), ExportFilter(export_type="contacts")])
-        assert set(answer.exports) == {"e1", "e70"}
+        result = poll_exports(client, ["e1", "e70"], [ExportFilter(), ExportFilter(export_type="contacts")])
+        assert set(result.exports) == {"e1", "e70"}
         assert api.call_count == 3
 
 
-class TestWhatIsMissing:
+class TestMissingExports:
     @pytest.mark.parametrize("others", [[], ["e1", "e2", "e3"]])
-    def test_an_export_that_does_not_exist_is_told_and_spoils_nothing(self, client, listed, others):
+    def test_are_reported_without_affecting_others(self, client, listed, others):
         listed(many(10))
-        answer = poll_exports(client, ["gone", *others]).exports
-        assert isinstance(answer["gone"], NotFound)
-        assert "gone" in str(answer["gone"])
-        assert all(isinstance(answer[id_], Export) for id_ in others)
+        result = poll_exports(client, ["gone", *others]).exports
+        assert isinstance(result["gone"], NotFound)
+        assert "gone" in str(result["gone"])
+        assert all(isinstance(result[id_], Export) for id_ in others)
 
-    def test_one_that_is_not_listed_but_exists_is_found(self, client, listed):
+    def test_are_found_by_id_if_they_exist(self, client, listed):
         api = listed(many(10))
         api.get(f"{BASE}/exports/hidden", json={"id": "hidden", "status": "finished"})
         assert poll_exports(client, ["hidden", "e1", "e2", "e3"]).exports["hidden"].status == "finished"
 
     @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (503, ServerError)])
-    def test_every_other_error_is_raised(self, client, requests_mock, status, kind):
+    def test_any_other_error_is_raised(self, client, requests_mock, status, kind):
         requests_mock.get(f"{BASE}/exports", status_code=status)
         with pytest.raises(kind):
             poll_exports(client, ["e1", "e2", "e3"])
 
 
-class TestMatch:
+class TestFilter:
     exports = [
         export(
             1, exportType="data-explorer", origin="app", createdAt="2026-11-02T00:00:00Z", filters={"reportId": "r1"}
@@ -139,9 +139,9 @@ class TestMatch:
         export(7, exportType="contacts", createdAt="2026-11-07T00:00:00Z"),
     ]
 
-    @pytest.mark.parametrize("turned", [False, True], ids=["oldest first", "newest first"])
+    @pytest.mark.parametrize("reverse", [False, True], ids=["oldest first", "newest first"])
     @pytest.mark.parametrize(
-        ("match", "newest"),
+        ("export_filter", "newest"),
         [
             (ExportFilter(), "e7"),
             (ExportFilter(export_type="data-explorer"), "e4"),
@@ -155,11 +155,11 @@ class TestMatch:
         ],
         ids=str,
     )
-    def test_the_newest_that_fits_is_found_in_any_order(self, client, listed, match, newest, turned):
-        listed(self.exports[::-1] if turned else self.exports, page_size=2)
-        found = poll_exports(client, [], [match]).newest[match]
+    def test_finds_the_newest_matching_export_in_any_order(self, client, listed, export_filter, newest, reverse):
+        listed(self.exports[::-1] if reverse else self.exports, page_size=2)
+        found = poll_exports(client, [], [export_filter]).newest[export_filter]
         assert (found and found.id) == newest
 
-    def test_an_empty_list_has_none(self, client, listed):
+    def test_finds_nothing_in_an_empty_list(self, client, listed):
         listed([])
         assert poll_exports(client, [], [ExportFilter()]).newest == {ExportFilter(): None}

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a wait makes of the answers that it gets, whoever asks."""
+"""How a wait handles the results and errors of polls, and its loop."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 from typing import Any
 
@@ -14,11 +15,13 @@ from airflow_provider_connectif.api.errors import (
     NotFound,
     ServerError,
     UnexpectedResponse,
+    WaitTimeout,
 )
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.polling.poll import PollResult
-from airflow_provider_connectif.api.polling.wait import ExportWait
+from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL, ExportWait
+from tests.simulated_clock import SimulatedClock
 
 
 def result_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> PollResult:
@@ -27,96 +30,137 @@ def result_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> PollRes
 
 
 class TestIds:
-    def test_are_over_when_all_are_finished(self):
-        watch = ExportWait(["a", "b", "a"])
-        assert not watch.handle_result(result_of(Export("a", "finished"), Export("b", "inProgress")))
-        assert watch.pending == ["b"]
-        assert watch.handle_result(result_of(Export("b", "finished")))
-        assert watch.result == ["a", "b"]
+    def test_end_the_wait_when_all_are_finished(self):
+        export_wait = ExportWait(["a", "b", "a"])
+        assert not export_wait.handle_result(result_of(Export("a", "finished"), Export("b", "inProgress")))
+        assert export_wait.pending == ["b"]
+        assert export_wait.handle_result(result_of(Export("b", "finished")))
+        assert export_wait.result == ["a", "b"]
 
-    def test_that_were_seen_finished_need_not_be_seen_again(self):
-        watch = ExportWait(["a", "b"])
-        watch.handle_result(result_of(Export("a", "finished")))
-        assert watch.handle_result(result_of(Export("b", "finished")))
+    def test_that_were_seen_finished_are_not_polled_again(self):
+        export_wait = ExportWait(["a", "b"])
+        export_wait.handle_result(result_of(Export("a", "finished")))
+        assert export_wait.handle_result(result_of(Export("b", "finished")))
 
-    def test_have_no_result_before(self):
+    def test_have_no_result_before_the_end(self):
         with pytest.raises(RuntimeError):
             _ = ExportWait(["a"]).result
 
     @pytest.mark.parametrize("status", ["error", "Failed", "cancelled", "canceled"])
-    def test_that_failed_end_it(self, status):
+    def test_that_failed_end_the_wait_with_an_error(self, status):
         with pytest.raises(ExportFailed, match=status):
             ExportWait(["a", "b"]).handle_result(result_of(Export("b", status)))
 
-    def test_that_do_not_exist_end_it(self):
+    def test_that_do_not_exist_end_the_wait_with_an_error(self):
         with pytest.raises(NotFound):
             ExportWait(["a"]).handle_result(PollResult({"a": NotFound("no a")}, {}))
 
 
-class TestAMatch:
-    MATCH = ExportFilter(export_type="contacts")
+class TestFilter:
+    FILTER = ExportFilter(export_type="contacts")
 
-    def test_waits_for_one_that_fits(self):
-        watch = ExportWait(export_filter=self.MATCH)
-        assert not watch.handle_result(PollResult({}, {self.MATCH: None}))
-        assert not watch.handle_result(PollResult({}, {self.MATCH: Export("a", "queued")}))
-        assert watch.handle_result(PollResult({}, {self.MATCH: Export("b", "finished")}))
-        assert watch.result == ["b"]
+    def test_waits_for_a_matching_export(self):
+        export_wait = ExportWait(export_filter=self.FILTER)
+        assert not export_wait.handle_result(PollResult({}, {self.FILTER: None}))
+        assert not export_wait.handle_result(PollResult({}, {self.FILTER: Export("a", "queued")}))
+        assert export_wait.handle_result(PollResult({}, {self.FILTER: Export("b", "finished")}))
+        assert export_wait.result == ["b"]
 
     def test_has_no_pending_ids(self):
-        assert ExportWait(export_filter=self.MATCH).pending == []
-        assert ExportWait(export_filter=self.MATCH).filters == [self.MATCH]
+        assert ExportWait(export_filter=self.FILTER).pending == []
+        assert ExportWait(export_filter=self.FILTER).filters == [self.FILTER]
 
 
-class TestAFailingRound:
-    @pytest.mark.parametrize("problem", [ServerError("500"), UnexpectedResponse("HTML")])
-    def test_is_borne_once_the_wait_has_begun(self, problem, caplog):
-        watch = ExportWait(["a"], resumed=True)
+class TestFailedPoll:
+    @pytest.mark.parametrize("error", [ServerError("500"), UnexpectedResponse("HTML")])
+    def test_is_logged_if_the_wait_was_resumed(self, error, caplog):
+        export_wait = ExportWait(["a"], resumed=True)
         with caplog.at_level(logging.WARNING):
-            watch.handle_error(problem)
+            export_wait.handle_error(error)
         assert "Still waiting." in caplog.text
 
-    def test_that_may_pass_is_borne_at_the_first_look(self):
+    def test_with_a_temporary_error_is_logged_at_the_first_poll(self):
         ExportWait(["a"]).handle_error(ServerError("500"))
 
-    def test_that_cannot_pass_is_not_borne_at_the_first_look(self):
-        watch = ExportWait(["a"])
+    def test_with_a_final_error_raises_it_at_the_first_poll_only(self):
+        export_wait = ExportWait(["a"])
         with pytest.raises(UnexpectedResponse):
-            watch.handle_error(UnexpectedResponse("HTML"))
-        watch.handle_result(result_of(Export("a", "queued")))
-        watch.handle_error(UnexpectedResponse("HTML"))
+            export_wait.handle_error(UnexpectedResponse("HTML"))
+        export_wait.handle_result(result_of(Export("a", "queued")))
+        export_wait.handle_error(UnexpectedResponse("HTML"))
 
-    def test_that_is_a_clear_no_is_never_borne(self):
+    def test_that_was_refused_always_raises(self):
         with pytest.raises(AuthenticationFailed):
             ExportWait(["a"], resumed=True).handle_error(AuthenticationFailed("401"))
 
 
-class TestWords:
-    def test_tell_progress_when_it_changes(self, caplog):
-        watch = ExportWait(["a"])
+class TestMessages:
+    def test_report_progress_when_it_changes(self, caplog):
+        export_wait = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for progress in (1, 1, 2):
-                watch.handle_result(result_of(Export("a", "inProgress", progress=progress, total=4)))
+                export_wait.handle_result(result_of(Export("a", "inProgress", progress=progress, total=4)))
         assert [record.getMessage() for record in caplog.records] == [
             "Export a: inProgress, 1 of 4 (25%).",
             "Export a: inProgress, 2 of 4 (50%).",
         ]
 
-    def test_tell_an_unknown_status_once(self, caplog):
-        watch = ExportWait(["a"])
+    def test_report_an_unknown_status_once(self, caplog):
+        export_wait = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for _ in range(3):
-                assert not watch.handle_result(result_of(Export("a", "archiving")))
+                assert not export_wait.handle_result(result_of(Export("a", "archiving")))
         assert caplog.text.count("unknown status, 'archiving'; it is treated as not finished") == 1
 
-    def test_name_what_is_waited_for_and_no_more_than_ten(self):
-        watch = ExportWait([f"e{number}" for number in range(12)])
-        watch.handle_result(result_of(Export("e0", "queued")))
-        words = watch.describe()
-        assert words.startswith("e0 (Export e0: queued.), e1 (not seen)")
-        assert words.endswith("e9 (not seen), 2 more")
+    def test_describe_at_most_ten_exports(self):
+        export_wait = ExportWait([f"e{number}" for number in range(12)])
+        export_wait.handle_result(result_of(Export("e0", "queued")))
+        text = export_wait.describe()
+        assert text.startswith("e0 (Export e0: queued.), e1 (not seen)")
+        assert text.endswith("e9 (not seen), 2 more")
 
-    def test_name_a_match(self):
-        watch = ExportWait(export_filter=TestAMatch.MATCH)
-        watch.handle_result(PollResult({}, {TestAMatch.MATCH: None}))
-        assert watch.describe().startswith("an export with export_type=contacts (No export with")
+    def test_describe_a_filter(self):
+        export_wait = ExportWait(export_filter=TestFilter.FILTER)
+        export_wait.handle_result(PollResult({}, {TestFilter.FILTER: None}))
+        assert export_wait.describe().startswith("an export with export_type=contacts (No export with")
+
+
+class FakeClient:
+    """An API client whose export changes with each request."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = itertools.chain(statuses, itertools.repeat("queued"))
+        self.requests = 0
+
+    def get_export(self, export_id: str) -> Export:
+        self.requests += 1
+        return Export(export_id, next(self.statuses))
+
+
+class TestLoop:
+    def test_polls_at_the_intervals_until_the_exports_are_finished(self):
+        clock, slept = SimulatedClock(), []
+        client: Any = FakeClient("queued", "queued", "finished")
+        export_wait = ExportWait(["a"], clock=clock.time)
+        assert export_wait.run(client, [5.0, 7.0], sleep=slept.append) == ["a"]
+        assert slept == [5.0, 7.0]
+
+    def test_respects_the_minimum_interval(self):
+        slept: list[float] = []
+        client: Any = FakeClient("queued", "finished")
+        ExportWait(["a"]).run(client, itertools.repeat(0.0), sleep=slept.append)
+        assert slept == [MIN_INTERVAL]
+
+    def test_polls_a_last_time_at_the_deadline(self):
+        clock, client = SimulatedClock(), FakeClient()
+        export_wait = ExportWait(["a"], timeout=150, deadline=clock.time() + 150, clock=clock.time)
+        with pytest.raises(WaitTimeout, match=r"Timed out after 150 s while waiting for a \(Export a: queued\.\)\."):
+            export_wait.run(client, itertools.repeat(60.0), sleep=clock.sleep)  # type: ignore[arg-type]
+        assert clock.monotonic() == 150
+        assert client.requests == 4
+
+    def test_returns_exports_that_finished_just_before_the_deadline(self):
+        clock = SimulatedClock()
+        client: Any = FakeClient("queued", "finished")
+        export_wait = ExportWait(["a"], deadline=clock.time() + 30, clock=clock.time)
+        assert export_wait.run(client, itertools.repeat(60.0), sleep=clock.sleep) == ["a"]
