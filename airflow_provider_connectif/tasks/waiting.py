@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def poll_retry_policy() -> RetryPolicy:
-    """Return how a poll is retried: hardly, since the next poll is its retry."""
+    """Return how a poll is retried: once, since the next poll is soon."""
     from airflow_provider_connectif.api.client import RetryPolicy
 
     return RetryPolicy(attempts=2, seconds=60.0)

@@ -166,8 +166,8 @@ class TestByMatch:
         assert sensor.poke(task.context()).xcom_value == late
 
     def test_the_trigger_uses_created_after_too(self, sandbox, task):
-        moment = datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2)))
-        deferred = task.run_until_deferred(sensor_of("deferrable", export_type="contacts", created_after=moment))
+        created_after = datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+        deferred = task.run_until_deferred(sensor_of("deferrable", export_type="contacts", created_after=created_after))
         late = sandbox.create_in_app({"createdAt": "2026-11-01T00:00:01Z"})
         assert run_trigger(deferred) == {"status": "finished", "export_ids": [late]}
 

@@ -18,8 +18,8 @@ BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
 
 
 def done(name: str, seconds: float | None = 0.0, **fields: object) -> Export:
-    moment = None if seconds is None else BEGIN + timedelta(seconds=seconds)
-    return Export(name, "finished", finished_at=moment, **fields)  # type: ignore[arg-type]
+    finished_at = None if seconds is None else BEGIN + timedelta(seconds=seconds)
+    return Export(name, "finished", finished_at=finished_at, **fields)  # type: ignore[arg-type]
 
 
 def ids(exports: list[Export]) -> list[str]:
