@@ -20,6 +20,8 @@ myst_heading_anchors = 4
 smartquotes = False
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = "Connectif for Apache Airflow"
 html_show_sourcelink = False
 html_copy_source = False
