@@ -43,7 +43,7 @@ def no_disk(destination: str | None) -> None:
 
 
 def sparse() -> None:
-    """Give files the length of what is written to them without storing it."""
+    """Let writes only extend files, without storing the data."""
     real = os.write
 
     def write(fd: int, data: Any) -> int:

@@ -11,7 +11,7 @@ shows those that are running. One of them stores its export, the others fail.
   times are equal). Such clocks may tick in seconds, so a claim counts only if it is still the earliest after
   :data:`SETTLE_SECONDS`. That time passes while the export is uploaded.
 
-A claim of the same task instance is no obstacle: it belongs to an earlier try, or to a second process of the current
+A claim of the same task instance does not block: it belongs to an earlier try, or to a second process of the current
 one. A claim older than a day belongs to a process that was killed, and is ignored and deleted.
 """
 

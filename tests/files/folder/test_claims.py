@@ -49,7 +49,7 @@ def test_of_eight_concurrent_mapped_instances_one_stores_its_export_and_seven_fa
     assert {name: place.read(name) for name in files} == files
 
 
-def test_a_claim_of_the_same_task_instance_is_no_obstacle(place: Place) -> None:
+def test_a_claim_of_the_same_task_instance_does_not_block(place: Place) -> None:
     claim_of(place, map_index=2).acquire()
     claim_of(place, map_index=2).acquire()
 
@@ -61,19 +61,19 @@ def test_a_claim_of_another_instance_of_the_run_fails_with_its_name_and_the_reme
     claim_of(place, map_index=2).confirm()
 
 
-def test_a_claim_of_another_run_is_no_obstacle(place: Place) -> None:
+def test_a_claim_of_another_run_does_not_block(place: Place) -> None:
     claim_of(place, map_index=2).acquire()
     claim_of(place, run_id="tuesday", map_index=3).acquire()
 
 
-def test_a_released_claim_is_no_obstacle(place: Place) -> None:
+def test_a_released_claim_does_not_block(place: Place) -> None:
     first = claim_of(place, map_index=2)
     first.acquire()
     first.release()
     claim_of(place, map_index=3).acquire()
 
 
-def test_a_claim_is_no_obstacle_after_a_day(place: Place) -> None:
+def test_a_claim_does_not_block_after_a_day(place: Place) -> None:
     claim_of(place, map_index=2).acquire()
     with pytest.raises(FolderConflict):
         claim_of(place, map_index=3, later=EXPIRES_AFTER - MINUTE).acquire()
