@@ -22,14 +22,8 @@ def dag_bag(tmp_path_factory):
 
 # These runs are started by events: test_dag_runs.py tests the trigger, tests/system/test_export_finished.py all of it.
 STARTED_BY_AN_ASSET = {block.dag_id for block in dag_blocks() if "AssetWatcher(" in block.text}
-# test_snippets.py runs the first, test_list_exports.py and tests/test_example_lists.py the others.
-RUN_ELSEWHERE = {
-    "purchases",
-    "connectif_mirror",
-    "mirror_by_hand",
-    "connectif_weekly_reports",
-    "weekly_reports_by_hand",
-}
+# test_snippets.py runs the first, test_list_exports.py the others.
+RUN_ELSEWHERE = {"purchases", "mirror_by_hand", "weekly_reports_by_hand"}
 DAGS = [block.dag_id for block in dag_blocks() if block.dag_id not in STARTED_BY_AN_ASSET | RUN_ELSEWHERE]
 LOST_RESPONSE = "create:create-then-cut"
 
