@@ -136,7 +136,9 @@ def sandbox(running_sandbox: RunningSandbox, monkeypatch: pytest.MonkeyPatch) ->
 def short_lookup_policy(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other process uses a test's record, and the sandbox creates exports immediately, so lookups need not wait."""
     monkeypatch.setattr(
-        creation, "LookupPolicy", functools.partial(creation.LookupPolicy, seconds=0.2, pause=0.05, settle=0.0)
+        creation,
+        "LookupPolicy",
+        functools.partial(creation.LookupPolicy, grace_period=0.2, interval=0.05, settle_time=0.0),
     )
 
 

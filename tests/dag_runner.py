@@ -30,7 +30,7 @@ dags, sandbox = sys.argv[1:3]
 initdb()
 
 # No other process of a task is running, so a creation need not wait for one.
-creation.LookupPolicy = functools.partial(creation.LookupPolicy, settle=0.0)
+creation.LookupPolicy = functools.partial(creation.LookupPolicy, settle_time=0.0)
 
 dagbag = DagBag(dags)
 print("IMPORT ERRORS", json.dumps(dagbag.import_errors), flush=True)

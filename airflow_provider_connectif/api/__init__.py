@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Connectif Exports API. Knows nothing of Airflow, nor of what becomes of an export's file."""
+"""The Connectif Exports API. This package imports neither Airflow nor the code that handles an export's files."""

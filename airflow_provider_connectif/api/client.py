@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The client of the Exports API: authentication, retries, rate limits, paging.
+"""The client of the Exports API: authentication, retries, rate limits, pagination.
 
-It promises that the key goes to the API's own host alone, that what may pass is tried again within a bound,
-and that a creation is never sent twice by itself.
+It guarantees that the API key is sent to the API's own host only, that failures that may pass are retried within a
+limit, and that it never sends the request that creates an export twice.
 """
 
 from __future__ import annotations
@@ -16,11 +16,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, KeyForOneHost, is_loopback
+from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, ApiKeyAuth, is_loopback
 from airflow_provider_connectif.api.errors import (
-    ApiError,
     ConnectionProblem,
-    CreationUnknown,
+    CreationOutcomeUnknown,
     InvalidArgument,
     RateLimited,
     ServerError,
@@ -30,8 +29,8 @@ from airflow_provider_connectif.api.errors import (
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.rate_limit import RateLimit, parse_wait
-from airflow_provider_connectif.api.responses import decode, error_of
+from airflow_provider_connectif.api.rate_limit import RateLimit
+from airflow_provider_connectif.api.responses import decode_json, error_from_response
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -42,39 +41,39 @@ log = logging.getLogger(__name__)
 DEFAULT_TIMEOUT = 30.0
 DEFAULT_PAGE_SIZE = 50
 
-# A page without a new id is no end, since pages shift while they are read; that many in a row are one.
-_MOST_PAGES_WITHOUT_NEWS = 100
+# A page without new exports is not the end, since pages shift while they are read; this many in a row are.
+_MAX_PAGES_WITHOUT_NEW_EXPORTS = 100
 
 
 @dataclass(frozen=True)
 class RetryPolicy:
-    """How long a request is tried again.
+    """How often and how long a request is retried.
 
-    :param attempts: tries of a request that a server error or a broken connection ends.
-    :param seconds: from the first try; what the rate limit asks to wait counts as well.
-    :param longest_wait: seconds between two tries, where the API does not ask for more.
+    :param attempts: maximum number of attempts that end with a server error or a broken connection
+    :param seconds: maximum duration from the first attempt, including waits for the rate limit
+    :param max_wait: maximum number of seconds between two attempts, unless the API asks for more
     """
 
     attempts: int = 6
     seconds: float = 600.0
-    longest_wait: float = 30.0
+    max_wait: float = 30.0
 
 
 class ConnectifClient:
-    """Calls the Exports API.
+    """A client of the Exports API.
 
-    One instance serves one thread at a time. It keeps its connections open: :meth:`close` it, or use it in
-    ``with``.
+    An instance can be used by one thread at a time. It keeps connections open: call :meth:`close`, or use it in a
+    ``with`` statement.
 
-    :param key: ``keyId:keySecret``, as :func:`~airflow_provider_connectif.api.credentials.tidy_key` gives it.
-    :param base_url: as :func:`~airflow_provider_connectif.api.credentials.tidy_base_url` gives it.
-    :param timeout: seconds to connect, and to wait for each piece of an answer.
-    :param patience: how long a request is tried again.
-    :param user_agent: what the API sees as the client.
-    :param session: the ``requests`` session; None for one of its own.
-    :param clock: epoch seconds.
-    :param sleep: takes seconds.
-    :param random: a number from 0 to 1, for the jitter of waits.
+    :param key: ``keyId:keySecret``, as :func:`~airflow_provider_connectif.api.credentials.normalize_api_key` returns it
+    :param base_url: as :func:`~airflow_provider_connectif.api.credentials.normalize_base_url` returns it
+    :param timeout: seconds to wait for a connection, and for each part of a response
+    :param retry_policy: how requests are retried
+    :param user_agent: the value of the ``User-Agent`` header
+    :param session: the ``requests`` session; ``None`` creates one
+    :param clock: returns epoch seconds
+    :param sleep: sleeps for a number of seconds
+    :param random: returns a number from 0 to 1, for the jitter of waits
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class ConnectifClient:
         base_url: str = DEFAULT_BASE_URL,
         *,
         timeout: float = DEFAULT_TIMEOUT,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
         user_agent: str = "airflow-provider-connectif",
         session: Session | None = None,
         clock: Callable[[], float] = time.time,
@@ -91,12 +90,12 @@ class ConnectifClient:
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self.base_url = base_url
-        self._auth = KeyForOneHost(key, base_url)
+        self._auth = ApiKeyAuth(key, base_url)
         self.timeout = timeout
-        # A proxy cannot reach this machine's own addresses, and would see a key that travels unencrypted.
+        # A proxy cannot reach this machine's own addresses, and would see a key that is sent unencrypted.
         host = urlsplit(base_url).hostname or ""
         self._proxies = {"no_proxy": host} if is_loopback(host) else {}
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._user_agent = user_agent
         self._session = session
         self._clock = clock
@@ -111,7 +110,7 @@ class ConnectifClient:
         self.close()
 
     def close(self) -> None:
-        """Close the connections. The client can still be used: it opens new ones."""
+        """Close the connections. The client remains usable and then opens new ones."""
         if self._session is not None:
             self._session.close()
 
@@ -124,25 +123,25 @@ class ConnectifClient:
 
         :param export_filter: only exports that it matches
         :param page_size: exports per request
-        :raises ApiError: a request failed; the exports of earlier pages have been yielded
+        :raises ApiError: if a request fails; the exports of earlier pages have been yielded
         """
-        exports = self._every_export(page_size)
+        exports = self._unique_exports(page_size)
         yield from exports if export_filter is None else filter(export_filter.matches, exports)
 
     def list_pages(self, *, page_size: int = DEFAULT_PAGE_SIZE) -> Iterator[list[Export]]:
-        """Walk the list of exports, a page for each request, with whatever it repeats.
+        """Iterate over the pages of the list of exports, including exports that the list repeats.
 
-        :param page_size: exports asked for at once.
-        :raises ApiError: by kind.
+        :param page_size: exports per request
+        :raises ApiError: if a request fails
         """
-        address = f"{self.base_url}/exports"
+        url = f"{self.base_url}/exports"
         params: Mapping[str, Any] | None = {"page": 1, "pageSize": page_size}
         visited: set[str] = set()
         while True:
-            response = self._get(address, params=params, what="the list of exports")
-            here = response.url or address
-            visited.update((here, address))
-            body = decode(response)
+            response = self._get(url, params=params, what="the list of exports")
+            current = response.url or url
+            visited.update((current, url))
+            body = decode_json(response)
             if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
                 raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
             yield [Export.from_json(item) for item in body["results"]]
@@ -151,108 +150,139 @@ class ConnectifClient:
             if not link:
                 return
             if not isinstance(link, str):
-                raise UnexpectedResponse("The API's list of exports has a link that is no text.")
-            address, params = self._auth.follow(link, current=here), None
-            if address in visited:
-                log.warning("The API's list of exports leads back to a page that was read: it is taken as ended.")
+                raise UnexpectedResponse("The API's list of exports has a link that is not a string.")
+            url, params = self._auth.resolve_link(link, current=current), None
+            if url in visited:
+                log.warning("The API's list of exports links to a page that was already read; treating it as the end.")
                 return
 
     def get_export(self, export_id: str) -> Export:
-        """Read one export; its ``file_url``, where there is one, is fresh.
+        """Return one export; its ``file_url``, if it has one, is new.
 
-        :param export_id: the export's id.
-        :raises InvalidArgument: where it is empty, or would lead to another address.
-        :raises NotFound: where there is no such export.
-        :raises ApiError: by kind.
+        :param export_id: the export's id
+        :raises InvalidArgument: if the id is empty, or would lead to another path
+        :raises NotFound: if there is no such export
+        :raises ApiError: if the request fails
         """
         if not export_id.strip(". "):
-            raise InvalidArgument("export_id", f"{export_id!r} is no export's identifier.")
-        address = f"{self.base_url}/exports/{quote(export_id, safe='')}"
-        return Export.from_json(decode(self._get(address, what=f"export {export_id}")))
+            raise InvalidArgument("export_id", f"{export_id!r} is not the id of an export.")
+        url = f"{self.base_url}/exports/{quote(export_id, safe='')}"
+        return Export.from_json(decode_json(self._get(url, what=f"export {export_id}")))
 
-    def send_creation(self, request: ExportRequest) -> Export:
-        """Send a creation **once**.
+    def post_export(self, request: ExportRequest) -> Export:
+        """Send the request that creates an export, **once**.
 
-        :func:`~airflow_provider_connectif.api.creation.create_once` is the safe way to create.
+        :func:`~airflow_provider_connectif.api.creation.create_once` is the safe way to create an export.
 
-        :param request: what to create.
-        :raises Refused: where the API surely created nothing and never will.
-        :raises RateLimited: where it surely created nothing, and may on another try.
-        :raises ConnectionProblem: with ``sent=False``, where nothing was sent.
-        :raises CreationUnknown: where an export may or may not have been created.
+        :param request: the request
+        :raises Refused: if the API created nothing and never will
+        :raises RateLimited: if it created nothing, and may do so later
+        :raises ConnectionProblem: with ``sent=False``, if nothing was sent
+        :raises CreationOutcomeUnknown: if an export may have been created
         """
-        self.keep_pace()
+        self.wait_for_rate_limit()
         try:
-            response = self._send("POST", f"{self.base_url}{request.path}", json=request.body())
-            if response.status_code // 100 != 2:
-                raise self._error_of(response, what="a new export", scope="write")
-            return Export.from_json(decode(response))
-        except ConnectionProblem as problem:
-            if not problem.sent:
+            response = self._send(
+                "POST", f"{self.base_url}{request.path}", what="a new export", scope="write", json=request.body()
+            )
+            return Export.from_json(decode_json(response))
+        except ConnectionProblem as error:
+            if not error.sent:
                 raise
-            raise CreationUnknown(f"A new export was asked for, and no answer came. {problem}") from None
-        except ServerError as problem:
-            raise CreationUnknown(f"A new export was asked for. {problem}") from None
-        except UnexpectedResponse as problem:
-            raise CreationUnknown(f"A new export was asked for, and the answer cannot be read. {problem}") from None
+            raise CreationOutcomeUnknown(f"A new export was requested, but there was no response. {error}") from None
+        except ServerError as error:
+            raise CreationOutcomeUnknown(f"A new export was requested. {error}") from None
+        except UnexpectedResponse as error:
+            raise CreationOutcomeUnknown(
+                f"A new export was requested, but the response cannot be read. {error}"
+            ) from None
 
     def server_now(self) -> datetime:
-        """The moment by the API's clock, as its last answer told it, to a second."""
+        """Return the current time by the API's clock, according to its last response (which has whole seconds)."""
         return self._rate_limit.server_now()
 
-    def _every_export(self, page_size: int) -> Iterator[Export]:
+    def wait_for_rate_limit(self) -> None:
+        """Wait until the rate limit allows the next request; every request does this itself.
+
+        :raises RateLimited: if that takes longer than the retry policy allows
+        """
+        delay = self._rate_limit.delay()
+        if delay > self._retry_policy.seconds:
+            raise RateLimited(
+                f"The API's rate limit is reached; it asks to wait another {delay:.0f} s.", retry_after=delay
+            )
+        if delay > 0:
+            log.debug("Waiting %.1f s for the API's rate limit.", delay)
+            self._sleep(delay)
+
+    def retry_delay(self, error: BaseException | None, attempt: int) -> float:
+        """Return how many seconds to wait after a failed attempt.
+
+        That is what the API asks for, plus jitter; or else a delay that grows with each attempt.
+
+        :param error: the error that ended the attempt
+        :param attempt: the number of attempts so far, starting at 1
+        """
+        retry_after = getattr(error, "retry_after", None)
+        backoff = min(2.0 ** (attempt - 1), self._retry_policy.max_wait)
+        if retry_after is not None:
+            # Many tasks may have been given the same time: they must not all come back at once.
+            return float(retry_after) + backoff * self._random()
+        return backoff * (0.5 + self._random() / 2)
+
+    def _unique_exports(self, page_size: int) -> Iterator[Export]:
         seen: set[str] = set()
-        without_news = 0
+        pages_without_new = 0
         for page in self.list_pages(page_size=page_size):
-            known = len(seen)
+            seen_before = len(seen)
             for export in page:
                 if export.id not in seen:
                     seen.add(export.id)
                     yield export
-            without_news = without_news + 1 if len(seen) == known else 0
-            if without_news >= _MOST_PAGES_WITHOUT_NEWS:
+            pages_without_new = pages_without_new + 1 if len(seen) == seen_before else 0
+            if pages_without_new >= _MAX_PAGES_WITHOUT_NEW_EXPORTS:
                 raise UnexpectedResponse(
-                    f"The API's list of exports does not end: {without_news} pages in a row held nothing new."
+                    f"The API's list of exports does not end: {pages_without_new} consecutive pages had no new export."
                 )
 
-    def _get(self, address: str, *, what: str, params: Mapping[str, Any] | None = None) -> Response:
+    def _get(self, url: str, *, what: str, params: Mapping[str, Any] | None = None) -> Response:
         import tenacity
 
-        deadline = self._clock() + self._patience.seconds
+        deadline = self._clock() + self._retry_policy.seconds
 
         def attempt() -> Response:
-            self.keep_pace()
-            response = self._send("GET", address, params=params)
-            if response.status_code // 100 != 2:
-                raise self._error_of(response, what=what, scope="read")
-            return response
+            self.wait_for_rate_limit()
+            return self._send("GET", url, what=what, scope="read", params=params)
 
-        def is_out_of_patience(state: RetryCallState) -> bool:
+        def must_stop(state: RetryCallState) -> bool:
             if self._clock() + state.upcoming_sleep > deadline:
                 return True
-            return not isinstance(_problem(state), RateLimited) and (state.attempt_number >= self._patience.attempts)
+            return not isinstance(_error(state), RateLimited) and state.attempt_number >= self._retry_policy.attempts
 
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unavailable),
-            stop=is_out_of_patience,
-            wait=lambda state: self.wait_before_retry(_problem(state), state.attempt_number),
+            stop=must_stop,
+            wait=lambda state: self.retry_delay(_error(state), state.attempt_number),
             sleep=self._sleep,
             before_sleep=_log_retry,
             reraise=True,
         )
         return retrying(attempt)
 
-    def _send(self, method: str, address: str, **arguments: Any) -> Response:
+    def _send(self, method: str, url: str, *, what: str, scope: str, **arguments: Any) -> Response:
+        """Send one request and return a successful response.
+
+        :param what: what is requested, in words
+        :param scope: the scope that the request needs
+        :param arguments: further arguments of ``requests``
+        :raises ApiError: if there is no response, or if it is not successful
+        """
         import requests
 
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.headers["User-Agent"] = self._user_agent
-            self._session.headers["Accept"] = "application/json"
         try:
-            response = self._session.request(
+            response = self._open_session().request(
                 method,
-                address,
+                url,
                 auth=self._auth,
                 timeout=self.timeout,
                 proxies=dict(self._proxies),
@@ -260,67 +290,47 @@ class ConnectifClient:
                 allow_redirects=False,
                 **arguments,
             )
-        # "from None": the text of requests' own errors holds what was sent.
+        # "from None": the messages of requests' errors contain what was sent.
         except requests.ConnectTimeout:
             raise ConnectionProblem(f"Could not connect to {self.base_url} in time.", sent=False) from None
         except requests.Timeout:
-            raise ConnectionProblem(f"No answer from {self.base_url} within {self.timeout:g} s.") from None
-        except requests.ConnectionError as problem:
+            raise ConnectionProblem(f"No response from {self.base_url} within {self.timeout:g} s.") from None
+        except requests.ConnectionError as error:
             raise ConnectionProblem(
-                f"No connection to {self.base_url}: {_short(problem)}.", sent=not _never_left(problem)
+                f"No connection to {self.base_url}: {_reason(error)}.", sent=not _failed_to_connect(error)
             ) from None
-        # ValueError: requests reads where a redirect leads, though it does not follow it.
-        except (requests.RequestException, ValueError) as problem:
-            raise ConnectionProblem(f"The exchange with {self.base_url} broke: {_short(problem)}.") from None
-        self._rate_limit.observe(response.headers, limited=response.status_code == 429)
+        # ValueError: requests parses the target of a redirect, even though it does not follow it.
+        except (requests.RequestException, ValueError) as error:
+            raise ConnectionProblem(f"The connection to {self.base_url} failed: {_reason(error)}.") from None
+        retry_after = self._rate_limit.observe(response.headers, limited=response.status_code == 429)
+        if response.status_code // 100 != 2:
+            raise error_from_response(response, what=what, scope=scope, retry_after=retry_after)
         return response
 
-    def _error_of(self, response: Response, *, what: str, scope: str) -> ApiError:
-        asked = parse_wait(response.headers, now=self._clock(), limited=response.status_code == 429)
-        return error_of(response, what=what, scope=scope, asked_wait=asked)
+    def _open_session(self) -> Session:
+        if self._session is None:
+            import requests
 
-    def keep_pace(self) -> None:
-        """Wait until the API's rate limit allows the next request; every request does this by itself.
-
-        :raises RateLimited: where that takes longer than the patience.
-        """
-        delay = self._rate_limit.delay()
-        if delay > self._patience.seconds:
-            raise RateLimited(
-                f"The API's rate limit is reached; it asked to wait {delay:.0f} s more.", retry_after=delay
-            )
-        if delay > 0:
-            log.debug("Waiting %.1f s for the API's rate limit.", delay)
-            self._sleep(delay)
-
-    def wait_before_retry(self, problem: BaseException | None, attempt: int) -> float:
-        """Seconds to wait after a failed try: what the API asks for, spread, or else longer with each try.
-
-        :param problem: what ended the try.
-        :param attempt: how many tries there were, from 1.
-        """
-        asked = getattr(problem, "retry_after", None)
-        growing = min(2.0 ** (attempt - 1), self._patience.longest_wait)
-        if asked is not None:
-            # Many tasks that were told the same moment must not all come back in it.
-            return float(asked) + growing * self._random()
-        return growing * (0.5 + self._random() / 2)
+            self._session = requests.Session()
+            self._session.headers["User-Agent"] = self._user_agent
+            self._session.headers["Accept"] = "application/json"
+        return self._session
 
 
-def _problem(state: RetryCallState) -> BaseException | None:
+def _error(state: RetryCallState) -> BaseException | None:
     return state.outcome.exception() if state.outcome else None
 
 
 def _log_retry(state: RetryCallState) -> None:
-    problem = _problem(state)
-    level = logging.INFO if isinstance(problem, RateLimited) else logging.WARNING
-    log.log(level, "%s Trying again in %.1f s.", problem, state.upcoming_sleep)
+    error = _error(state)
+    level = logging.INFO if isinstance(error, RateLimited) else logging.WARNING
+    log.log(level, "%s Retrying in %.1f s.", error, state.upcoming_sleep)
 
 
-def _short(problem: BaseException) -> str:
-    """Name the innermost cause, without the texts of requests and urllib3, which hold addresses."""
-    names = [type(problem).__name__]
-    cause: BaseException | None = problem
+def _reason(error: BaseException) -> str:
+    """Return the innermost cause without the messages of requests and urllib3, which contain URLs."""
+    name = type(error).__name__
+    cause: BaseException | None = error
     while cause is not None:
         inner = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
         if inner is None and cause.args and isinstance(cause.args[0], BaseException):
@@ -329,14 +339,14 @@ def _short(problem: BaseException) -> str:
             return inner.strerror
         cause = inner if isinstance(inner, BaseException) else None
         if cause is not None:
-            names.append(type(cause).__name__)
-    return names[-1]
+            name = type(cause).__name__
+    return name
 
 
-def _never_left(problem: BaseException) -> bool:
-    """Tell whether no connection was made at all, so that nothing can have been received."""
+def _failed_to_connect(error: BaseException) -> bool:
+    """Return whether no connection was established, so that nothing can have been received."""
     from urllib3.exceptions import NewConnectionError
 
-    inner = problem.args[0] if problem.args else None
+    inner = error.args[0] if error.args else None
     reason = getattr(inner, "reason", inner)
     return isinstance(reason, NewConnectionError)

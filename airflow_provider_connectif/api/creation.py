@@ -1,28 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One export for one piece of work, whatever dies on the way.
+"""Creating exactly one export for one piece of work, even if processes die.
 
-The intent (what is asked, and since when) is written to a record *before* the creation is sent, the export's
+The intent (what is requested, and since when) is written to a record *before* the request is sent, and the export's
 id after it::
 
     nothing ──write──> intent ──POST──> created (id) ──work ends──> done (id)
                          │  ▲
-             an intent without an id: the list is searched for an export with the recorded parameters, made
-             since the recorded moment. Found: it is adopted. Not found, and the time of grace has passed:
-             the creation is sent (again).
+             an intent without an id: search the list for an export with the recorded parameters that was
+             created since the recorded time. If there is one, adopt it. If there is none, and the grace period
+             has passed, send the request (again).
 
-Adopting is safe, for the same question asked after the same moment has the same answer. A creation whose fate
-is not known is never sent again before it has been looked up over the time of grace: a slow server may create it
-after we gave up.
+Adopting is safe, because an export requested with the same parameters after that time has the same content. A request
+whose outcome is unknown is not repeated before its export has been looked for during the grace period: a slow server
+may create the export after the client has given up.
 
-Two processes of one piece of work can be alive at once. The record names its owner, the one that wrote last;
-the other one, when it finds that, sends nothing and takes what the owner creates. A store that only reads and
-writes cannot do both in one: so an owner waits a moment after writing, for another's write that may be under way,
-and looks whether it still is the owner (Fischer's mutual exclusion). What is left is a process that is held up
-between such a read and its write for longer than that moment.
+Two processes of the same piece of work can be alive at once. The record names its owner, the process that wrote it
+last; any other process that sees this sends nothing and takes the export that the owner creates. A store that can only
+read and write offers no atomic claim, so an owner waits a short time after writing, in case another process is writing
+as well, and then checks that it still is the owner (Fischer's mutual exclusion). What remains is a process that is
+delayed between such a read and its write for longer than that time.
 
-``done`` is kept, with the number that clearing a task raises and a retry does not (Airflow's ``max_tries``): so
-a retry whose success was never reported finds its export, and a cleared success asks anew. So does a task that was
-cleared with other arguments than those that are recorded: somebody has mended them.
+``done`` is kept together with a number that clearing a task increases and a retry does not (Airflow's ``max_tries``):
+so a retry after a success that was never reported finds its export, and a task that is cleared after a success
+requests a new one. The same applies to a task that is cleared and now has arguments other than the recorded ones: its
+author has corrected them.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow_provider_connectif.api.errors import (
     ApiError,
     ConnectionProblem,
-    CreationUnknown,
+    CreationOutcomeUnknown,
     RateLimited,
     Refused,
     RequestRejected,
@@ -57,54 +58,54 @@ INTENT, CREATED, DONE = "intent", "created", "done"
 
 
 class Record(Protocol):
-    """Where the state of one piece of work outlives the process: Airflow's task state store, or memory."""
+    """Stores the state of one piece of work beyond the end of a process, such as Airflow's task state store."""
 
     def read(self) -> dict[str, Any] | None:
-        """Give what was written last, None where nothing was."""
+        """Return the state that was written last, ``None`` if there is none."""
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace what was written."""
+        """Replace the state."""
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete the state."""
 
 
 class MemoryRecord:
-    """A record that lives as long as the process: what remains where there is no store."""
+    """A record in this process's memory, for use where there is no store."""
 
     def __init__(self) -> None:
         self._state: dict[str, Any] | None = None
 
     def read(self) -> dict[str, Any] | None:
-        """Give what was written last."""
+        """Return the state that was written last."""
         return self._state
 
     def write(self, state: dict[str, Any]) -> None:
-        """Replace what was written."""
+        """Replace the state."""
         self._state = dict(state)
 
     def drop(self) -> None:
-        """Forget it."""
+        """Delete the state."""
         self._state = None
 
 
 @dataclass(frozen=True)
 class LookupPolicy:
-    """How an export is looked for whose creation got no answer.
+    """How to look for an export after a request without a response.
 
-    :param seconds: after the sender gave up on an answer, for a slow server to create it.
-    :param pause: seconds between two looks.
-    :param clocks: seconds that the API's own clocks may differ by: ``Date`` of one machine, ``createdAt`` of
-        another.
-    :param sends: how often one try sends the creation at the most.
-    :param settle: seconds between claiming the work and sending, for another process's claim to show.
+    :param grace_period: seconds after the client gave up, during which a slow server may create the export
+    :param interval: seconds between two lookups
+    :param clock_skew: seconds by which the API's own clocks may differ: ``Date`` of one machine, ``createdAt`` of
+        another
+    :param attempts: how often one process sends the request at most
+    :param settle_time: seconds between claiming the work and sending, for another process's claim to show
     """
 
-    seconds: float = 60.0
-    pause: float = 5.0
-    clocks: float = 30.0
-    sends: int = 3
-    settle: float = 1.0
+    grace_period: float = 60.0
+    interval: float = 5.0
+    clock_skew: float = 30.0
+    attempts: int = 3
+    settle_time: float = 1.0
 
 
 def create_once(
@@ -113,31 +114,33 @@ def create_once(
     record: Record,
     *,
     generation: int = 0,
-    grace: LookupPolicy | None = None,
-    patience: float = 600.0,
+    lookup_policy: LookupPolicy | None = None,
+    retry_timeout: float = 600.0,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Create the export, or find the one that this piece of work has created already.
+    """Create an export, or find the one that this piece of work has already created.
 
-    :param client: the API.
-    :param request: what to ask for, where nothing was asked before. A recorded request has precedence.
-    :param record: this piece of work's record.
-    :param generation: grows when the work is to be done anew after it succeeded (Airflow's ``max_tries``).
-    :param grace: how an export is looked for.
-    :param patience: seconds to bear the rate limit, or a server that cannot be reached, before giving up.
-    :param clock: epoch seconds.
-    :param sleep: takes seconds.
-    :return: the export's id.
-    :raises Refused: where the API does not accept the request.
-    :raises Unavailable: where it could not be reached, or was not to be had, within the patience.
-    :raises CreationUnknown: where no export was found after the creation was sent as often as allowed.
+    :param client: the client
+    :param request: what to request, unless a request is already recorded
+    :param record: the record of this piece of work
+    :param generation: a number that increases when the work must be done again after a success (Airflow's
+        ``max_tries``)
+    :param lookup_policy: how to look for an export
+    :param retry_timeout: seconds during which to retry while the rate limit is reached or the API is unavailable
+    :param clock: returns epoch seconds
+    :param sleep: sleeps for a number of seconds
+    :return: the export's id
+    :raises Refused: if the API does not accept the request
+    :raises Unavailable: if the API is unavailable for longer than the retry timeout
+    :raises CreationOutcomeUnknown: if no export was found after the maximum number of requests
     """
-    return _Creation(client, record, grace or LookupPolicy(), patience, clock, sleep).run(request, generation)
+    creation = _Creation(client, record, lookup_policy or LookupPolicy(), retry_timeout, clock, sleep)
+    return creation.run(request, generation)
 
 
 def mark_done(record: Record, generation: int) -> None:
-    """Note that the work has succeeded, so that only a higher generation asks anew."""
+    """Record that the work has succeeded, so that only a higher generation creates another export."""
     state = record.read()
     if state is not None and state.get("export_id"):
         record.write({**state, "state": DONE, "generation": generation})
@@ -148,65 +151,67 @@ class _Creation:
         self,
         client: ConnectifClient,
         record: Record,
-        grace: LookupPolicy,
-        patience: float,
+        lookup_policy: LookupPolicy,
+        retry_timeout: float,
         clock: Callable[[], float],
         sleep: Callable[[float], None],
     ) -> None:
         self._client = client
         self._record = record
-        self._grace = grace
-        self._patience = patience
+        self._lookup_policy = lookup_policy
+        self._retry_timeout = retry_timeout
         self._clock = clock
         self._sleep = sleep
         self._owner = secrets.token_hex(8)
-        # Nobody else can write to this process's memory.
-        self._settle = 0.0 if isinstance(record, MemoryRecord) else grace.settle
+        # No other process can write to this process's memory.
+        self._settle_time = 0.0 if isinstance(record, MemoryRecord) else lookup_policy.settle_time
 
     def run(self, request: ExportRequest, generation: int) -> str:
-        known = self._record.read()
-        state = known
+        recorded = self._record.read()
+        state = recorded
         if state is not None and int(state.get("generation", 0)) < generation:
             state = self._after_clearing(state, request)
         if state is not None and state.get("export_id"):
-            log.info("Resuming with export %s, which an earlier try created.", state["export_id"])
+            log.info("Resuming with export %s, which an earlier attempt created.", state["export_id"])
             return str(state["export_id"])
         if state is not None and state.get("state") == INTENT:
-            log.info("An earlier try may have created an export and died: looking for it.")
-            # From here on it is ours: the earlier process, should it still be alive, sees that and sends nothing.
-            state = known = {**state, "owner": self._owner}
+            log.info("An earlier attempt may have created an export before it died: looking for it.")
+            # From now on it is ours: the earlier process, if it is still alive, sees that and sends nothing.
+            state = recorded = {**state, "owner": self._owner}
             self._record.write(state)
-            found = self._look_over_grace(state, self._given_up(state))
+            found = self._look_during_grace_period(state, self._gave_up_at(state))
             if found is not None:
                 return self._adopt(found, state)
         if state is None:
-            state = self._intend(request, generation, known)
+            state = self._write_intent(request, generation, recorded)
             if state is None:
-                log.info("Another process of this task has begun at the same time.")
+                log.info("Another process of this task has started at the same time.")
                 return self.run(request, generation)
         return self._send(state)
 
     @staticmethod
     def _after_clearing(state: dict[str, Any], request: ExportRequest) -> dict[str, Any] | None:
-        """What is left of the record after somebody cleared the task: nothing, where a new export is wanted."""
+        """Return the state that still applies after the task was cleared; ``None`` requests a new export."""
         if state.get("state") == DONE:
-            log.info("This task has succeeded before and was cleared: a new export is asked for.")
+            log.info("This task succeeded before and was cleared: requesting a new export.")
             return None
         if state.get("request") != request.body():
-            log.info("This task was cleared, and its arguments are others than before: a new export is asked for.")
+            log.info("This task was cleared, and its arguments have changed: requesting a new export.")
             return None
         return state
 
-    def _intend(self, request: ExportRequest, generation: int, known: dict[str, Any] | None) -> dict[str, Any] | None:
-        """Write the intent, unless the record is no longer as known.
+    def _write_intent(
+        self, request: ExportRequest, generation: int, recorded: dict[str, Any] | None
+    ) -> dict[str, Any] | None:
+        """Write the intent; return ``None`` if the record has changed meanwhile.
 
-        Its moment is the API's own. What is like it already is noted, not to be adopted: the first page shows
-        it, should the list begin with the newest; older ones are told by their moment anyway.
+        Its timestamp is the API's. Matching exports that already exist are noted so that they are not adopted: the
+        first page shows them if the list begins with the newest; older ones are recognized by their timestamps anyway.
         """
         page = next(self._client.list_pages(), [])
         others = [export.id for export in page if request.matches(export)]
-        if known is not None and known.get("export_id"):
-            others.append(known["export_id"])
+        if recorded is not None and recorded.get("export_id"):
+            others.append(recorded["export_id"])
         state = {
             "state": INTENT,
             "owner": self._owner,
@@ -215,80 +220,82 @@ class _Creation:
             "since": self._client.server_now().isoformat(),
             "others": others,
         }
-        if _whose(self._record.read()) != _whose(known):
+        if _version(self._record.read()) != _version(recorded):
             return None
         self._record.write(state)
         return state
 
     def _send(self, state: dict[str, Any]) -> str:
         request = ExportRequest.from_body(state["request"])
-        give_up = self._clock() + self._patience
-        perhaps_created = "sent" in state
-        sends = 0
+        deadline = self._clock() + self._retry_timeout
+        may_exist = "sent" in state
+        sent = 0
         attempt = 0
         while True:
             attempt += 1
             try:
                 export = self._send_if_ours(state, request)
-            except (RateLimited, ConnectionProblem) as problem:
-                # Surely nothing was created: it may be sent again.
-                wait = self._client.wait_before_retry(problem, attempt)
-                if self._clock() + wait > give_up:
+            except (RateLimited, ConnectionProblem) as error:
+                # Certainly nothing was created: the request may be sent again.
+                delay = self._client.retry_delay(error, attempt)
+                if self._clock() + delay > deadline:
                     raise
-                log.info("%s Trying again in %.1f s.", problem, wait)
-                self._sleep(wait)
-            except Refused as problem:
-                # Without the record, the next try asks with the arguments as they are mended by then.
-                if isinstance(problem, RequestRejected) or not perhaps_created:
+                log.info("%s Retrying in %.1f s.", error, delay)
+                self._sleep(delay)
+            except Refused as error:
+                # Without the record, the next attempt uses the arguments as they have been corrected by then.
+                if isinstance(error, RequestRejected) or not may_exist:
                     self._record.drop()
                 raise
-            except CreationUnknown as problem:
-                perhaps_created = True
-                sends += 1
-                log.warning("%s Looking whether the export was created all the same.", problem)
-                found = self._look_over_grace(state, self._client.server_now())
+            except CreationOutcomeUnknown as error:
+                may_exist = True
+                sent += 1
+                log.warning("%s Checking whether the export was created anyway.", error)
+                found = self._look_during_grace_period(state, self._client.server_now())
                 if found is not None:
                     return self._adopt(found, state)
-                if sends >= self._grace.sends:
-                    raise CreationUnknown(
-                        f"Connectif was asked {sends} times for this export and did not create it. {problem}"
+                if sent >= self._lookup_policy.attempts:
+                    raise CreationOutcomeUnknown(
+                        f"Connectif did not create this export in {sent} attempts. {error}"
                     ) from None
-                log.warning("No such export appeared: asking for it again.")
+                log.warning("The export did not appear: requesting it again.")
             else:
                 if export is None:
-                    return self._look_for_theirs(state)
+                    return self._look_for_export_of_owner(state)
                 log.info("Created export %s (%s).", export.id, request.export_type)
                 self._record.write({**state, "state": CREATED, "export_id": export.id})
                 return export.id
 
     def _send_if_ours(self, state: dict[str, Any], request: ExportRequest) -> Export | None:
-        """Send the creation; None, and nothing sent, where another process has taken the work over."""
-        # Waiting comes first, so that the noted moment is the moment of sending, and owning it is fresh.
-        self._client.keep_pace()
+        """Send the request; return ``None``, having sent nothing, if another process has taken over the work."""
+        # Wait first, so that the recorded time is the time of sending, and the check of the owner is recent.
+        self._client.wait_for_rate_limit()
         if not self._is_still_ours():
             return None
         self._record.write({**state, "sent": self._client.server_now().isoformat()})
-        if self._settle:
-            self._sleep(self._settle)
+        if self._settle_time:
+            self._sleep(self._settle_time)
         if not self._is_still_ours():
             return None
-        return self._client.send_creation(request)
+        return self._client.post_export(request)
 
     def _is_still_ours(self) -> bool:
         state = self._record.read()
         return state is not None and state.get("owner") == self._owner and not state.get("export_id")
 
-    def _look_for_theirs(self, state: Mapping[str, Any]) -> str:
-        log.warning("Another process has taken this task over: looking for the export that it creates.")
-        theirs = self._recorded_id()
-        if theirs is None:
-            # It may first wait out the grace of what it takes for our sending.
-            patience = timedelta(seconds=self._client.timeout + self._grace.seconds)
-            found = self._look_over_grace(state, self._client.server_now() + patience)
-            theirs = self._recorded_id() or (found.id if found is not None else None)
-        if theirs is None:
-            raise CreationUnknown("Another process of this task has taken it over, and has created no export so far.")
-        return theirs
+    def _look_for_export_of_owner(self, state: Mapping[str, Any]) -> str:
+        log.warning("Another process has taken over this task: looking for the export that it creates.")
+        export_id = self._recorded_id()
+        if export_id is None:
+            # It may first wait for the end of the grace period, because it assumes that we sent the request.
+            wait = timedelta(seconds=self._client.timeout + self._lookup_policy.grace_period)
+            found = self._look_during_grace_period(state, self._client.server_now() + wait)
+            export_id = self._recorded_id() or (found.id if found is not None else None)
+        if export_id is None:
+            raise CreationOutcomeUnknown(
+                "Another process of this task has taken it over, and has not created an export so far."
+            )
+        return export_id
 
     def _recorded_id(self) -> str | None:
         state = self._record.read()
@@ -303,44 +310,47 @@ class _Creation:
         self._record.write({**state, "state": CREATED, "export_id": export.id})
         return export.id
 
-    def _given_up(self, state: Mapping[str, Any]) -> datetime | None:
-        """When an earlier process gave up on its answer, at the latest; None where it had sent nothing."""
+    def _gave_up_at(self, state: Mapping[str, Any]) -> datetime | None:
+        """Return when an earlier process gave up waiting at the latest; ``None`` if it sent nothing."""
         sent = parse_timestamp_or_none(state.get("sent"))
         return None if sent is None else sent + timedelta(seconds=self._client.timeout)
 
-    def _look_over_grace(self, state: Mapping[str, Any], given_up: datetime | None) -> Export | None:
-        """Look until the time of grace has passed by the API's clock; at least once."""
-        give_up = self._clock() + self._patience
+    def _look_during_grace_period(self, state: Mapping[str, Any], gave_up_at: datetime | None) -> Export | None:
+        """Look for the export, at least once, until the grace period has passed by the API's clock."""
+        deadline = self._clock() + self._retry_timeout
         attempt = 0
         while True:
             attempt += 1
             try:
                 found = self._look(state)
-            except ApiError as problem:
-                if problem.final or self._clock() > give_up:
+            except ApiError as error:
+                if error.final or self._clock() > deadline:
                     raise
-                self._sleep(self._client.wait_before_retry(problem, attempt))
+                self._sleep(self._client.retry_delay(error, attempt))
                 continue
             if found is not None:
                 return found
-            if given_up is None or self._client.server_now() > given_up + timedelta(seconds=self._grace.seconds):
+            grace_period = timedelta(seconds=self._lookup_policy.grace_period)
+            if gave_up_at is None or self._client.server_now() > gave_up_at + grace_period:
                 return None
-            self._sleep(self._grace.pause)
+            self._sleep(self._lookup_policy.interval)
 
     def _look(self, state: Mapping[str, Any]) -> Export | None:
         request = ExportRequest.from_body(state["request"])
-        since = self._moment(state["since"])
-        earliest = since - timedelta(seconds=self._grace.clocks)
+        since = parse_timestamp_or_none(state["since"])
+        if since is None:
+            raise CreationOutcomeUnknown("This task's record of its export cannot be read: clear the task's state.")
+        earliest = since - timedelta(seconds=self._lookup_policy.clock_skew)
         others = set(state.get("others", ()))
-        fitting = [
+        matching = [
             export
             for export in self._client.list_exports(ExportFilter(request.export_type, created_after=earliest))
             if export.id not in others and request.matches(export)
         ]
-        # The oldest is surest to be the first sending's. One that has failed is of no use while another has not,
-        # and one that seems older than the intent is ours only if the clocks differ.
+        # The oldest is most likely from the first request. A failed one is useless if another has not failed, and one
+        # that seems older than the intent is ours only if the clocks differ.
         return min(
-            fitting,
+            matching,
             key=lambda export: (
                 export.failed,
                 export.created_at is None or export.created_at < since,
@@ -350,13 +360,7 @@ class _Creation:
             default=None,
         )
 
-    @staticmethod
-    def _moment(text: str) -> datetime:
-        moment = parse_timestamp_or_none(text)
-        if moment is None:
-            raise CreationUnknown("This task's record of its export cannot be read: clear the task's state.")
-        return moment
 
-
-def _whose(state: Mapping[str, Any] | None) -> tuple[object, ...]:
+def _version(state: Mapping[str, Any] | None) -> tuple[object, ...]:
+    """Return the fields that show whether another process has changed the record."""
     return tuple((state or {}).get(name) for name in ("state", "owner", "export_id", "generation"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The API key and the base URL: tidied, checked, and kept together, so that the key goes nowhere else."""
+"""The API key and the base URL: normalized, checked, and kept together, so that the key is sent to no other host."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST_NAME = re.compile(r"[\w.:%-]+")
 
 
-def tidy_key(password: str | None, login: str | None = None) -> str:
-    """Make the ``keyId:keySecret`` string out of what people paste.
+def normalize_api_key(password: str | None, login: str | None = None) -> str:
+    """Return the ``keyId:keySecret`` string from a connection's fields.
 
-    :param password: the whole string, with or without ``apiKey`` before it or white space around it; or the
-        secret alone, where ``login`` is the key's id.
-    :param login: the key's id, where the password is the secret alone.
-    :raises InvalidConnection: where no header could carry it, or where it is no key; the words never
-        quote it.
+    :param password: the whole string, with or without the prefix ``apiKey`` or surrounding whitespace; or only the
+        secret, if ``login`` is the key's id
+    :param login: the key's id, if the password is only the secret
+    :raises InvalidConnection: if it is missing, is not an API key, or cannot be sent in a header; the message never
+        contains it
     """
     key = _PREFIX.sub("", (password or "").strip()).strip()
     key_id = (login or "").strip()
@@ -35,31 +35,31 @@ def tidy_key(password: str | None, login: str | None = None) -> str:
         key = f"{key_id}:{key}" if key else ""
     if not key:
         raise InvalidConnection(
-            "The connection has no API key: put the whole keyId:keySecret string, as Connectif's copy button "
-            "gives it, into Password."
+            "The connection has no API key: put the whole keyId:keySecret string, as copied with Connectif's copy "
+            "button, into Password."
         )
-    # requests' own error for such a key quotes it whole.
+    # The message of requests' error for such a key contains the whole key.
     if not _VISIBLE.fullmatch(key):
         raise InvalidConnection(
-            "The API key in Password holds white space, a control character or a letter that no HTTP header "
-            "can carry: copy it again, in one line."
+            "The API key in Password contains whitespace or a character that is not allowed in an HTTP header: "
+            "copy it again, as a single line."
         )
     key_id, _, secret = key.partition(":")
     if not key_id or not secret:
         raise InvalidConnection(
-            "The API key in Password is not of the form keyId:keySecret: copy the whole string, or put the "
+            "The API key in Password does not have the form keyId:keySecret: copy the whole string, or put the "
             "key's id into Login and the secret into Password."
         )
     return key
 
 
-def tidy_base_url(host: str | None, *, schema: str | None = None, port: int | None = None) -> str:
-    """Make the base URL out of a connection's fields.
+def normalize_base_url(host: str | None, *, schema: str | None = None, port: int | None = None) -> str:
+    """Return the base URL from a connection's fields.
 
-    :param host: a URL, a bare host name, or nothing for the real API.
-    :param schema: ``https`` or ``http``, where the host names none.
-    :param port: where the host names none.
-    :raises InvalidConnection: where it is no URL of a host, or plain ``http`` to anything but this machine.
+    :param host: a URL or a host name; empty for the real API
+    :param schema: ``https`` or ``http``, if the host has no scheme
+    :param port: the port, if the host has none
+    :raises InvalidConnection: if it is not the URL of a host, or is plain ``http`` to any other machine
     """
     text = (host or "").strip()
     if not text:
@@ -75,13 +75,13 @@ def tidy_base_url(host: str | None, *, schema: str | None = None, port: int | No
         raise InvalidConnection(_not_a_url())
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InvalidConnection(
-            "Host must be a base URL alone, without a user, a query or a fragment; the API key belongs into Password."
+            "Host must be only a base URL, without a user, a query or a fragment; the API key belongs in Password."
         )
     hostname = str(parts.hostname)
     if parts.scheme == "http" and not is_loopback(hostname):
         raise InvalidConnection(
-            f"Host is http://{hostname}: plain http is accepted for loopback addresses alone, since the "
-            "API key would travel unencrypted. Write https://."
+            f"Host is http://{hostname}: plain http is allowed only for loopback addresses, because the API key "
+            "would be sent unencrypted. Use https://."
         )
     name = f"[{hostname}]" if ":" in hostname else hostname
     netloc = name if port is None else f"{name}:{port}"
@@ -89,9 +89,9 @@ def tidy_base_url(host: str | None, *, schema: str | None = None, port: int | No
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own.
+    """Return whether a host name or IP address is this machine's own.
 
-    Names under ``.localhost`` are not: some resolvers ask the network for them.
+    Names under ``.localhost`` are not: some resolvers look them up in the network.
     """
     if host == "localhost":
         return True
@@ -101,13 +101,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-class KeyForOneHost:
-    """Adds the key to requests that go to the API's own host, and refuses to be used for any other.
+class ApiKeyAuth:
+    """Adds the API key to requests to the API's own host, and raises an error for any other host.
 
-    Being the request's ``auth``, it also keeps ``requests`` from adding a password out of ``~/.netrc``.
+    Because it is the request's ``auth``, ``requests`` does not add a password from ``~/.netrc``.
 
-    :param key: as :func:`tidy_key` gives it.
-    :param base_url: as :func:`tidy_base_url` gives it.
+    :param key: as :func:`normalize_api_key` returns it
+    :param base_url: as :func:`normalize_base_url` returns it
     """
 
     def __init__(self, key: str, base_url: str) -> None:
@@ -117,33 +117,35 @@ class KeyForOneHost:
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         if _origin(request.url or "") != self._origin:
-            raise UnexpectedResponse("A request to another host than the API's was about to carry the API key.")
+            raise UnexpectedResponse("The API key was about to be sent to a host other than the API's.")
         request.headers["Authorization"] = f"apiKey {self._key}"
         return request
 
     def __repr__(self) -> str:
-        return f"KeyForOneHost({self._base_url!r})"
+        return f"ApiKeyAuth({self._base_url!r})"
 
     def __getstate__(self) -> object:
-        raise TypeError("An API key is not to be pickled.")
+        raise TypeError("An API key cannot be pickled.")
 
-    def follow(self, link: str, *, current: str) -> str:
-        """Resolve a link of the API's to an address that the key may go to.
+    def resolve_link(self, link: str, *, current: str) -> str:
+        """Resolve a link in a response to a URL to which the API key may be sent.
 
-        :param link: absolute or relative.
-        :param current: the address that the link was met at.
-        :raises UnexpectedResponse: where it leads to another host.
+        :param link: an absolute or relative URL
+        :param current: the URL of the response
+        :raises UnexpectedResponse: if it leads to another host
         """
         try:
             parts, own = urlsplit(urljoin(current, link)), urlsplit(self._base_url)
         except ValueError:
-            raise UnexpectedResponse("The API's link is no address. Check the connection's Host.") from None
-        # An API behind a proxy may write http:// or its inner port into its own links: the path counts.
+            raise UnexpectedResponse(
+                "The API returned a link that is not a URL. Check the connection's Host."
+            ) from None
+        # An API behind a proxy may use http:// or its internal port in its links: only the path matters.
         if parts.scheme in ("http", "https") and parts.hostname == own.hostname:
             return urlunsplit(SplitResult(own.scheme, own.netloc, parts.path, parts.query, ""))
         raise UnexpectedResponse(
-            f"The API's link leads to another host ({parts.hostname or 'none'}): the API key does not go "
-            f"there. Check the connection's Host, {self._base_url}."
+            f"The API returned a link to another host ({parts.hostname or 'none'}), to which the API key is not "
+            f"sent. Check the connection's Host, {self._base_url}."
         )
 
 
@@ -153,4 +155,4 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _not_a_url() -> str:
-    return f"Host is no base URL: write one such as {DEFAULT_BASE_URL}, or leave it empty for the real API."
+    return f"Host is not a base URL: use a URL such as {DEFAULT_BASE_URL}, or leave it empty for the real API."

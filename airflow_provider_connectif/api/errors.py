@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong with the Exports API, at a glance.
+"""The errors of the Exports API.
 
 ::
 
     ConnectifError
-    ├── InvalidArgument        ours: an argument is wrong; nothing was sent            (final)
-    ├── InvalidConnection      ours: the key or the base URL is unusable; nothing sent (final)
-    ├── ApiError               theirs: the API's answer, or its silence
-    │   ├── Refused            a clear no; asking again brings the same                (final)
+    ├── InvalidArgument          an argument is wrong; nothing was sent                     (final)
+    ├── InvalidConnection        the API key or the base URL cannot be used; nothing was sent (final)
+    ├── ApiError                 the API's response, or the lack of one
+    │   ├── Refused              a definite refusal; a retry would be refused as well        (final)
     │   │   ├── AuthenticationFailed   401
     │   │   ├── PermissionDenied       403
     │   │   ├── NotFound               404
     │   │   └── RequestRejected        400, 415, 422 and every other 4xx
-    │   ├── UnexpectedResponse   no JSON, a wrong shape, a link that leads elsewhere     (final)
-    │   └── Unavailable        may pass: worth another try
+    │   ├── UnexpectedResponse   not JSON, an unexpected structure, a link to another host   (final)
+    │   └── Unavailable          may pass: worth a retry
     │       ├── RateLimited            429
     │       ├── ServerError            5xx
-    │       └── ConnectionProblem      no answer: timeout, broken or refused connection
-    ├── CreationUnknown        a creation was sent, and nobody can say what became of it
-    ├── ExportFailed           the vendor could not make this export                   (final)
-    └── WaitTimeout            the exports were not finished before the deadline       (final)
+    │       └── ConnectionProblem      no response: a timeout, a broken or refused connection
+    ├── CreationOutcomeUnknown   an export was requested, and it is unknown whether it was created
+    ├── ExportFailed             the vendor could not create this export                     (final)
+    └── WaitTimeout              the exports were not finished in time                       (final)
 
-No text of any of them carries the API key or the address of a file.
+None of their messages contains the API key or the signed URL of a file.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from typing import ClassVar
 
 
 class ConnectifError(Exception):
-    """The root: every error of this package's API client is one of these."""
+    """Base class of all errors of the API client."""
 
+    #: Whether a retry cannot help.
     final: ClassVar[bool] = True
-    """True where doing the same again cannot help."""
 
 
 class InvalidArgument(ConnectifError, ValueError):
     """An argument is wrong.
 
-    :param argument: the argument's name, as the caller wrote it.
-    :param problem: what is wrong with it, and what would be right.
+    :param argument: the argument's name, as the caller wrote it
+    :param problem: what is wrong with it, and what to use instead
     """
 
     def __init__(self, argument: str, problem: str) -> None:
@@ -53,14 +53,14 @@ class InvalidArgument(ConnectifError, ValueError):
 
 
 class InvalidConnection(ConnectifError, ValueError):
-    """The connection's key or base URL cannot be used."""
+    """The connection's API key or base URL cannot be used."""
 
 
 class ApiError(ConnectifError):
-    """The API's answer, or its silence.
+    """The API's response, or the lack of one.
 
-    :param message: words for a DAG author.
-    :param status: the HTTP status; None where there was no answer.
+    :param message: a message for DAG authors
+    :param status: the HTTP status; ``None`` if there was no response
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:
@@ -69,19 +69,19 @@ class ApiError(ConnectifError):
 
 
 class Refused(ApiError):
-    """A clear no."""
+    """The API definitely refuses the request."""
 
 
 class AuthenticationFailed(Refused):
-    """401: the key is missing, wrong or revoked."""
+    """401: the API key is missing, wrong or revoked."""
 
 
 class PermissionDenied(Refused):
-    """403: the key lacks a scope, or the account is blocked."""
+    """403: the API key lacks a scope, or the account is blocked."""
 
 
 class NotFound(Refused):
-    """404: no such export."""
+    """404: the export does not exist."""
 
 
 class RequestRejected(Refused):
@@ -89,11 +89,11 @@ class RequestRejected(Refused):
 
 
 class UnexpectedResponse(ApiError):
-    """An answer that is not the API's: HTML, a wrong shape, a link to another host."""
+    """The response is not the API's: HTML, an unexpected structure, a link to another host."""
 
 
 class Unavailable(ApiError):
-    """No useful answer now; a later try may get one."""
+    """There is no useful response now; a retry may help."""
 
     final = False
 
@@ -101,7 +101,7 @@ class Unavailable(ApiError):
 class RateLimited(Unavailable):
     """429: too many requests.
 
-    :param retry_after: seconds that the API asked to wait; None where it did not say.
+    :param retry_after: seconds that the API asks to wait; ``None`` if it does not say
     """
 
     def __init__(self, message: str, *, status: int | None = 429, retry_after: float | None = None) -> None:
@@ -110,9 +110,9 @@ class RateLimited(Unavailable):
 
 
 class ServerError(Unavailable):
-    """5xx: the API failed on its own side.
+    """5xx: the API failed.
 
-    :param retry_after: seconds that the API asked to wait; None where it did not say.
+    :param retry_after: seconds that the API asks to wait; ``None`` if it does not say
     """
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
@@ -121,9 +121,9 @@ class ServerError(Unavailable):
 
 
 class ConnectionProblem(Unavailable):
-    """No answer: a timeout, or a broken or refused connection.
+    """There was no response: a timeout, or a broken or refused connection.
 
-    :param sent: False where the request surely never left (no connection was made).
+    :param sent: ``False`` if the request was certainly not sent, because no connection was established
     """
 
     def __init__(self, message: str, *, sent: bool = True) -> None:
@@ -131,23 +131,23 @@ class ConnectionProblem(Unavailable):
         self.sent = sent
 
 
-class CreationUnknown(ConnectifError):
-    """A creation was sent and its fate is unknown: it must be looked up before it is sent again."""
+class CreationOutcomeUnknown(ConnectifError):
+    """An export was requested, and it is unknown whether it was created: look for it before requesting it again."""
 
     final = False
 
 
 class ExportFailed(ConnectifError):
-    """The vendor could not make this export.
+    """The vendor could not create this export.
 
-    :param export_id: the export's id.
-    :param status: its status, as the API reports it.
+    :param export_id: the export's id
+    :param status: its status, as the API reports it
     """
 
     def __init__(self, export_id: str, status: str) -> None:
         super().__init__(
-            f"Export {export_id} ended with status {status!r} at Connectif's side. "
-            "A new export may succeed; if it fails again, look at it in the Connectif application."
+            f"Export {export_id} ended with status {status!r} at Connectif. "
+            "A new export may succeed; if it fails again, check it in the Connectif application."
         )
         self.export_id = export_id
         self.status = status

@@ -175,7 +175,7 @@ class ExportRequest:
 
         An export that was created in the application never matches.
         """
-        if export.export_type != self.export_type or export.made_in_application:
+        if export.export_type != self.export_type or export.created_in_application:
             return False
         if export.delimiter is not None and export.delimiter != self.delimiter:
             return False

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The names that the vendor gives to files: a title, then dates and an identifier."""
+"""The vendor's file names: a title, followed by dates and an identifier."""
 
 from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
 
-# Eight digits that are no date belong to the title.
+# Eight digits that do not form a date belong to the title.
 _DATE = r"-(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"
 _APPENDED = re.compile(
     rf"(?:{_DATE}){{0,2}}-[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}(?:-products)?$|(?:{_DATE}){{1,2}}$"
@@ -27,22 +27,22 @@ def without_extension(file_name: str, extension: str | None = None) -> str:
 
 
 def title_of(file_name: str, extension: str | None = None) -> str:
-    """Give a file's name without extension, dates and identifier, in lower case.
+    """Return a file name without its extension, dates and identifier, in lower case.
 
-    :param file_name: such as ``purchases-20230326-20230425-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip``.
-    :param extension: the one that the vendor tells beside the name, should it be none of the usual ones.
+    :param file_name: such as ``purchases-20230326-20230425-6ba7b810-9dad-41d1-80b4-00c04fd430c8.zip``
+    :param extension: the extension that the vendor reports separately, if any
     """
     return _APPENDED.sub("", without_extension(file_name, extension).casefold())
 
 
-def has_name(file_name: str | None, wanted: str) -> bool:
-    """Tell whether a file is the one that somebody means. Case is no matter: the API itself changes it.
+def has_name(file_name: str | None, pattern: str) -> bool:
+    """Return whether a file has a name. Case is ignored, because the API itself changes it.
 
-    :param file_name: the vendor's; None where the API tells none.
-    :param wanted: the whole name, or the title that it begins with; ``*`` and ``?`` stand for any text and any letter.
+    :param file_name: the vendor's file name; ``None`` if the API does not report one
+    :param pattern: the whole name or the title; ``*`` matches any string and ``?`` any character
     """
     if file_name is None:
         return False
-    pattern = wanted.strip().casefold()
-    whole = file_name.casefold()
-    return any(name == pattern or fnmatchcase(name, pattern) for name in (whole, title_of(whole)))
+    pattern = pattern.strip().casefold()
+    name = file_name.casefold()
+    return any(each == pattern or fnmatchcase(each, pattern) for each in (name, title_of(name)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The address of an export's file: signed, good for 100 minutes, new with every request, and a secret."""
+"""The signed URL of an export's file: valid for 100 minutes, new with every request, and a secret."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MAX_PAUSE = 30.0
 
-def fresh_address(
+
+def fresh_file_url(
     client: ConnectifClient,
     export_id: str,
     *,
@@ -24,26 +26,26 @@ def fresh_address(
     pause: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
-    """Ask for a fresh address of a finished export's file.
+    """Request a new signed URL of a finished export's file.
 
-    A finished export has been seen without one for a moment: then it is asked again, with pauses that double.
+    A finished export may lack one for a short time: then the request is repeated, with pauses that double.
 
-    :param client: the API.
-    :param export_id: the export's id.
-    :param attempts: how often it is asked at the most.
-    :param pause: seconds before it is asked again.
-    :param sleep: takes seconds.
-    :return: the address. Whoever holds it can read personal data: it must not be logged.
-    :raises InvalidArgument: where the export is not finished.
-    :raises ExportFailed: where it never will be.
-    :raises UnexpectedResponse: where it is finished and still has no address.
-    :raises ApiError: by kind.
+    :param client: the client
+    :param export_id: the export's id
+    :param attempts: maximum number of requests
+    :param pause: seconds before the first repetition
+    :param sleep: sleeps for a number of seconds
+    :return: the signed URL. Anyone who has it can read personal data, so it must not be logged.
+    :raises InvalidArgument: if the export is not finished
+    :raises ExportFailed: if the export failed
+    :raises UnexpectedResponse: if it is finished but still has no URL
+    :raises ApiError: if a request fails
     """
     for attempt in range(attempts):
         export = client.get_export(export_id)
         if export.failed:
             raise ExportFailed(export.id, export.status)
-        # The address has been seen before the file was whole: the status alone decides.
+        # A URL may be reported before the file is complete: only the status decides.
         if not export.finished:
             raise InvalidArgument(
                 "export_id",
@@ -53,9 +55,9 @@ def fresh_address(
         if export.file_url:
             return export.file_url
         if attempt + 1 < attempts:
-            wait = min(pause * 2**attempt, 30.0)
-            log.info("Export %s is finished but has no file yet: asking again in %.0f s.", export.id, wait)
-            sleep(wait)
+            delay = min(pause * 2**attempt, _MAX_PAUSE)
+            log.info("Export %s is finished but has no file yet: requesting it again in %.0f s.", export.id, delay)
+            sleep(delay)
     raise UnexpectedResponse(
-        f"Export {export_id} is finished, but the API gave no address of its file, asked {attempts} times."
+        f"Export {export_id} is finished, but the API did not return the URL of its file in {attempts} responses."
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An export, as the API describes it. Reading it forgives what the API may leave out or add."""
+"""An export, as the API describes it. Missing, additional and invalid fields are tolerated."""
 
 from __future__ import annotations
 
@@ -14,18 +14,17 @@ from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 
 FINISHED = "finished"
 
-# "error" has been seen, "cancelled" is documented for the sibling Import resource, and the others are likely
-# spellings.
+# "error" has been observed, "cancelled" is documented for the related Import resource, and the others are likely.
 FAILED_STATUSES = frozenset({"error", "failed", "cancelled", "canceled"})
 WAITING_STATUSES = frozenset({"queued", "inprogress"})
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """One export (the vendor's Export resource).
+    """An export (the vendor's Export resource).
 
-    Only ``id`` and ``status`` are always there. ``file_url`` is a signed address that anyone can read the
-    file with: it is left out of the representation and of :meth:`describe`, and is new in every answer.
+    Only ``id`` and ``status`` are always present. ``file_url`` is a signed URL with which anyone can read the file: it
+    is omitted from ``repr()`` and from :meth:`describe`, and differs in every response.
     """
 
     id: str
@@ -46,10 +45,10 @@ class Export:
 
     @classmethod
     def from_json(cls, body: object) -> Export:
-        """Read the resource.
+        """Create an export from the resource.
 
-        :param body: the decoded JSON.
-        :raises UnexpectedResponse: where it is no object with an ``id`` and a ``status``.
+        :param body: the decoded JSON
+        :raises UnexpectedResponse: if it is not an object with an ``id`` and a ``status``
         """
         if not isinstance(body, Mapping):
             raise UnexpectedResponse(f"The API described an export as {type(body).__name__}, not as an object.")
@@ -77,36 +76,36 @@ class Export:
 
     @property
     def finished(self) -> bool:
-        """Whether the vendor has made the file."""
+        """Whether the file is complete."""
         return self.status.casefold() == FINISHED
 
     @property
     def failed(self) -> bool:
-        """Whether the vendor has given the export up."""
+        """Whether the export failed or was cancelled."""
         return self.status.casefold() in FAILED_STATUSES
 
     @property
     def status_is_known(self) -> bool:
-        """Whether this package knows what the status means; an unknown one counts as "not yet"."""
+        """Whether this package knows the status; any other status means that the export is not finished yet."""
         return self.finished or self.failed or self.status.casefold() in WAITING_STATUSES
 
     @property
     def report_id(self) -> str | None:
-        """The Data Explorer report that was exported."""
+        """The id of the Data Explorer report that is exported."""
         return _text(self.filters.get("reportId"))
 
     @property
     def segment_id(self) -> str | None:
-        """The segment that the export was restricted to."""
+        """The id of the segment to which the export is limited."""
         return _text(self.filters.get("segmentId"))
 
     @property
-    def made_in_application(self) -> bool:
-        """Whether a person made it. (The API's own word for ``origin`` is inferred: ``api`` or ``app``.)"""
+    def created_in_application(self) -> bool:
+        """Whether it was created in the application. (That ``origin`` is ``api`` or ``app`` is inferred.)"""
         return self.origin is not None and self.origin.casefold() in {"app", "application"}
 
     def describe(self) -> dict[str, Any]:
-        """Everything but the file's address, in the API's names, as JSON can hold it."""
+        """Return all fields but the signed URL, by the API's names, as JSON-serializable values."""
         fields = {
             "id": self.id,
             "exportType": self.export_type,
@@ -124,7 +123,7 @@ class Export:
         return {name: value for name, value in fields.items() if value is not None}
 
     def describe_progress(self) -> str:
-        """Say how far it is, such as ``inProgress, 120 of 400 (30%)``."""
+        """Return the progress in words, such as ``inProgress, 120 of 400 (30%)``."""
         if self.progress is None:
             return self.status
         if not self.total:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API's HTTP answers mean: a good one's decoded body, or a typed error in plain words."""
+"""The meaning of the API's HTTP responses: the decoded body of a successful one, or a typed error."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from airflow_provider_connectif.api.errors import (
 if TYPE_CHECKING:
     from requests import Response
 
-_MOST_WORDS = 300
+_MAX_DETAIL_LENGTH = 300
 
-_SIGNED = re.compile(r"(https?://[^\s?]*)\?\S*")
+_QUERY_STRING = re.compile(r"(https?://[^\s?]*)\?\S*")
 
 
-def decode(response: Response) -> Any:
-    """Decode a good answer's JSON.
+def decode_json(response: Response) -> Any:
+    """Decode the JSON body of a successful response.
 
-    :raises UnexpectedResponse: where it is something else, such as a proxy's or a login page's HTML.
+    :raises UnexpectedResponse: if it is anything else, such as the HTML of a proxy or a login page
     """
     try:
         return response.json()
     except ValueError:
-        kind = response.headers.get("Content-Type", "nothing").split(";")[0]
+        content_type = response.headers.get("Content-Type", "nothing").split(";")[0]
         raise UnexpectedResponse(
-            f"The API answered with {kind} in place of JSON (status {response.status_code}). "
-            "Check the connection's Host, and any proxy on the way.",
+            f"The API returned {content_type} instead of JSON (status {response.status_code}). "
+            "Check the connection's Host, and any proxy in between.",
             status=response.status_code,
         ) from None
 
 
-def error_of(response: Response, *, what: str, scope: str, asked_wait: float | None) -> ApiError:
-    """Make the error that an answer other than 2xx stands for.
+def error_from_response(response: Response, *, what: str, scope: str, retry_after: float | None) -> ApiError:
+    """Return the error for a response with a status other than 2xx.
 
-    :param response: the answer.
-    :param what: what was asked for, in words, such as ``export 64f0…`` or ``the list of exports``.
-    :param scope: the scope that it needs, ``read`` or ``write``.
-    :param asked_wait: seconds that the answer asks to wait; None where it does not say.
+    :param response: the response
+    :param what: what was requested, in words, such as ``export 64f0…`` or ``the list of exports``
+    :param scope: the scope that the request needs, ``read`` or ``write``
+    :param retry_after: seconds that the response asks to wait; ``None`` if it does not say
     """
     status = response.status_code
     detail = _detail(response)
@@ -71,45 +71,44 @@ def error_of(response: Response, *, what: str, scope: str, asked_wait: float | N
             status=status,
         )
     if status == 429:
-        return RateLimited(f"The API's rate limit is reached (429).{detail}", retry_after=asked_wait)
-    # 408 comes from a server or proxy that gave up waiting: it says nothing about the request itself.
+        return RateLimited(f"The API's rate limit is reached (429).{detail}", retry_after=retry_after)
+    # 408 comes from a server or proxy that stopped waiting: it says nothing about the request itself.
     if status >= 500 or status == 408:
-        return ServerError(f"The API failed on its own side ({status}).{detail}", status=status, retry_after=asked_wait)
+        return ServerError(f"The API failed with status {status}.{detail}", status=status, retry_after=retry_after)
     if status >= 400:
         return RequestRejected(f"The API does not accept the request ({status}).{detail}", status=status)
     return UnexpectedResponse(
-        f"The API answered with status {status} where it should give {what}. Check the connection's Host.",
-        status=status,
+        f"The API responded with status {status} to a request for {what}. Check the connection's Host.", status=status
     )
 
 
 def _detail(response: Response) -> str:
-    """Take the useful words out of an ``HttpError``; for 422 they are in ``validationErrors`` alone."""
+    """Return the useful parts of an ``HttpError``; for 422 they are only in ``validationErrors``."""
     try:
         body = response.json()
     except ValueError:
         return ""
     if not isinstance(body, Mapping):
         return ""
-    words = [str(body[name]) for name in ("title", "detail") if isinstance(body.get(name), str)]
+    parts = [str(body[name]) for name in ("title", "detail") if isinstance(body.get(name), str)]
     if isinstance(body.get("code"), str):
-        words.append(f"({body['code']})")
-    problems = body.get("validationErrors")
-    if isinstance(problems, list):
-        for problem in problems:
-            if isinstance(problem, Mapping):
-                place = problem.get("path") or problem.get("name") or "?"
-                words.append(f"{place}: {problem.get('reason', 'not valid')}")
-    text = _without_secrets(" ".join("; ".join(words).split()), response)
+        parts.append(f"({body['code']})")
+    validation_errors = body.get("validationErrors")
+    if isinstance(validation_errors, list):
+        for each in validation_errors:
+            if isinstance(each, Mapping):
+                path = each.get("path") or each.get("name") or "?"
+                parts.append(f"{path}: {each.get('reason', 'not valid')}")
+    text = _mask_secrets(" ".join("; ".join(parts).split()), response)
     if not text:
         return ""
-    return " It says: " + (text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + "…")
+    return " It says: " + (text if len(text) <= _MAX_DETAIL_LENGTH else text[:_MAX_DETAIL_LENGTH] + "…")
 
 
-def _without_secrets(text: str, response: Response) -> str:
-    """Take out what an answer may quote: the key that was sent, and what signs a file's address."""
+def _mask_secrets(text: str, response: Response) -> str:
+    """Mask what a response may quote: the API key that was sent, and the query string of a signed URL."""
     authorization = response.request.headers.get("Authorization", "") if response.request else ""
     secret = str(authorization).partition(":")[2]
     if secret:
         text = text.replace(secret, "***")
-    return _SIGNED.sub(r"\1?***", text)
+    return _QUERY_STRING.sub(r"\1?***", text)

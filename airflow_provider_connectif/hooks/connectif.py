@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_connectif import __version__
-from airflow_provider_connectif.api.credentials import tidy_base_url, tidy_key
+from airflow_provider_connectif.api.credentials import normalize_api_key, normalize_base_url
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection
 
 if TYPE_CHECKING:
@@ -51,32 +51,32 @@ class ConnectifHook(BaseHook):
             self._client = self.open_client()
         return self._client
 
-    def open_client(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
+    def open_client(self, *, retry_policy: RetryPolicy | None = None) -> ConnectifClient:
         """Return a new client, such as for another thread, or with another retry policy.
 
-        :param patience: how its requests are retried
+        :param retry_policy: how its requests are retried
         :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         connection = self.get_connection(self.connectif_conn_id)
-        return _create_client(connection, connection.extra_dejson, patience)
+        return _create_client(connection, connection.extra_dejson, retry_policy)
 
-    async def open_client_async(self, *, patience: RetryPolicy | None = None) -> ConnectifClient:
+    async def open_client_async(self, *, retry_policy: RetryPolicy | None = None) -> ConnectifClient:
         """Return a new client without blocking the event loop, such as the triggerer's.
 
-        :param patience: how its requests are retried
+        :param retry_policy: how its requests are retried
         :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         from airflow.providers.common.compat.sdk import Connection
 
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.connectif_conn_id)
-            return _create_client(connection, await connection.aextra_dejson(), patience)
+            return _create_client(connection, await connection.aextra_dejson(), retry_policy)
 
         # Airflow 3.0 has no `aget_connection`. Until 3.3.2, masking the connection's secrets blocks the event loop, or
         # fails while another such call is running. In asgiref's thread, Airflow's blocking calls find their event loop.
         from asgiref.sync import sync_to_async
 
-        return await sync_to_async(self.open_client)(patience=patience)
+        return await sync_to_async(self.open_client)(retry_policy=retry_policy)
 
     def list_exports(
         self,
@@ -119,7 +119,7 @@ class ConnectifHook(BaseHook):
         :param request: what to create; :meth:`ExportRequest.of` checks the arguments
         :raises Refused: if the API rejects the request
         :raises ApiError: if a request fails; see its subclasses
-        :raises CreationUnknown: if no export appeared after several requests
+        :raises CreationOutcomeUnknown: if no export appeared after several requests
         """
         from airflow_provider_connectif.api.creation import MemoryRecord, create_once
 
@@ -135,10 +135,10 @@ class ConnectifHook(BaseHook):
         :raises InvalidArgument: if the export is not finished (when the stream is first read)
         :raises FileError: if reading fails; see its subclasses
         """
-        from airflow_provider_connectif.api.file_url import fresh_address
+        from airflow_provider_connectif.api.file_url import fresh_file_url
         from airflow_provider_connectif.files.download.remote_file import RemoteFile
 
-        return RemoteFile(lambda: fresh_address(self.get_conn(), export_id))
+        return RemoteFile(lambda: fresh_file_url(self.get_conn(), export_id))
 
     def test_connection(self) -> tuple[bool, str]:
         """Request one page of the list, which needs no more permissions than everything else does.
@@ -148,21 +148,23 @@ class ConnectifHook(BaseHook):
         from airflow_provider_connectif.api.client import RetryPolicy
 
         try:
-            with self.open_client(patience=RetryPolicy(attempts=2, seconds=15)) as client:
+            with self.open_client(retry_policy=RetryPolicy(attempts=2, seconds=15)) as client:
                 next(client.list_pages(page_size=1), None)
         except ConnectifError as error:
             return False, str(error)
         return True, f"Connectif at {client.base_url} accepts the API key, which may read exports."
 
 
-def _create_client(connection: Connection, extra: Mapping[str, Any], patience: RetryPolicy | None) -> ConnectifClient:
+def _create_client(
+    connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None
+) -> ConnectifClient:
     from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
 
     return ConnectifClient(
-        tidy_key(connection.password, connection.login),
-        tidy_base_url(connection.host, schema=connection.schema, port=connection.port),
+        normalize_api_key(connection.password, connection.login),
+        normalize_base_url(connection.host, schema=connection.schema, port=connection.port),
         timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
-        patience=patience,
+        retry_policy=retry_policy,
         user_agent=f"airflow-provider-connectif/{__version__}",
     )
 

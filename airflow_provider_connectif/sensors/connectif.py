@@ -117,7 +117,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         with airflow_errors():
             if self._export_wait is None:
                 self._export_wait = self._new_wait(context, resumed=bool(context.get("task_reschedule_count")))
-            with ConnectifHook(self.connectif_conn_id).open_client(patience=poll_retry_policy()) as client:
+            with ConnectifHook(self.connectif_conn_id).open_client(retry_policy=poll_retry_policy()) as client:
                 if not self._export_wait.poll(client):
                     return PokeReturnValue(False)
         return PokeReturnValue(True, self._xcom_value(self._export_wait.result))

@@ -149,10 +149,10 @@ class _ExportFile:
         )
 
     def _get_signed_url(self) -> str:
-        from airflow_provider_connectif.api.file_url import fresh_address
+        from airflow_provider_connectif.api.file_url import fresh_file_url
 
         url, self._first_url = self._first_url, None
-        return url or fresh_address(self._client, self._export.id)
+        return url or fresh_file_url(self._client, self._export.id)
 
 
 def manifest_writer(context: Context) -> dict[str, Any]:

@@ -232,7 +232,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         wait = ExportWait(
             [export.id], timeout=self.timeout, deadline=deadline, resumed=True, log=self.log, clock=self._clock
         )
-        with ConnectifHook(self.connectif_conn_id).open_client(patience=poll_retry_policy()) as client:
+        with ConnectifHook(self.connectif_conn_id).open_client(retry_policy=poll_retry_policy()) as client:
             wait.run(client, itertools.repeat(self.poke_interval), sleep=self._sleep)
 
     def _new_export_on_retry(self, context: Context) -> AbstractContextManager[None]:

@@ -203,7 +203,7 @@ def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:
         await asyncio.to_thread(_import_modules)
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
-        return await ConnectifHook(connectif_conn_id).open_client_async(patience=poll_retry_policy())
+        return await ConnectifHook(connectif_conn_id).open_client_async(retry_policy=poll_retry_policy())
 
     return open_client
 

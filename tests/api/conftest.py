@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from tests.api.simulated_time import BASE, KEY, KEY_SECRET, World
+from tests.api.simulated_time import BASE, KEY, KEY_SECRET, SimulatedTime
 
 
 @pytest.fixture(autouse=True)
@@ -24,17 +24,17 @@ def key_is_never_logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureF
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def simulated_time() -> SimulatedTime:
+    return SimulatedTime()
 
 
 @pytest.fixture
-def make_client(world: World) -> Iterator[Callable[..., ConnectifClient]]:
-    """Makes clients that sleep by the world's clock, and never at random."""
+def make_client(simulated_time: SimulatedTime) -> Iterator[Callable[..., ConnectifClient]]:
+    """Makes clients that sleep by the simulated_time's clock, and never at random."""
     made: list[ConnectifClient] = []
 
     def make(base_url: str = BASE, **arguments: Any) -> ConnectifClient:
-        defaults = {"clock": world.clock, "sleep": world.sleep, "random": lambda: 0.0}
+        defaults = {"clock": simulated_time.clock, "sleep": simulated_time.sleep, "random": lambda: 0.0}
         made.append(ConnectifClient(KEY, base_url, **{**defaults, **arguments}))
         return made[-1]
 

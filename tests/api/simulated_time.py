@@ -29,7 +29,7 @@ class Killed(BaseException):
     """A process is gone: no `except Exception` of its own runs any more."""
 
 
-class World:
+class SimulatedTime:
     """Time. Everything that takes time in reality is a step here; sleeping is one too.
 
     Functions given to `together` run as processes side by side, one step after another in the order of their
@@ -127,27 +127,27 @@ class World:
 class StoredRecord:
     """A record that outlives processes; what is read is a copy, as from a database."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, simulated_time: SimulatedTime) -> None:
+        self.simulated_time = simulated_time
         self.text: str | None = None
         self.written: list[dict[str, Any]] = []
 
     def read(self) -> dict[str, Any] | None:
-        self.world.step()
+        self.simulated_time.step()
         text = self.text
-        self.world.step()
+        self.simulated_time.step()
         return None if text is None else json.loads(text)
 
     def write(self, state: dict[str, Any]) -> None:
-        self.world.step()
+        self.simulated_time.step()
         self.text = json.dumps(state)
         self.written.append(json.loads(self.text))
-        self.world.step()
+        self.simulated_time.step()
 
     def drop(self) -> None:
-        self.world.step()
+        self.simulated_time.step()
         self.text = None
-        self.world.step()
+        self.simulated_time.step()
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -162,9 +162,9 @@ class FakeApi(BaseAdapter):
     in time), `429`, `422`, `401`, `html` (created, the answer is a page), `unreachable`. After them all is `ok`.
     """
 
-    def __init__(self, world: World, *, skew: float = 0.0, newest_first: bool = True) -> None:
+    def __init__(self, simulated_time: SimulatedTime, *, skew: float = 0.0, newest_first: bool = True) -> None:
         super().__init__()
-        self.world = world
+        self.simulated_time = simulated_time
         self.skew = skew
         self.newest_first = newest_first
         self.exports: list[dict[str, Any]] = []
@@ -183,16 +183,16 @@ class FakeApi(BaseAdapter):
             KEY,
             BASE,
             timeout=timeout,
-            patience=RetryPolicy(),
+            retry_policy=RetryPolicy(),
             session=session,
-            clock=lambda: self.world.now + skew,
-            sleep=self.world.sleep,
+            clock=lambda: self.simulated_time.now + skew,
+            sleep=self.simulated_time.sleep,
             random=lambda: 0.5,
         )
 
     def make(self, body: dict[str, Any], *, origin: str = "api", age: float = 0.0, **others: Any) -> dict[str, Any]:
         """Make an export, asked for by whomever."""
-        created = datetime.fromtimestamp(self.world.now + self.skew - age, tz=timezone.utc)
+        created = datetime.fromtimestamp(self.simulated_time.now + self.skew - age, tz=timezone.utc)
         export = {
             "id": f"export-{len(self.exports) + 1:04d}",
             "status": "queued",
@@ -209,20 +209,20 @@ class FakeApi(BaseAdapter):
         return export
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        self.world.step()
+        self.simulated_time.step()
         self._let_come()
         self.requests.append(f"{request.method} {request.path_url}")
         timeout = float(kwargs.get("timeout") or 30)
         answer = self._post(request, timeout) if request.method == "POST" else self._get(request)
-        self.world.step()
+        self.simulated_time.step()
         return answer
 
     def close(self) -> None:
         pass
 
     def _let_come(self) -> None:
-        due = [body for moment, body in self._coming if moment <= self.world.now]
-        self._coming = [(moment, body) for moment, body in self._coming if moment > self.world.now]
+        due = [body for moment, body in self._coming if moment <= self.simulated_time.now]
+        self._coming = [(moment, body) for moment, body in self._coming if moment > self.simulated_time.now]
         for body in due:
             self.make(body)
 
@@ -240,8 +240,8 @@ class FakeApi(BaseAdapter):
         self.posted.append(body)
         if fate in ("timeout", "late"):
             if fate == "late":
-                self._coming.append((self.world.now + self.lateness, body))
-            self.world.step(timeout)
+                self._coming.append((self.simulated_time.now + self.lateness, body))
+            self.simulated_time.step(timeout)
             raise requests.ReadTimeout("no answer", request=request)
         if fate == "cut":
             raise requests.ConnectionError("cut", request=request)
@@ -269,7 +269,7 @@ class FakeApi(BaseAdapter):
     def _answer(
         self, request: requests.PreparedRequest, status: int, body: object, headers: dict[str, str] | None = None
     ) -> requests.Response:
-        now = datetime.fromtimestamp(int(self.world.now + self.skew), tz=timezone.utc)
+        now = datetime.fromtimestamp(int(self.simulated_time.now + self.skew), tz=timezone.utc)
         response = requests.Response()
         response.status_code = status
         response.url = str(request.url)

@@ -20,7 +20,7 @@ from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectifError,
     ConnectionProblem,
-    CreationUnknown,
+    CreationOutcomeUnknown,
     InvalidArgument,
     NotFound,
     PermissionDenied,
@@ -176,7 +176,7 @@ class TestPaging:
         api.get(f"{BASE}/exports?page=1", **page([export(1)], "?page=2"))
         api.get(f"{BASE}/exports?page=2", **page([export(2)], "/exports?page=1&pageSize=50"))
         assert ids(client.list_exports()) == ["e1", "e2"]
-        assert "leads back" in caplog.text
+        assert "already read" in caplog.text
 
     def test_a_page_that_leads_to_itself_ends(self, api, client):
         api.get(f"{BASE}/exports?page=1", **page([export(1)], "?page=2"))
@@ -248,7 +248,7 @@ class TestFilters:
 class TestAnswersThatAreNotTheApis:
     def test_html_in_place_of_json_says_so(self, api, client):
         api.get(f"{BASE}/exports", text="<html>Log in</html>", headers={"Content-Type": "text/html; charset=utf-8"})
-        with pytest.raises(UnexpectedResponse, match="text/html in place of JSON") as raised:
+        with pytest.raises(UnexpectedResponse, match="text/html instead of JSON") as raised:
             list(client.list_exports())
         assert "Host" in str(raised.value)
         assert api.call_count == 1
@@ -268,7 +268,7 @@ class TestAnswersThatAreNotTheApis:
     @pytest.mark.parametrize("link", [5, {"href": "/exports"}, ["/exports?page=2"]])
     def test_a_link_of_the_wrong_shape_says_so(self, api, client, link):
         api.get(f"{BASE}/exports", **page([export(1)], link))
-        with pytest.raises(UnexpectedResponse, match="link that is no text"):
+        with pytest.raises(UnexpectedResponse, match="link that is not a string"):
             list(client.list_exports())
 
     @pytest.mark.parametrize("status", [301, 302, 307, 308])
@@ -316,12 +316,12 @@ class TestRefusals:
     def test_a_creation_names_the_write_scope(self, api, client):
         api.post(f"{BASE}/exports", status_code=403, json={"title": "Forbidden", "code": "E0103"})
         with pytest.raises(PermissionDenied, match=r"write scope.*Forbidden.*E0103"):
-            client.send_creation(CONTACTS)
+            client.post_export(CONTACTS)
 
     def test_the_fields_that_are_rejected_are_named_with_their_reasons(self, api, client):
         api.post(f"{BASE}/exports", status_code=422, json=VALIDATION)
         with pytest.raises(RequestRejected) as raised:
-            client.send_creation(CONTACTS)
+            client.post_export(CONTACTS)
         assert "/filters/segmentId: Value is not valid" in str(raised.value)
         assert "delimiter: Value is not allowed" in str(raised.value)
 
@@ -365,21 +365,21 @@ class TestRetries:
     def test_a_server_error_that_stays_is_told_after_as_many_tries_as_allowed(self, api, make_client):
         api.get(f"{BASE}/exports/e1", status_code=503, json={"title": "Down"})
         with pytest.raises(ServerError, match=r"503.*Down") as raised:
-            make_client(patience=RetryPolicy(attempts=4)).get_export("e1")
+            make_client(retry_policy=RetryPolicy(attempts=4)).get_export("e1")
         assert api.call_count == 4
         assert raised.value.final is False
 
-    def test_waits_grow_and_are_bounded(self, api, world, make_client):
+    def test_waits_grow_and_are_bounded(self, api, simulated_time, make_client):
         api.get(f"{BASE}/exports/e1", status_code=500)
         with pytest.raises(ServerError):
-            make_client(patience=RetryPolicy(attempts=9), random=lambda: 1.0).get_export("e1")
-        assert world.slept == [1, 2, 4, 8, 16, 30, 30, 30]
+            make_client(retry_policy=RetryPolicy(attempts=9), random=lambda: 1.0).get_export("e1")
+        assert simulated_time.slept == [1, 2, 4, 8, 16, 30, 30, 30]
 
-    def test_waits_are_spread(self, api, world, make_client):
+    def test_waits_are_spread(self, api, simulated_time, make_client):
         api.get(f"{BASE}/exports/e1", status_code=500)
         with pytest.raises(ServerError):
-            make_client(patience=RetryPolicy(attempts=3), random=lambda: 0.0).get_export("e1")
-        assert world.slept == [0.5, 1.0]
+            make_client(retry_policy=RetryPolicy(attempts=3), random=lambda: 0.0).get_export("e1")
+        assert simulated_time.slept == [0.5, 1.0]
 
     @pytest.mark.parametrize(
         "problem",
@@ -401,22 +401,22 @@ class TestRetries:
     def test_they_are_told_to_the_log(self, api, client, caplog):
         api.get(f"{BASE}/exports/e1", [{"status_code": 503}, {"status_code": 429}, {"json": export(1)}])
         client.get_export("e1")
-        told = [(record.levelno, record.message) for record in caplog.records if "Trying again" in record.message]
+        told = [(record.levelno, record.message) for record in caplog.records if "Retrying" in record.message]
         assert [level for level, _ in told] == [logging.WARNING, logging.INFO]
 
-    def test_a_server_error_that_asks_for_patience_beyond_ours_is_told_at_once(self, api, world, client):
+    def test_a_server_error_that_asks_for_patience_beyond_ours_is_told_at_once(self, api, simulated_time, client):
         api.get(f"{BASE}/exports/e1", status_code=503, headers={"Retry-After": "86400"})
         with pytest.raises(ServerError):
             client.get_export("e1")
-        assert world.slept == []
+        assert simulated_time.slept == []
 
 
 class TestTheRateLimit:
-    def test_what_a_429_asks_is_waited(self, api, world, client):
+    def test_what_a_429_asks_is_waited(self, api, simulated_time, client):
         api.get(f"{BASE}/exports/e1", [{"status_code": 429, "headers": {"Retry-After": "20"}}, {"json": export(1)}])
-        began = world.now
+        began = simulated_time.now
         client.get_export("e1")
-        assert world.now - began == 20
+        assert simulated_time.now - began == 20
 
     def test_a_429_is_borne_far_beyond_the_tries_that_errors_have(self, api, client):
         limited = {"status_code": 429, "headers": {"RateLimit-Reset": "5"}}
@@ -424,60 +424,60 @@ class TestTheRateLimit:
         assert client.get_export("e1").id == "e1"
 
     @pytest.mark.parametrize("headers", [{}, {"Retry-After": "5"}, {"X-RateLimit-Reset": "5"}])
-    def test_patience_with_429_ends(self, api, world, make_client, headers):
+    def test_patience_with_429_ends(self, api, simulated_time, make_client, headers):
         api.get(f"{BASE}/exports/e1", status_code=429, headers=headers)
-        began = world.now
+        began = simulated_time.now
         with pytest.raises(RateLimited):
-            make_client(patience=RetryPolicy(seconds=100)).get_export("e1")
-        assert 60 < world.now - began <= 100
+            make_client(retry_policy=RetryPolicy(seconds=100)).get_export("e1")
+        assert 60 < simulated_time.now - began <= 100
 
-    def test_an_api_that_asks_for_no_wait_at_all_is_not_hammered(self, api, world, make_client):
+    def test_an_api_that_asks_for_no_wait_at_all_is_not_hammered(self, api, simulated_time, make_client):
         def answer(request, context):
             assert api.call_count < 100, "hammered"
             context.status_code, context.headers["Retry-After"] = 429, "0"
 
         api.get(f"{BASE}/exports/e1", json=answer)
         with pytest.raises(RateLimited):
-            make_client(patience=RetryPolicy(seconds=300), random=lambda: 0.5).get_export("e1")
-        assert world.slept[:4] == [0.5, 1, 2, 4]
+            make_client(retry_policy=RetryPolicy(seconds=300), random=lambda: 0.5).get_export("e1")
+        assert simulated_time.slept[:4] == [0.5, 1, 2, 4]
 
-    def test_many_that_were_told_the_same_moment_come_back_at_different_ones(self, api, world, make_client):
+    def test_many_that_were_told_the_same_moment_come_back_at_different_ones(self, api, simulated_time, make_client):
         moments = set()
         for chance in (0.1, 0.5, 0.9):
             limited = {"status_code": 429, "headers": {"Retry-After": "20"}}
             api.get(f"{BASE}/exports/e1", [limited, {"json": export(1)}])
-            began = world.now
+            began = simulated_time.now
             make_client(random=lambda chance=chance: chance).get_export("e1")
-            moments.add(round(world.now - began, 3))
+            moments.add(round(simulated_time.now - began, 3))
         assert len(moments) == 3
         assert min(moments) > 20
 
-    def test_nothing_remaining_on_a_good_answer_delays_the_next_request(self, api, world, client):
+    def test_nothing_remaining_on_a_good_answer_delays_the_next_request(self, api, simulated_time, client):
         spent = {"RateLimit-Remaining": "0", "RateLimit-Reset": "8"}
         api.get(f"{BASE}/exports/e1", json=export(1), headers=spent)
-        began = world.now
+        began = simulated_time.now
         client.get_export("e1")
-        assert world.now == began
+        assert simulated_time.now == began
         client.get_export("e1")
-        assert world.now - began == 8
+        assert simulated_time.now - began == 8
 
-    def test_it_delays_a_creation_too(self, api, world, client):
+    def test_it_delays_a_creation_too(self, api, simulated_time, client):
         api.get(f"{BASE}/exports/e1", json=export(1), headers={"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "8"})
         api.post(f"{BASE}/exports", status_code=201, json=export(2))
         client.get_export("e1")
-        client.send_creation(CONTACTS)
-        assert world.slept == [8]
+        client.post_export(CONTACTS)
+        assert simulated_time.slept == [8]
 
     @pytest.mark.parametrize("seconds", ["86400", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"])
-    def test_a_demand_beyond_our_patience_is_told_and_not_slept(self, api, world, client, seconds):
+    def test_a_demand_beyond_our_patience_is_told_and_not_slept(self, api, simulated_time, client, seconds):
         api.get(f"{BASE}/exports/e1", status_code=429, headers={"Retry-After": seconds})
         api.post(f"{BASE}/exports", status_code=201, json=export(2))
         with pytest.raises(RateLimited) as raised:
             client.get_export("e1")
         assert raised.value.retry_after == 86400
-        with pytest.raises(RateLimited, match="asked to wait 86400 s more"):
-            client.send_creation(CONTACTS)
-        assert world.slept == []
+        with pytest.raises(RateLimited, match="asks to wait another 86400 s"):
+            client.post_export(CONTACTS)
+        assert simulated_time.slept == []
         assert api.call_count == 1
 
 
@@ -485,7 +485,7 @@ class TestSendingACreation:
     @pytest.mark.parametrize(("request_", "path"), [(CONTACTS, "/exports"), (REPORT, "/exports/type/data-explorer")])
     def test_the_body_goes_to_the_types_path_as_json(self, api, client, request_, path):
         api.post(f"{BASE}{path}", status_code=201, json=export(1))
-        assert client.send_creation(request_).id == "e1"
+        assert client.post_export(request_).id == "e1"
         assert api.last_request.json() == request_.body()
         assert api.last_request.headers["Content-Type"] == "application/json"
 
@@ -493,21 +493,21 @@ class TestSendingACreation:
     def test_a_clear_no_is_told_as_such(self, api, client, status):
         api.post(f"{BASE}/exports", status_code=status)
         with pytest.raises(ApiError) as raised:
-            client.send_creation(CONTACTS)
+            client.post_export(CONTACTS)
         assert raised.value.final
         assert api.call_count == 1
 
     def test_a_429_created_nothing(self, api, client):
         api.post(f"{BASE}/exports", status_code=429, headers={"Retry-After": "9"})
         with pytest.raises(RateLimited) as raised:
-            client.send_creation(CONTACTS)
+            client.post_export(CONTACTS)
         assert raised.value.retry_after == 9
         assert api.call_count == 1
 
     def test_without_a_connection_nothing_was_sent(self, api, client):
         api.post(f"{BASE}/exports", exc=requests.ConnectTimeout)
         with pytest.raises(ConnectionProblem) as raised:
-            client.send_creation(CONTACTS)
+            client.post_export(CONTACTS)
         assert raised.value.sent is False
         assert api.call_count == 1
 
@@ -527,12 +527,12 @@ class TestSendingACreation:
         ],
         ids=str,
     )
-    def test_where_nobody_can_say_it_is_unknown_and_never_sent_twice(self, api, world, client, fate):
+    def test_where_nobody_can_say_it_is_unknown_and_never_sent_twice(self, api, simulated_time, client, fate):
         api.post(f"{BASE}/exports", **fate)
-        with pytest.raises(CreationUnknown, match="A new export was asked for"):
-            client.send_creation(CONTACTS)
+        with pytest.raises(CreationOutcomeUnknown, match="A new export was requested"):
+            client.post_export(CONTACTS)
         assert api.call_count == 1
-        assert world.slept == []
+        assert simulated_time.slept == []
 
 
 class TestSecrets:
@@ -561,7 +561,7 @@ class TestSecrets:
             elif call == "get":
                 client.get_export("e1")
             else:
-                client.send_creation(CONTACTS)
+                client.post_export(CONTACTS)
         except ConnectifError as problem:
             shown = traceback.format_exc() + str(problem) + repr(problem) + repr(vars(problem))
             logging.getLogger("airflow.task").exception("Failed")

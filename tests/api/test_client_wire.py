@@ -16,7 +16,12 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient, RetryPolicy
-from airflow_provider_connectif.api.errors import ApiError, ConnectionProblem, CreationUnknown, UnexpectedResponse
+from airflow_provider_connectif.api.errors import (
+    ApiError,
+    ConnectionProblem,
+    CreationOutcomeUnknown,
+    UnexpectedResponse,
+)
 from airflow_provider_connectif.api.export_request import ExportRequest
 from tests.api.loopback import Answer, Loopback, closed_port, serving
 from tests.api.simulated_time import KEY, KEY_SECRET
@@ -35,7 +40,7 @@ def serve() -> Iterator[Callable[[Answer], Loopback]]:
 @pytest.fixture
 def once(make_client) -> Callable[..., ConnectifClient]:
     """A client that tries once."""
-    return lambda url, **arguments: make_client(url, **{"patience": RetryPolicy(attempts=1), **arguments})
+    return lambda url, **arguments: make_client(url, **{"retry_policy": RetryPolicy(attempts=1), **arguments})
 
 
 def cut_in_the_body(exchange):
@@ -81,8 +86,8 @@ class TestACutConnection:
 
     def test_leaves_a_creation_unknown_and_sends_it_once(self, serve, once, answer):
         server = serve(answer)
-        with pytest.raises(CreationUnknown):
-            once(server.url).send_creation(CONTACTS)
+        with pytest.raises(CreationOutcomeUnknown):
+            once(server.url).post_export(CONTACTS)
         assert [method for method, _, _ in server.received] == ["POST"]
 
 
@@ -105,27 +110,27 @@ class TestATimeout:
 
     def test_leaves_a_creation_unknown_and_sends_it_once(self, serve, once):
         server = serve(lambda exchange: exchange.say_nothing())
-        with pytest.raises(CreationUnknown):
-            once(server.url, timeout=0.2).send_creation(CONTACTS)
+        with pytest.raises(CreationOutcomeUnknown):
+            once(server.url, timeout=0.2).post_export(CONTACTS)
         assert len(server.received) == 1
 
 
 class TestARefusedConnection:
-    def test_is_tried_again_and_told_with_the_reason(self, world, make_client):
+    def test_is_tried_again_and_told_with_the_reason(self, simulated_time, make_client):
         url = f"http://127.0.0.1:{closed_port()}"
         with pytest.raises(ConnectionProblem, match=f"{url}.*refused") as raised:
             make_client(url).get_export("e1")
-        assert len(world.slept) == 5
+        assert len(simulated_time.slept) == 5
         assert raised.value.sent is False
 
     def test_sends_no_creation_and_knows_it(self, once):
         with pytest.raises(ConnectionProblem) as raised:
-            once(f"http://127.0.0.1:{closed_port()}").send_creation(CONTACTS)
+            once(f"http://127.0.0.1:{closed_port()}").post_export(CONTACTS)
         assert raised.value.sent is False
 
     def test_is_told_of_a_name_that_is_not_known_too(self, once):
         with pytest.raises(ConnectionProblem) as raised:
-            once("https://no-such-host.invalid").send_creation(CONTACTS)
+            once("https://no-such-host.invalid").post_export(CONTACTS)
         assert raised.value.sent is False
 
 
@@ -136,8 +141,8 @@ class TestOtherHosts:
         server = serve(lambda exchange: exchange.reply(status=status, headers={"Location": f"{other.url}/exports/e1"}))
         with pytest.raises(UnexpectedResponse, match=str(status)):
             once(server.url).get_export("e1")
-        with pytest.raises(CreationUnknown):
-            once(server.url).send_creation(CONTACTS)
+        with pytest.raises(CreationOutcomeUnknown):
+            once(server.url).post_export(CONTACTS)
         assert other.received == []
 
     @pytest.mark.parametrize("location", ["https://[oops", "ftp://x/", "//", "\x7f"])
@@ -145,8 +150,8 @@ class TestOtherHosts:
         server = serve(lambda exchange: exchange.reply(status=302, headers={"Location": location}))
         with pytest.raises(ApiError):
             once(server.url).get_export("e1")
-        with pytest.raises(CreationUnknown):
-            once(server.url).send_creation(CONTACTS)
+        with pytest.raises(CreationOutcomeUnknown):
+            once(server.url).post_export(CONTACTS)
 
     def test_a_next_link_to_another_host_takes_neither_along(self, serve, once):
         other = serve(lambda exchange: exchange.reply({"results": []}))
@@ -230,7 +235,7 @@ def test_no_traceback_nor_log_shows_the_key(serve, once, caplog, problem):
         }[problem]()
 
     url = f"http://127.0.0.1:{closed_port()}" if problem == "refused" else serve(answer).url
-    for call in (lambda client: client.get_export("e1"), lambda client: client.send_creation(CONTACTS)):
+    for call in (lambda client: client.get_export("e1"), lambda client: client.post_export(CONTACTS)):
         try:
             call(once(url, timeout=0.2))
         except Exception as raised:

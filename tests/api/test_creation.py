@@ -9,14 +9,14 @@ from airflow_provider_connectif.api.creation import LookupPolicy, MemoryRecord, 
 from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectionProblem,
-    CreationUnknown,
+    CreationOutcomeUnknown,
     PermissionDenied,
     RateLimited,
     RequestRejected,
     ServerError,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
-from tests.api.simulated_time import FakeApi, Killed, StoredRecord, World
+from tests.api.simulated_time import FakeApi, Killed, SimulatedTime, StoredRecord
 
 YESTERDAY = ExportRequest.of(
     "activities",
@@ -27,26 +27,26 @@ YESTERDAY = ExportRequest.of(
 TODAY = ExportRequest.of("activities", from_date="2026-11-01T00:00:00Z", to_date="2026-11-02T00:00:00Z")
 REPORT = ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-01")
 CONTACTS = ExportRequest.of("contacts", segment_id="s1", version="v5")
-FEW_LOOKS = LookupPolicy(pause=20.0)
+FEW_LOOKS = LookupPolicy(interval=20.0)
 
 
 @pytest.fixture
-def api(world: World) -> FakeApi:
-    return FakeApi(world)
+def api(simulated_time: SimulatedTime) -> FakeApi:
+    return FakeApi(simulated_time)
 
 
 @pytest.fixture
-def record(world: World) -> StoredRecord:
-    return StoredRecord(world)
+def record(simulated_time: SimulatedTime) -> StoredRecord:
+    return StoredRecord(simulated_time)
 
 
 @pytest.fixture
-def create(world, api, record):
+def create(simulated_time, api, record):
     """One try of the task, in a process of its own."""
 
     def create(request=YESTERDAY, *, record=record, skew=0.0, timeout=30.0, **arguments):
         client = api.client(skew=skew, timeout=timeout)
-        return create_once(client, request, record, clock=client._clock, sleep=world.sleep, **arguments)
+        return create_once(client, request, record, clock=client._clock, sleep=simulated_time.sleep, **arguments)
 
     return create
 
@@ -68,13 +68,13 @@ class TestWithoutTrouble:
         create()
         assert api.requests == ["GET /exports?page=1&pageSize=50", "POST /exports"]
 
-    def test_nothing_is_slept_but_for_another_process_to_show(self, world, create):
+    def test_nothing_is_slept_but_for_another_process_to_show(self, simulated_time, create):
         create()
-        assert world.slept == [1.0]
+        assert simulated_time.slept == [1.0]
 
-    def test_a_record_in_memory_needs_no_such_pause(self, world, create):
+    def test_a_record_in_memory_needs_no_such_pause(self, simulated_time, create):
         create(record=MemoryRecord())
-        assert world.slept == []
+        assert simulated_time.slept == []
 
     def test_a_later_try_finds_the_recorded_id_without_asking_the_api(self, api, create):
         create()
@@ -105,13 +105,13 @@ class TestClearing:
         assert create(TODAY, generation=1) == "export-0002"
         assert api.posted[-1] == TODAY.body()
 
-    def test_a_cleared_success_never_adopts_the_export_of_the_success(self, world, api, record, create):
+    def test_a_cleared_success_never_adopts_the_export_of_the_success(self, simulated_time, api, record, create):
         api.newest_first = False
         for _ in range(60):  # so that the first page does not show it
             api.make(TODAY.body(), age=7200)
         first = create(generation=0)
         mark_done(record, 0)
-        world.now += 3
+        simulated_time.now += 3
         api.posts = ["cut"]
         assert create(generation=1) != first
         assert len(api.posted) == 3
@@ -130,11 +130,11 @@ class TestClearing:
         assert create(TODAY, generation=0) == "export-0001"
         assert api.posted == [YESTERDAY.body()]
 
-    def test_a_cleared_failure_without_an_export_asks_with_its_present_arguments(self, world, api, create):
+    def test_a_cleared_failure_without_an_export_asks_with_its_present_arguments(self, simulated_time, api, create):
         api.posts = ["500"] * 3
-        with pytest.raises(CreationUnknown):
+        with pytest.raises(CreationOutcomeUnknown):
             create(generation=0)
-        world.now += 3600
+        simulated_time.now += 3600
         assert create(TODAY, generation=1) == "export-0001"
         assert api.posted[-1] == TODAY.body()
 
@@ -152,13 +152,13 @@ class TestAnAnswerThatIsLost:
         assert record.state["export_id"] == "export-0001"
 
     @pytest.mark.parametrize("fate", ["500", "cut", "timeout"])
-    def test_what_was_not_created_is_sent_again_only_after_the_grace(self, world, api, create, fate):
+    def test_what_was_not_created_is_sent_again_only_after_the_grace(self, simulated_time, api, create, fate):
         api.posts = [fate]
-        began = world.now
+        began = simulated_time.now
         assert create(timeout=10.0) == "export-0001"
         assert len(api.exports) == 1
         assert len(api.posted) == 2
-        assert world.now - began > 60
+        assert simulated_time.now - began > 60
 
     def test_the_grace_begins_when_the_sender_gives_up_however_long_its_timeout(self, api, create):
         api.posts = ["late"]
@@ -168,27 +168,27 @@ class TestAnAnswerThatIsLost:
 
     def test_it_is_sent_no_more_often_than_allowed(self, api, create):
         api.posts = ["500"] * 9
-        with pytest.raises(CreationUnknown, match="asked 2 times") as raised:
-            create(grace=LookupPolicy(sends=2))
+        with pytest.raises(CreationOutcomeUnknown, match="in 2 attempts") as raised:
+            create(lookup_policy=LookupPolicy(attempts=2))
         assert len(api.posted) == 2
         assert raised.value.final is False
 
-    def test_the_grace_and_its_pauses_are_the_callers(self, world, api, create):
+    def test_the_grace_and_its_pauses_are_the_callers(self, simulated_time, api, create):
         api.posts = ["500"]
-        create(grace=LookupPolicy(seconds=20, pause=4))
-        assert [pause for pause in world.slept if pause != 1.0] in ([4.0] * 5, [4.0] * 6)
+        create(lookup_policy=LookupPolicy(grace_period=20, interval=4))
+        assert [pause for pause in simulated_time.slept if pause != 1.0] in ([4.0] * 5, [4.0] * 6)
 
     def test_a_look_that_fails_for_a_moment_is_repeated(self, api, create):
         api.posts, api.lists = ["lost"], ["ok"] + ["503"] * 8
         assert create() == "export-0001"
         assert len(api.posted) == 1
 
-    def test_a_look_that_fails_for_long_ends_within_the_patience(self, world, api, create):
+    def test_a_look_that_fails_for_long_ends_within_the_patience(self, simulated_time, api, create):
         api.posts, api.lists = ["lost"], ["ok"] + ["503"] * 5000
-        began = world.now
+        began = simulated_time.now
         with pytest.raises(ServerError):
-            create(patience=300.0)
-        assert world.now - began < 900
+            create(retry_timeout=300.0)
+        assert simulated_time.now - began < 900
         assert len(api.posted) == 1
 
     def test_a_look_that_is_refused_fails_at_once_and_keeps_the_record(self, api, record, create):
@@ -198,9 +198,9 @@ class TestAnAnswerThatIsLost:
         assert create() == "export-0001"
         assert len(api.exports) == 1
 
-    def test_one_that_has_failed_is_adopted_only_when_there_is_no_better(self, world, api, create):
+    def test_one_that_has_failed_is_adopted_only_when_there_is_no_better(self, simulated_time, api, create):
         api.posts = ["500"]
-        client_sleep = world.sleep
+        client_sleep = simulated_time.sleep
 
         def meanwhile(seconds):
             if not api.exports:
@@ -208,33 +208,33 @@ class TestAnAnswerThatIsLost:
                 api.make(YESTERDAY.body(), status="queued")
             client_sleep(seconds)
 
-        world.sleep = meanwhile
+        simulated_time.sleep = meanwhile
         assert create() == "export-0002"
 
 
 class TestTheRateLimit:
-    def test_a_creation_that_is_limited_is_sent_again(self, world, api, create):
+    def test_a_creation_that_is_limited_is_sent_again(self, simulated_time, api, create):
         api.posts = ["429", "429", "429"]
         assert create() == "export-0001"
         assert len(api.exports) == 1
-        assert sum(world.slept) >= 3 * 7
+        assert sum(simulated_time.slept) >= 3 * 7
 
-    def test_patience_with_it_ends(self, world, api, create):
+    def test_patience_with_it_ends(self, simulated_time, api, create):
         api.posts = ["429"] * 1000
-        began = world.now
+        began = simulated_time.now
         with pytest.raises(RateLimited):
-            create(patience=60.0)
-        assert world.now - began <= 61
+            create(retry_timeout=60.0)
+        assert simulated_time.now - began <= 61
         assert api.posted == []
 
-    def test_an_api_that_cannot_be_reached_is_tried_again_within_the_patience(self, world, api, create):
+    def test_an_api_that_cannot_be_reached_is_tried_again_within_the_patience(self, simulated_time, api, create):
         api.posts = ["unreachable"] * 3
         assert create() == "export-0001"
         api.posts = ["unreachable"] * 1000
         with pytest.raises(ConnectionProblem):
-            create(record=StoredRecord(world), patience=60.0)
+            create(record=StoredRecord(simulated_time), retry_timeout=60.0)
 
-    def test_the_wait_for_it_is_over_before_the_moment_of_sending_is_noted(self, world, api, record, create):
+    def test_the_wait_for_it_is_over_before_the_moment_of_sending_is_noted(self, simulated_time, api, record, create):
         limited = api._answer
 
         def spent(request, status, body, headers=None):
@@ -242,10 +242,10 @@ class TestTheRateLimit:
             return limited(request, status, body, {**(headers or {}), **spend})
 
         api._answer = spent
-        began = world.now
-        result, _ = world.alone(create)
+        began = simulated_time.now
+        result, _ = simulated_time.alone(create)
         assert result == "export-0001"
-        assert world.now - began > 300
+        assert simulated_time.now - began > 300
         sent = [state["sent"] for state in record.written if "sent" in state]
         created = api.exports[0]["createdAt"]
         assert sent[0][:18] == created[:18]
@@ -266,13 +266,13 @@ class TestARefusal:
             create()
         assert record.state is None
 
-    def test_a_refused_key_keeps_the_record_where_an_export_may_exist(self, world, api, record, create):
+    def test_a_refused_key_keeps_the_record_where_an_export_may_exist(self, simulated_time, api, record, create):
         api.posts = ["late", "401"]
         api.lateness = 500.0
         with pytest.raises(AuthenticationFailed):
             create()
         assert record.state["state"] == "intent"
-        world.now += 600
+        simulated_time.now += 600
         assert create() == "export-0001"
         assert len(api.exports) == 1
 
@@ -285,39 +285,39 @@ class TestARefusal:
 
 
 class TestAnEarlierTryThatDied:
-    def test_without_having_sent_one_look_is_enough(self, world, api, record, create):
-        kill_before_sending(world, record, create)
-        world.slept.clear()
+    def test_without_having_sent_one_look_is_enough(self, simulated_time, api, record, create):
+        kill_before_sending(simulated_time, record, create)
+        simulated_time.slept.clear()
         api.requests.clear()
         assert create() == "export-0001"
-        assert world.slept == [1.0]
+        assert simulated_time.slept == [1.0]
         assert api.requests == ["GET /exports?page=1&pageSize=50", "POST /exports"]
 
-    def test_its_export_is_adopted(self, world, api, record, create):
-        kill_after_creating(world, api, record, create)
+    def test_its_export_is_adopted(self, simulated_time, api, record, create):
+        kill_after_creating(simulated_time, api, record, create)
         assert create() == "export-0001"
         assert len(api.exports) == len(api.posted) == 1
 
-    def test_what_was_recorded_counts_though_the_new_try_asks_differently(self, world, api, record, create):
-        kill_after_creating(world, api, record, create)
+    def test_what_was_recorded_counts_though_the_new_try_asks_differently(self, simulated_time, api, record, create):
+        kill_after_creating(simulated_time, api, record, create)
         assert create(TODAY) == "export-0001"
         assert len(api.exports) == 1
 
-    def test_what_was_recorded_is_sent_where_nothing_was_created(self, world, api, record, create):
-        kill_before_sending(world, record, create)
+    def test_what_was_recorded_is_sent_where_nothing_was_created(self, simulated_time, api, record, create):
+        kill_before_sending(simulated_time, record, create)
         create(TODAY)
         assert api.posted == [YESTERDAY.body()]
 
-    def test_an_answer_that_it_may_still_have_waited_for_is_waited_for(self, world, api, record, create):
+    def test_an_answer_that_it_may_still_have_waited_for_is_waited_for(self, simulated_time, api, record, create):
         """It had sent 25 s ago, with 30 s to wait; the server creates after 80 s."""
         api.lateness = 80.0
         for step in range(1, 99):
             record.text, api.posts = None, ["late"]
-            world.alone(create, kill_at=step)
+            simulated_time.alone(create, kill_at=step)
             if api.posted:
                 break
         assert api.exports == []
-        world.now += 25
+        simulated_time.now += 25
         assert create() == "export-0001"
         assert len(api.exports) == len(api.posted) == 1
 
@@ -328,18 +328,25 @@ class TestAnEarlierTryThatDied:
             result: object = Killed
             while result is Killed:
                 step += 1
-                world = World()
-                api, record = FakeApi(world), StoredRecord(world)
+                simulated_time = SimulatedTime()
+                api, record = FakeApi(simulated_time), StoredRecord(simulated_time)
                 api.posts = [fate]
 
-                def create(world=world, api=api, record=record):
+                def create(simulated_time=simulated_time, api=api, record=record):
                     client = api.client()
-                    return create_once(client, YESTERDAY, record, grace=FEW_LOOKS, clock=world.clock, sleep=world.sleep)
+                    return create_once(
+                        client,
+                        YESTERDAY,
+                        record,
+                        lookup_policy=FEW_LOOKS,
+                        clock=simulated_time.clock,
+                        sleep=simulated_time.sleep,
+                    )
 
-                result, _ = world.alone(create, kill_at=step)
-                world.now += 300
+                result, _ = simulated_time.alone(create, kill_at=step)
+                simulated_time.now += 300
                 assert create() == "export-0001", (fate, step)
-                world.now += 300
+                simulated_time.now += 300
                 api.requests.clear()
                 assert len(api.exports) == 1, (fate, step)
                 assert create() == "export-0001"
@@ -349,16 +356,23 @@ class TestAnEarlierTryThatDied:
     def test_two_kills_one_after_the_other_lead_to_exactly_one_export(self):
         for first in range(2, 17, 2):
             for second in range(1, 17):
-                world = World()
-                api, record = FakeApi(world), StoredRecord(world)
+                simulated_time = SimulatedTime()
+                api, record = FakeApi(simulated_time), StoredRecord(simulated_time)
 
-                def create(world=world, api=api, record=record):
+                def create(simulated_time=simulated_time, api=api, record=record):
                     client = api.client()
-                    return create_once(client, YESTERDAY, record, grace=FEW_LOOKS, clock=world.clock, sleep=world.sleep)
+                    return create_once(
+                        client,
+                        YESTERDAY,
+                        record,
+                        lookup_policy=FEW_LOOKS,
+                        clock=simulated_time.clock,
+                        sleep=simulated_time.sleep,
+                    )
 
                 for step in (first, second):
-                    world.alone(create, kill_at=step)
-                    world.now += 300
+                    simulated_time.alone(create, kill_at=step)
+                    simulated_time.now += 300
                 assert create() == "export-0001"
                 assert len(api.exports) == 1, (first, second)
 
@@ -376,18 +390,20 @@ class TestWhatIsNeverAdopted:
             pytest.param({"filters": TODAY.body()["filters"]}, id="of another day"),
         ],
     )
-    def test_an_export_of_somebody_else(self, world, api, record, create, made):
+    def test_an_export_of_somebody_else(self, simulated_time, api, record, create, made):
         if "age" in made:
             api.make(YESTERDAY.body(), **made)
-            kill_before_sending(world, record, create)
+            kill_before_sending(simulated_time, record, create)
         else:
-            kill_before_sending(world, record, create)
-            world.now += 1
+            kill_before_sending(simulated_time, record, create)
+            simulated_time.now += 1
             api.make(YESTERDAY.body(), **made)
-        world.now += 60
+        simulated_time.now += 60
         assert create() == "export-0002"
 
-    def test_among_all_that_fit_the_one_since_the_intent_comes_before_an_older_one(self, world, api, record, create):
+    def test_among_all_that_fit_the_one_since_the_intent_comes_before_an_older_one(
+        self, simulated_time, api, record, create
+    ):
         """Clocks may differ, so one that seems a little older may be ours; it is not, where there is a better."""
         api.newest_first = False
         for _ in range(60):
@@ -401,7 +417,7 @@ class TestWhatIsNeverAdopted:
 class TestClocks:
     @pytest.mark.parametrize("server", [-7 * 3600.0, 0.0, 7 * 3600.0])
     @pytest.mark.parametrize("worker", [-5 * 3600.0, 5 * 3600.0])
-    def test_clocks_that_are_hours_apart_do_no_harm(self, world, api, create, server, worker):
+    def test_clocks_that_are_hours_apart_do_no_harm(self, simulated_time, api, create, server, worker):
         api.skew = server
         old = api.make(YESTERDAY.body(), age=120)
         api.posts = ["lost"]
@@ -410,34 +426,34 @@ class TestClocks:
         assert len(api.exports) == 2
         assert len(api.posted) == 1
 
-    def test_a_next_try_on_a_worker_with_another_clock_adopts_too(self, world, api, record, create):
+    def test_a_next_try_on_a_worker_with_another_clock_adopts_too(self, simulated_time, api, record, create):
         api.skew = 3600.0
-        kill_after_creating(world, api, record, create)
+        kill_after_creating(simulated_time, api, record, create)
         assert create(skew=-7200.0) == "export-0001"
         assert len(api.exports) == 1
 
-    def test_an_export_whose_clock_is_a_little_behind_is_adopted(self, world, api, record, create):
-        kill_before_sending(world, record, create)
+    def test_an_export_whose_clock_is_a_little_behind_is_adopted(self, simulated_time, api, record, create):
+        kill_before_sending(simulated_time, record, create)
         api.make(YESTERDAY.body(), age=20)
         assert create() == "export-0001"
 
 
-def kill_before_sending(world, record, create):
+def kill_before_sending(simulated_time, record, create):
     """Kill a try between writing its intent and sending it."""
     for step in range(1, 99):
         record.text = None
-        world.alone(create, kill_at=step)
+        simulated_time.alone(create, kill_at=step)
         if record.state is not None:
             assert "sent" not in record.state
             return
     raise AssertionError("no such step")
 
 
-def kill_after_creating(world, api, record, create):
+def kill_after_creating(simulated_time, api, record, create):
     """Kill a try when its export has been created and the answer has not come."""
     for step in range(1, 99):
         record.text = None
-        world.alone(create, kill_at=step)
+        simulated_time.alone(create, kill_at=step)
         if api.exports:
             assert "export_id" not in record.state
             return

@@ -21,8 +21,8 @@ REQUESTS = [
     ),
     ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-03"),
 ]
-SHORT = LookupPolicy(seconds=0.2, pause=0.05)
-LONGER = LookupPolicy(seconds=1.5, pause=0.1)  # the server tells its time in whole seconds
+SHORT = LookupPolicy(grace_period=0.2, interval=0.05)
+LONGER = LookupPolicy(grace_period=1.5, interval=0.1)  # the server tells its time in whole seconds
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def sandbox():
 @pytest.fixture
 def client(sandbox):
     sandbox.reset()
-    with ConnectifClient(sandbox.key, sandbox.url, timeout=0.5, patience=RetryPolicy(longest_wait=0.2)) as client:
+    with ConnectifClient(sandbox.key, sandbox.url, timeout=0.5, retry_policy=RetryPolicy(max_wait=0.2)) as client:
         yield client
 
 
@@ -43,7 +43,7 @@ def client(sandbox):
 def test_a_lost_answer_leads_to_the_export_that_was_created(sandbox, client, request_, filter_dates):
     sandbox.set(filter_dates=filter_dates)
     sandbox.fault("create", "create-then-cut")
-    export_id = create_once(client, request_, MemoryRecord(), grace=SHORT)
+    export_id = create_once(client, request_, MemoryRecord(), lookup_policy=SHORT)
     assert [created["id"] for created in sandbox.stats.created] == [export_id]
     assert sandbox.stats.created[0]["body"] == request_.body()
 
@@ -67,7 +67,7 @@ def test_a_lost_answer_leads_to_the_export_that_was_created(sandbox, client, req
 def test_whatever_becomes_of_a_creation_there_is_one_export(sandbox, client, fault):
     sandbox.fault("create", **fault)
     grace = LONGER if fault["kind"] == "create-late" else SHORT
-    export_id = create_once(client, REQUESTS[0], MemoryRecord(), grace=grace)
+    export_id = create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=grace)
     assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
 
@@ -75,14 +75,14 @@ def test_whatever_becomes_of_a_creation_there_is_one_export(sandbox, client, fau
 def test_the_servers_clock_may_be_hours_apart(sandbox, client, skew):
     sandbox.set(clock_skew_seconds=skew)
     sandbox.fault("create", "create-then-cut")
-    export_id = create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+    export_id = create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
     assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
 
 def test_a_field_that_the_api_rejects_is_named_with_its_path_and_reason(sandbox, client):
     sandbox.set(known_segments=["other"])
     with pytest.raises(RequestRejected, match="/filters/segmentId: Value is not valid"):
-        create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+        create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
 
 
 @pytest.mark.parametrize(
@@ -93,5 +93,5 @@ def test_a_key_that_may_not_is_told(sandbox, key, kind):
     sandbox.reset()
     value = getattr(SandboxOptions(), key, "some:wrong-key")
     with ConnectifClient(value, sandbox.url) as client, pytest.raises(kind):
-        create_once(client, REQUESTS[0], MemoryRecord(), grace=SHORT)
+        create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
     assert sandbox.stats.created == []

@@ -12,10 +12,10 @@ import requests
 
 from airflow_provider_connectif.api.credentials import (
     DEFAULT_BASE_URL,
-    KeyForOneHost,
+    ApiKeyAuth,
     is_loopback,
-    tidy_base_url,
-    tidy_key,
+    normalize_api_key,
+    normalize_base_url,
 )
 from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedResponse
 from tests.api.simulated_time import BASE, KEY, KEY_ID, KEY_SECRET
@@ -39,12 +39,12 @@ class TestTheKey:
         ],
     )
     def test_every_form_that_people_paste_is_taken(self, password, login):
-        assert tidy_key(password, login) == KEY
+        assert normalize_api_key(password, login) == KEY
 
     @pytest.mark.parametrize("password", [None, "", "   ", "apiKey  "])
     def test_a_missing_one_says_where_it_belongs(self, password):
         with pytest.raises(InvalidConnection, match="Password"):
-            tidy_key(password)
+            normalize_api_key(password)
 
     @pytest.mark.parametrize(
         "password",
@@ -62,7 +62,7 @@ class TestTheKey:
     )
     def test_a_bad_one_is_refused_in_words_that_do_not_quote_it(self, password):
         with pytest.raises(InvalidConnection) as raised:
-            tidy_key(password)
+            normalize_api_key(password)
         shown = "".join(traceback.format_exception(raised.value)).split("InvalidConnection: ")[-1]
         assert "Password" in shown
         assert KEY_SECRET not in shown
@@ -88,7 +88,7 @@ class TestTheBaseUrl:
         ],
     )
     def test_every_form_is_tidied(self, fields, url):
-        assert tidy_base_url(**fields) == url
+        assert normalize_base_url(**fields) == url
 
     @pytest.mark.parametrize(
         "host",
@@ -103,7 +103,7 @@ class TestTheBaseUrl:
     )
     def test_plain_http_is_for_this_machine_alone(self, host):
         with pytest.raises(InvalidConnection, match="plain http"):
-            tidy_base_url(host)
+            normalize_base_url(host)
 
     @pytest.mark.parametrize(
         "host",
@@ -118,14 +118,14 @@ class TestTheBaseUrl:
         ],
     )
     def test_what_is_no_url_of_a_host_is_refused_without_being_quoted(self, host):
-        with pytest.raises(InvalidConnection, match="no base URL") as raised:
-            tidy_base_url(host)
+        with pytest.raises(InvalidConnection, match="not a base URL") as raised:
+            normalize_base_url(host)
         assert KEY_SECRET not in str(raised.value)
 
     @pytest.mark.parametrize("host", [f"https://{KEY}@api.connectif.cloud", "https://h/?page=1", "https://h/#top"])
     def test_a_user_a_query_or_a_fragment_is_refused_without_being_quoted(self, host):
-        with pytest.raises(InvalidConnection, match="base URL alone") as raised:
-            tidy_base_url(host)
+        with pytest.raises(InvalidConnection, match="only a base URL") as raised:
+            normalize_base_url(host)
         assert KEY_SECRET not in str(raised.value)
 
     @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ class TestTheBaseUrl:
 class TestKeyForOneHost:
     @pytest.mark.parametrize("url", [f"{BASE}/exports", f"{BASE}:443/x", "https://API.connectif.test/exports?page=2"])
     def test_it_signs_requests_to_its_own_host(self, url):
-        prepared = requests.Request("GET", url, auth=KeyForOneHost(KEY, BASE)).prepare()
+        prepared = requests.Request("GET", url, auth=ApiKeyAuth(KEY, BASE)).prepare()
         assert prepared.headers["Authorization"] == f"apiKey {KEY}"
 
     @pytest.mark.parametrize(
@@ -153,16 +153,16 @@ class TestKeyForOneHost:
         ],
     )
     def test_it_refuses_any_other(self, url):
-        with pytest.raises(UnexpectedResponse, match="another host"):
-            requests.Request("GET", url, auth=KeyForOneHost(KEY, BASE)).prepare()
+        with pytest.raises(UnexpectedResponse, match="a host other than"):
+            requests.Request("GET", url, auth=ApiKeyAuth(KEY, BASE)).prepare()
 
     def test_it_is_not_shown(self):
-        assert repr(KeyForOneHost(KEY, BASE)) == f"KeyForOneHost({BASE!r})"
+        assert repr(ApiKeyAuth(KEY, BASE)) == f"ApiKeyAuth({BASE!r})"
 
     @pytest.mark.parametrize("store", [pickle.dumps, copy.copy, copy.deepcopy])
     def test_it_is_not_stored(self, store):
-        with pytest.raises(TypeError, match="not to be pickled"):
-            store(KeyForOneHost(KEY, BASE))
+        with pytest.raises(TypeError, match="cannot be pickled"):
+            store(ApiKeyAuth(KEY, BASE))
 
 
 class TestLinks:
@@ -181,7 +181,7 @@ class TestLinks:
         ],
     )
     def test_one_on_the_same_host_leads_to_the_base_urls_scheme_and_port(self, link, address):
-        followed = KeyForOneHost(KEY, BASE).follow(link, current=f"{BASE}/exports?page=1")
+        followed = ApiKeyAuth(KEY, BASE).resolve_link(link, current=f"{BASE}/exports?page=1")
         assert followed == address
 
     @pytest.mark.parametrize(
@@ -197,8 +197,8 @@ class TestLinks:
     )
     def test_one_to_another_host_is_not_followed(self, link):
         with pytest.raises(UnexpectedResponse, match="another host"):
-            KeyForOneHost(KEY, BASE).follow(link, current=f"{BASE}/exports")
+            ApiKeyAuth(KEY, BASE).resolve_link(link, current=f"{BASE}/exports")
 
     def test_one_that_is_no_address_is_a_clear_error(self):
-        with pytest.raises(UnexpectedResponse, match="no address"):
-            KeyForOneHost(KEY, BASE).follow("https://[oops/exports", current=f"{BASE}/exports")
+        with pytest.raises(UnexpectedResponse, match="not a URL"):
+            ApiKeyAuth(KEY, BASE).resolve_link("https://[oops/exports", current=f"{BASE}/exports")

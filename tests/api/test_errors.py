@@ -13,7 +13,7 @@ from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectifError,
     ConnectionProblem,
-    CreationUnknown,
+    CreationOutcomeUnknown,
     ExportFailed,
     InvalidArgument,
     InvalidConnection,
@@ -39,7 +39,7 @@ ONE_OF_EACH = [
     RateLimited("slow down", retry_after=7.5),
     ServerError("down", status=503, retry_after=3.0),
     ConnectionProblem("refused", sent=False),
-    CreationUnknown("who knows"),
+    CreationOutcomeUnknown("who knows"),
     ExportFailed("e1", "error"),
     WaitTimeout("e1 (queued)", 60.0),
 ]

@@ -66,7 +66,7 @@ def test_fields_of_any_other_type_do_no_harm(fields):
     export = Export.from_json({**fields, "id": "e1", "status": "queued"})
     export.describe_progress()
     assert export.describe()["id"] == "e1"
-    assert export.made_in_application in (True, False)
+    assert export.created_in_application in (True, False)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_the_status_alone_decides_and_an_unknown_one_is_not_yet(status, finished
     ("origin", "so"), [("app", True), ("APP", True), ("application", True), ("api", False), (None, False)]
 )
 def test_an_export_of_the_application_is_known(origin, so):
-    assert Export.from_json({**WHOLE, "origin": origin}).made_in_application is so
+    assert Export.from_json({**WHOLE, "origin": origin}).created_in_application is so
 
 
 def test_the_files_address_is_neither_represented_nor_described():

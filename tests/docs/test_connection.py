@@ -18,7 +18,7 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import Connection
 
-from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, tidy_base_url, tidy_key
+from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, normalize_api_key, normalize_base_url
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from tests.docs.pages import ROOT, blocks
 
@@ -53,8 +53,8 @@ def test_an_environment_variable_has_the_whole_key_and_leads_to_the_real_api(blo
         else Connection.from_uri(value, conn_id="connectif_default")
     )
     assert connection.conn_type == "connectif"
-    assert tidy_key(connection.password, connection.login) == "keyId:keySecret"
-    assert tidy_base_url(connection.host, schema=connection.schema, port=connection.port) == DEFAULT_BASE_URL
+    assert normalize_api_key(connection.password, connection.login) == "keyId:keySecret"
+    assert normalize_base_url(connection.host, schema=connection.schema, port=connection.port) == DEFAULT_BASE_URL
 
 
 @pytest.fixture(scope="module")

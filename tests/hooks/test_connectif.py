@@ -121,7 +121,7 @@ class TestConnectionTest:
             ({"password": "sandbox-blocked-id:" + "sandbox-blocked-secret"}, "exports read scope"),
             ({"password": ""}, "has no API key"),
             ({"password": "two words:here"}, "white space"),
-            ({"password": "nocolon"}, "not of the form keyId:keySecret"),
+            ({"password": "nocolon"}, "does not have the form keyId:keySecret"),
             ({"host": "http://127.0.0.1:9"}, "No connection to http://127.0.0.1:9"),
             ({"host": "http://example.com"}, "plain http"),
         ],
@@ -220,7 +220,7 @@ class TestFile:
 
         pauses: list[float] = []
         patient = {"attempts": 4, "pause": 2.0, "sleep": pauses.append}
-        monkeypatch.setattr(file_url.fresh_address, "__kwdefaults__", patient)
+        monkeypatch.setattr(file_url.fresh_file_url, "__kwdefaults__", patient)
         sandbox.set(reads_without_file_url=3)
         assert ConnectifHook().open_file(sandbox.create_in_app()).read(2) == b"PK"
         assert pauses == [2.0, 4.0, 8.0]

@@ -96,14 +96,14 @@ class TestOneExport:
     def test_is_created_even_if_the_process_dies_before_the_response(self, sandbox, task, monkeypatch):
         from airflow_provider_connectif.api.client import ConnectifClient
 
-        original = ConnectifClient.send_creation
+        original = ConnectifClient.post_export
 
         def killed(self: ConnectifClient, request: Any) -> Any:
             original(self, request)
             raise SystemExit  # nothing runs after this
 
         with monkeypatch.context() as dying:
-            dying.setattr(ConnectifClient, "send_creation", killed)
+            dying.setattr(ConnectifClient, "post_export", killed)
             with pytest.raises(SystemExit):
                 task.run(create(export_type="contacts"))
         export_id = task.run(create(export_type="contacts"))

@@ -79,14 +79,14 @@ class TestExistingExport:
         assert transfer(lake, export_id=sandbox.create_in_app(), deferrable=True).execute(task.context())
 
     def test_is_requested_again_if_it_is_finished_without_a_file(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", SHORT_PAUSES)
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_file_url.__kwdefaults__", SHORT_PAUSES)
         sandbox.set(reads_without_file_url=3)
         assert task.run(transfer(lake, export_id=sandbox.create_in_app()))["files"]
 
     def test_fails_if_it_never_gets_a_file(self, sandbox, task, lake, monkeypatch):
-        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_address.__kwdefaults__", SHORT_PAUSES)
+        monkeypatch.setattr("airflow_provider_connectif.api.file_url.fresh_file_url.__kwdefaults__", SHORT_PAUSES)
         sandbox.set(reads_without_file_url=99)
-        with pytest.raises(AirflowException, match="finished, but the API gave no address"):
+        with pytest.raises(AirflowException, match="finished, but the API did not return the URL"):
             task.run(transfer(lake, export_id=sandbox.create_in_app()))
         assert names(lake) == []
 
