@@ -120,7 +120,7 @@ class TestConnectionTest:
             ({"password": "some:thing"}, "refused the API key (401)"),
             ({"password": "sandbox-blocked-id:" + "sandbox-blocked-secret"}, "exports read scope"),
             ({"password": ""}, "has no API key"),
-            ({"password": "two words:here"}, "white space"),
+            ({"password": "two words:here"}, "whitespace"),
             ({"password": "nocolon"}, "does not have the form keyId:keySecret"),
             ({"host": "http://127.0.0.1:9"}, "No connection to http://127.0.0.1:9"),
             ({"host": "http://example.com"}, "plain http"),
@@ -137,7 +137,7 @@ class TestConnectionTest:
         sandbox.fault("list", "html", times=9)
         works, reason = ConnectifHook().test_connection()
         assert not works
-        assert "text/html in place of JSON" in reason
+        assert "text/html instead of JSON" in reason
 
     def test_stops_after_two_requests(self, sandbox):
         sandbox.fault("list", "503", times=9)
@@ -225,7 +225,7 @@ class TestFile:
         assert ConnectifHook().open_file(sandbox.create_in_app()).read(2) == b"PK"
         assert pauses == [2.0, 4.0, 8.0]
         sandbox.set(reads_without_file_url=99)
-        with pytest.raises(UnexpectedResponse, match="asked 4 times"):
+        with pytest.raises(UnexpectedResponse, match="in 4 responses"):
             ConnectifHook().open_file(sandbox.create_in_app()).read(2)
 
 

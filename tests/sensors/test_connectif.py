@@ -107,7 +107,7 @@ class TestById:
 
     def test_html_instead_of_json_at_the_first_poke_fails_immediately(self, sandbox, task, mode):
         sandbox.fault("get", "html", times=9)
-        with pytest.raises(AirflowFailException, match="text/html in place of JSON"):
+        with pytest.raises(AirflowFailException, match="text/html instead of JSON"):
             wait(task, mode, export_id=sandbox.create_in_app())
 
     def test_an_unknown_status_is_treated_as_not_finished_until_the_timeout(self, sandbox, task, mode, task_log):
