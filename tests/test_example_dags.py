@@ -184,4 +184,4 @@ def test_no_secret_is_written_anywhere(examples, home):
 def test_an_invalid_argument_of_a_mapped_operator_fails_without_a_retry(examples):
     run = examples.runs["mapped"]
     assert run.tasks == {"create[0]": "success", "create[1]": "failed"}  # and not up_for_retry
-    assert "version: 'five' is no version; write v and a number, such as 'v5'." in run.output
+    assert "version: 'five' is not a version; use 'v' and a number, such as 'v5'." in run.output
