@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the API's room share. No test of it may write the key anywhere (promise 6)."""
+"""Shared fixtures of the API tests. No test may log or print the API key (promise 6)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.api.simulated_time import BASE, KEY, KEY_SECRET, SimulatedTime
 
 @pytest.fixture(autouse=True)
 def key_is_never_logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Everything is logged, down to DEBUG, and the key's secret is looked for in it."""
+    """Log everything, down to DEBUG, and check that the key's secret appears nowhere."""
     caplog.set_level(logging.DEBUG)
     yield
     written = capfd.readouterr()
@@ -30,16 +30,16 @@ def simulated_time() -> SimulatedTime:
 
 @pytest.fixture
 def make_client(simulated_time: SimulatedTime) -> Iterator[Callable[..., ConnectifClient]]:
-    """Makes clients that sleep by the simulated_time's clock, and never at random."""
-    made: list[ConnectifClient] = []
+    """Return a function that creates clients with simulated time and without jitter."""
+    clients: list[ConnectifClient] = []
 
     def make(base_url: str = BASE, **arguments: Any) -> ConnectifClient:
         defaults = {"clock": simulated_time.clock, "sleep": simulated_time.sleep, "random": lambda: 0.0}
-        made.append(ConnectifClient(KEY, base_url, **{**defaults, **arguments}))
-        return made[-1]
+        clients.append(ConnectifClient(KEY, base_url, **{**defaults, **arguments}))
+        return clients[-1]
 
     yield make
-    for client in made:
+    for client in clients:
         client.close()
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real HTTP server on the loopback whose answers are written by the test, misbehaviour included."""
+"""A real HTTP server on the loopback interface whose responses, including faulty ones, are written by the test."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-Answer = Callable[["Exchange"], None]
+Responder = Callable[["Exchange"], None]
 
 
 class Exchange(BaseHTTPRequestHandler):
-    """One request, and the ways to answer it."""
+    """One request, and the ways to respond to it."""
 
     protocol_version = "HTTP/1.1"
     server: Loopback
@@ -24,11 +24,11 @@ class Exchange(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.received.append((self.command, self.path, dict(self.headers)))
-        self.server.answer(self)
+        self.server.respond(self)
 
     do_POST = do_GET
 
-    def reply(self, body: object = None, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    def send(self, body: object = None, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         content = json.dumps(body).encode()
         self.send_response(status)
         for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
@@ -43,8 +43,8 @@ class Exchange(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True
 
-    def say_nothing(self) -> None:
-        """Hold the connection until the server stops."""
+    def hang(self) -> None:
+        """Keep the connection open without a response until the server stops."""
         self.server.stopping.wait(20)
         self.close_connection = True
 
@@ -56,14 +56,14 @@ class Loopback(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, respond: Responder) -> None:
         super().__init__(("127.0.0.1", 0), Exchange)
-        self.answer = answer
+        self.respond = respond
         self.received: list[tuple[str, str, dict[str, str]]] = []
         self.stopping = threading.Event()
 
     def handle_error(self, *arguments: Any) -> None:
-        """A client that has gone is what is tested here."""
+        """Ignore clients that disconnect, which is what these tests are about."""
 
     @property
     def url(self) -> str:
@@ -71,13 +71,13 @@ class Loopback(ThreadingHTTPServer):
 
     @property
     def keys(self) -> list[str | None]:
-        """What each request carried as its key."""
+        """The ``Authorization`` header of each request."""
         return [headers.get("Authorization") for _, _, headers in self.received]
 
 
 @contextmanager
-def serving(answer: Answer) -> Iterator[Loopback]:
-    server = Loopback(answer)
+def serve_loopback(respond: Responder) -> Iterator[Loopback]:
+    server = Loopback(respond)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield server
@@ -88,7 +88,7 @@ def serving(answer: Answer) -> Iterator[Loopback]:
 
 
 def closed_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a port on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

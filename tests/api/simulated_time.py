@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clock that nobody waits for, an API in memory behind the real client, and processes that run side by side."""
+"""Simulated time, an in-memory API behind the real client, and processes that run concurrently in that time."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ BASE = "https://api.connectif.test"
 
 
 class Killed(BaseException):
-    """A process is gone: no `except Exception` of its own runs any more."""
+    """A process was killed: none of its `except Exception` clauses run."""
 
 
 class SimulatedTime:
-    """Time. Everything that takes time in reality is a step here; sleeping is one too.
+    """A clock in which everything that takes time in reality is a step, including sleeping.
 
-    Functions given to `together` run as processes side by side, one step after another in the order of their
-    moments, so that a run is exactly repeatable.
+    The functions passed to `run_concurrently` run as concurrent processes, one step at a time in chronological order,
+    so that a run is deterministic.
     """
 
     def __init__(self, now: float = 1_793_500_000.0) -> None:
@@ -42,8 +42,8 @@ class SimulatedTime:
         self.latency: Callable[[], float] = lambda: 0.01
         self._queue: list[tuple[float, int, threading.Semaphore]] = []
         self._count = itertools.count()
-        self._own = threading.local()
-        self._everybody_is_done = threading.Semaphore(0)
+        self._thread = threading.local()
+        self._all_done = threading.Semaphore(0)
 
     def clock(self) -> float:
         return self.now
@@ -54,21 +54,21 @@ class SimulatedTime:
         self.step(seconds)
 
     def step(self, seconds: float | None = None) -> None:
-        """Let time pass: the others' steps that come before are done meanwhile."""
+        """Let time pass, during which other processes take their steps."""
         seconds = self.latency() if seconds is None else seconds
-        before = getattr(self._own, "before_step", None)
+        before = getattr(self._thread, "before_step", None)
         if before is not None:
             seconds = before(seconds)
-        turn = getattr(self._own, "turn", None)
+        turn = getattr(self._thread, "turn", None)
         if turn is None:
             self.now += seconds
             return
         heapq.heappush(self._queue, (self.now + seconds, next(self._count), turn))
-        self._give_turn()
+        self._run_next()
         turn.acquire()
 
-    def alone(self, process: Callable[[], Any], *, kill_at: int = 0) -> tuple[Any, int]:
-        """Run one process here, killed at its n-th step; gives its result (`Killed` then) and its steps."""
+    def run_alone(self, process: Callable[[], Any], *, kill_at: int = 0) -> tuple[Any, int]:
+        """Run one process, killed at its n-th step; return its result (`Killed` if it was killed) and its steps."""
         steps = itertools.count(1)
         taken = 0
 
@@ -79,75 +79,77 @@ class SimulatedTime:
                 raise Killed
             return seconds
 
-        self._own.before_step = before
+        self._thread.before_step = before
         try:
             return process(), taken
         except Killed:
             return Killed, taken
         finally:
-            self._own.before_step = None
+            self._thread.before_step = None
 
-    def together(self, *processes: tuple[float, Callable[[], Any]], stall: tuple[int, float] = (0, 0.0)) -> list[Any]:
-        """Run processes side by side, each from its moment on; gives each one's result or exception.
+    def run_concurrently(
+        self, *processes: tuple[float, Callable[[], Any]], stall: tuple[int, float] = (0, 0.0)
+    ) -> list[Any]:
+        """Run processes concurrently, each from its start time; return each one's result or exception.
 
-        :param stall: the first process's step that takes so many seconds longer.
+        :param stall: a step of the first process, and the additional seconds that it takes
         """
         results: list[Any] = [None] * len(processes)
-        began = self.now
+        started = self.now
 
         def run(index: int, turn: threading.Semaphore, process: Callable[[], Any]) -> None:
             steps = itertools.count(1)
-            self._own.turn = turn
+            self._thread.turn = turn
             if index == 0:
-                self._own.before_step = lambda seconds: seconds + (stall[1] if next(steps) == stall[0] else 0)
+                self._thread.before_step = lambda seconds: seconds + (stall[1] if next(steps) == stall[0] else 0)
             turn.acquire()
             try:
                 results[index] = process()
-            except BaseException as problem:
-                results[index] = problem
+            except BaseException as error:
+                results[index] = error
             if self._queue:
-                self._give_turn()
+                self._run_next()
             else:
-                self._everybody_is_done.release()
+                self._all_done.release()
 
         for index, (start, process) in enumerate(processes):
             turn = threading.Semaphore(0)
             threading.Thread(target=run, args=(index, turn, process), daemon=True).start()
-            heapq.heappush(self._queue, (began + start, next(self._count), turn))
-        self._give_turn()
-        assert self._everybody_is_done.acquire(timeout=30)
+            heapq.heappush(self._queue, (started + start, next(self._count), turn))
+        self._run_next()
+        assert self._all_done.acquire(timeout=30)
         return results
 
-    def _give_turn(self) -> None:
-        moment, _, turn = heapq.heappop(self._queue)
-        self.now = max(self.now, moment)
+    def _run_next(self) -> None:
+        time, _, turn = heapq.heappop(self._queue)
+        self.now = max(self.now, time)
         turn.release()
 
 
 class StoredRecord:
-    """A record that outlives processes; what is read is a copy, as from a database."""
+    """A record that survives its processes; reading returns a copy, as a database does."""
 
     def __init__(self, simulated_time: SimulatedTime) -> None:
-        self.simulated_time = simulated_time
+        self.time = simulated_time
         self.text: str | None = None
         self.written: list[dict[str, Any]] = []
 
     def read(self) -> dict[str, Any] | None:
-        self.simulated_time.step()
+        self.time.step()
         text = self.text
-        self.simulated_time.step()
+        self.time.step()
         return None if text is None else json.loads(text)
 
     def write(self, state: dict[str, Any]) -> None:
-        self.simulated_time.step()
+        self.time.step()
         self.text = json.dumps(state)
         self.written.append(json.loads(self.text))
-        self.simulated_time.step()
+        self.time.step()
 
     def drop(self) -> None:
-        self.simulated_time.step()
+        self.time.step()
         self.text = None
-        self.simulated_time.step()
+        self.time.step()
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -155,16 +157,17 @@ class StoredRecord:
 
 
 class FakeApi(BaseAdapter):
-    """The API in memory, as a transport of `requests`: everything above it is the real client.
+    """An in-memory API as a transport of `requests`: everything above it is the real client.
 
-    `posts` says what becomes of the next creations, one word each: `ok`, `500`, `500 created`, `lost` (created, the
-    connection is cut), `cut` (not created), `timeout`, `late` (created `lateness` seconds after it was asked, no answer
-    in time), `429`, `422`, `401`, `html` (created, the answer is a page), `unreachable`. After them all is `ok`.
+    `posts` has the outcomes of the next creation requests: `ok`, `500`, `500 created`, `lost` (created, but the
+    connection breaks), `cut` (not created), `timeout`, `late` (created `lateness` seconds after the request, without a
+    response in time), `429`, `422`, `401`, `html` (created, but the response is HTML), `unreachable`. After these, each
+    request succeeds.
     """
 
     def __init__(self, simulated_time: SimulatedTime, *, skew: float = 0.0, newest_first: bool = True) -> None:
         super().__init__()
-        self.simulated_time = simulated_time
+        self.time = simulated_time
         self.skew = skew
         self.newest_first = newest_first
         self.exports: list[dict[str, Any]] = []
@@ -173,10 +176,10 @@ class FakeApi(BaseAdapter):
         self.lateness = 20.0
         self.posted: list[dict[str, Any]] = []
         self.requests: list[str] = []
-        self._coming: list[tuple[float, dict[str, Any]]] = []
+        self._pending: list[tuple[float, dict[str, Any]]] = []
 
     def client(self, *, skew: float = 0.0, timeout: float = 30.0) -> ConnectifClient:
-        """A new process's client; its clock is wrong by `skew`."""
+        """Return a new process's client, whose clock is wrong by `skew` seconds."""
         session = requests.Session()
         session.mount(BASE, self)
         return ConnectifClient(
@@ -185,14 +188,16 @@ class FakeApi(BaseAdapter):
             timeout=timeout,
             retry_policy=RetryPolicy(),
             session=session,
-            clock=lambda: self.simulated_time.now + skew,
-            sleep=self.simulated_time.sleep,
+            clock=lambda: self.time.now + skew,
+            sleep=self.time.sleep,
             random=lambda: 0.5,
         )
 
-    def make(self, body: dict[str, Any], *, origin: str = "api", age: float = 0.0, **others: Any) -> dict[str, Any]:
-        """Make an export, asked for by whomever."""
-        created = datetime.fromtimestamp(self.simulated_time.now + self.skew - age, tz=timezone.utc)
+    def add_export(
+        self, body: dict[str, Any], *, origin: str = "api", age: float = 0.0, **others: Any
+    ) -> dict[str, Any]:
+        """Add an export, as created by any client."""
+        created = datetime.fromtimestamp(self.time.now + self.skew - age, tz=timezone.utc)
         export = {
             "id": f"export-{len(self.exports) + 1:04d}",
             "status": "queued",
@@ -209,67 +214,67 @@ class FakeApi(BaseAdapter):
         return export
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        self.simulated_time.step()
-        self._let_come()
+        self.time.step()
+        self._create_pending()
         self.requests.append(f"{request.method} {request.path_url}")
         timeout = float(kwargs.get("timeout") or 30)
-        answer = self._post(request, timeout) if request.method == "POST" else self._get(request)
-        self.simulated_time.step()
-        return answer
+        response = self._post(request, timeout) if request.method == "POST" else self._get(request)
+        self.time.step()
+        return response
 
     def close(self) -> None:
         pass
 
-    def _let_come(self) -> None:
-        due = [body for moment, body in self._coming if moment <= self.simulated_time.now]
-        self._coming = [(moment, body) for moment, body in self._coming if moment > self.simulated_time.now]
+    def _create_pending(self) -> None:
+        due = [body for time, body in self._pending if time <= self.time.now]
+        self._pending = [(time, body) for time, body in self._pending if time > self.time.now]
         for body in due:
-            self.make(body)
+            self.add_export(body)
 
     def _post(self, request: requests.PreparedRequest, timeout: float) -> requests.Response:
-        fate = self.posts.pop(0) if self.posts else "ok"
-        if fate == "unreachable":
+        outcome = self.posts.pop(0) if self.posts else "ok"
+        if outcome == "unreachable":
             raise requests.ConnectionError(
                 MaxRetryError(None, "/exports", NewConnectionError(None, "refused")), request=request
             )
         body = json.loads(request.body or b"")
-        if fate == "429":
-            return self._answer(request, 429, {}, {"Retry-After": "7"})
-        if fate in ("422", "401"):
-            return self._answer(request, int(fate), {"title": "No"})
+        if outcome == "429":
+            return self._respond(request, 429, {}, {"Retry-After": "7"})
+        if outcome in ("422", "401"):
+            return self._respond(request, int(outcome), {"title": "No"})
         self.posted.append(body)
-        if fate in ("timeout", "late"):
-            if fate == "late":
-                self._coming.append((self.simulated_time.now + self.lateness, body))
-            self.simulated_time.step(timeout)
-            raise requests.ReadTimeout("no answer", request=request)
-        if fate == "cut":
+        if outcome in ("timeout", "late"):
+            if outcome == "late":
+                self._pending.append((self.time.now + self.lateness, body))
+            self.time.step(timeout)
+            raise requests.ReadTimeout("no response", request=request)
+        if outcome == "cut":
             raise requests.ConnectionError("cut", request=request)
-        if fate == "500":
-            return self._answer(request, 500, {})
-        export = self.make(body)
-        if fate == "lost":
+        if outcome == "500":
+            return self._respond(request, 500, {})
+        export = self.add_export(body)
+        if outcome == "lost":
             raise requests.ConnectionError("cut", request=request)
-        if fate == "500 created":
-            return self._answer(request, 500, {})
-        if fate == "html":
-            return self._answer(request, 200, "<html>")
-        assert fate == "ok", fate
-        return self._answer(request, 201, export)
+        if outcome == "500 created":
+            return self._respond(request, 500, {})
+        if outcome == "html":
+            return self._respond(request, 200, "<html>")
+        assert outcome == "ok", outcome
+        return self._respond(request, 201, export)
 
     def _get(self, request: requests.PreparedRequest) -> requests.Response:
-        fate = self.lists.pop(0) if self.lists else "ok"
-        if fate != "ok":
-            return self._answer(request, int(fate), {})
+        outcome = self.lists.pop(0) if self.lists else "ok"
+        if outcome != "ok":
+            return self._respond(request, int(outcome), {})
         exports = sorted(self.exports, key=lambda export: export["createdAt"], reverse=self.newest_first)
         page = int((request.path_url.partition("page=")[2] or "1").split("&")[0])
         links = {"next": f"/exports?page={page + 1}"} if page * 50 < len(exports) else {}
-        return self._answer(request, 200, {"links": links, "results": exports[(page - 1) * 50 : page * 50]})
+        return self._respond(request, 200, {"links": links, "results": exports[(page - 1) * 50 : page * 50]})
 
-    def _answer(
+    def _respond(
         self, request: requests.PreparedRequest, status: int, body: object, headers: dict[str, str] | None = None
     ) -> requests.Response:
-        now = datetime.fromtimestamp(int(self.simulated_time.now + self.skew), tz=timezone.utc)
+        now = datetime.fromtimestamp(int(self.time.now + self.skew), tz=timezone.utc)
         response = requests.Response()
         response.status_code = status
         response.url = str(request.url)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 1 over real HTTP: the sandbox creates, and the answer is lost in every way there is."""
+"""Promise 1 over real HTTP with the sandbox: the response is lost in every possible way."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REQUESTS = [
     ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-03"),
 ]
 SHORT = LookupPolicy(grace_period=0.2, interval=0.05)
-LONGER = LookupPolicy(grace_period=1.5, interval=0.1)  # the server tells its time in whole seconds
+LONGER = LookupPolicy(grace_period=1.5, interval=0.1)  # the server reports its time in whole seconds
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def client(sandbox):
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.export_type)
 @pytest.mark.parametrize("filter_dates", ["normal", "as-sent", "date-time"])
-def test_a_lost_answer_leads_to_the_export_that_was_created(sandbox, client, request_, filter_dates):
+def test_after_a_lost_response_the_created_export_is_found(sandbox, client, request_, filter_dates):
     sandbox.set(filter_dates=filter_dates)
     sandbox.fault("create", "create-then-cut")
     export_id = create_once(client, request_, MemoryRecord(), lookup_policy=SHORT)
@@ -64,22 +64,22 @@ def test_a_lost_answer_leads_to_the_export_that_was_created(sandbox, client, req
     ],
     ids=lambda fault: fault["kind"],
 )
-def test_whatever_becomes_of_a_creation_there_is_one_export(sandbox, client, fault):
+def test_whatever_happens_to_a_creation_there_is_one_export(sandbox, client, fault):
     sandbox.fault("create", **fault)
-    grace = LONGER if fault["kind"] == "create-late" else SHORT
-    export_id = create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=grace)
+    lookup_policy = LONGER if fault["kind"] == "create-late" else SHORT
+    export_id = create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=lookup_policy)
     assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
 
 @pytest.mark.parametrize("skew", [-7200.0, 7200.0])
-def test_the_servers_clock_may_be_hours_apart(sandbox, client, skew):
+def test_the_servers_clock_may_differ_by_hours(sandbox, client, skew):
     sandbox.set(clock_skew_seconds=skew)
     sandbox.fault("create", "create-then-cut")
     export_id = create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
     assert [created["id"] for created in sandbox.stats.created] == [export_id]
 
 
-def test_a_field_that_the_api_rejects_is_named_with_its_path_and_reason(sandbox, client):
+def test_a_rejected_field_is_reported_with_its_path_and_reason(sandbox, client):
     sandbox.set(known_segments=["other"])
     with pytest.raises(RequestRejected, match="/filters/segmentId: Value is not valid"):
         create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
@@ -89,7 +89,7 @@ def test_a_field_that_the_api_rejects_is_named_with_its_path_and_reason(sandbox,
     ("key", "kind"),
     [("read_only_key", PermissionDenied), ("blocked_key", PermissionDenied), ("wrong", AuthenticationFailed)],
 )
-def test_a_key_that_may_not_is_told(sandbox, key, kind):
+def test_a_key_without_permission_is_refused(sandbox, key, kind):
     sandbox.reset()
     value = getattr(SandboxOptions(), key, "some:wrong-key")
     with ConnectifClient(value, sandbox.url) as client, pytest.raises(kind):

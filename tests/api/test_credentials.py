@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 6: the key goes to the connection's own host alone, and is never shown."""
+"""Promise 6: the API key is sent only to the connection's own host, and is never shown."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from airflow_provider_connectif.api.errors import InvalidConnection, UnexpectedR
 from tests.api.simulated_time import BASE, KEY, KEY_ID, KEY_SECRET
 
 
-class TestTheKey:
+class TestApiKey:
     @pytest.mark.parametrize(
         ("password", "login"),
         [
             pytest.param(KEY, None, id="the whole string"),
-            pytest.param(f"  {KEY}\n", None, id="with white space around it"),
-            pytest.param(f"\u00a0{KEY}\u00a0", None, id="with hard spaces around it"),
+            pytest.param(f"  {KEY}\n", None, id="with whitespace around it"),
+            pytest.param(f"\u00a0{KEY}\u00a0", None, id="with non-breaking spaces around it"),
             pytest.param(f"apiKey {KEY}", None, id="with the prefix"),
-            pytest.param(f"  APIKEY \t {KEY}  ", None, id="with the prefix in capitals"),
+            pytest.param(f"  APIKEY \t {KEY}  ", None, id="with the prefix in upper case"),
             pytest.param(f"Authorization: apiKey {KEY}", None, id="the whole header"),
             pytest.param(KEY_SECRET, KEY_ID, id="the id as login"),
-            pytest.param(f" {KEY_SECRET} ", f" {KEY_ID} ", id="the id as login, with white space"),
+            pytest.param(f" {KEY_SECRET} ", f" {KEY_ID} ", id="the id as login, with whitespace"),
             pytest.param(f"apiKey {KEY_SECRET}", KEY_ID, id="the id as login, with the prefix"),
             pytest.param(KEY, KEY_ID, id="the whole string, and the id as login"),
             pytest.param(KEY, "", id="an empty login"),
         ],
     )
-    def test_every_form_that_people_paste_is_taken(self, password, login):
+    def test_every_form_that_users_paste_is_accepted(self, password, login):
         assert normalize_api_key(password, login) == KEY
 
     @pytest.mark.parametrize("password", [None, "", "   ", "apiKey  "])
-    def test_a_missing_one_says_where_it_belongs(self, password):
+    def test_an_error_for_a_missing_key_says_where_it_belongs(self, password):
         with pytest.raises(InvalidConnection, match="Password"):
             normalize_api_key(password)
 
     @pytest.mark.parametrize(
         "password",
         [
-            pytest.param(f"{KEY_ID}: {KEY_SECRET}", id="white space inside"),
+            pytest.param(f"{KEY_ID}: {KEY_SECRET}", id="whitespace inside"),
             pytest.param(f"{KEY_ID}:\n{KEY_SECRET}", id="a line break inside"),
             pytest.param(f"{KEY}\r\nX-Other: 1", id="another header"),
             pytest.param(f"{KEY}\x00", id="a control character"),
-            pytest.param(f"{KEY}é", id="a letter that no header can carry"),
-            pytest.param(f"{KEY}\u200b", id="an invisible sign"),
+            pytest.param(f"{KEY}é", id="a character that is not allowed in a header"),
+            pytest.param(f"{KEY}\u200b", id="an invisible character"),
             pytest.param(KEY_SECRET, id="no colon"),
             pytest.param(f":{KEY_SECRET}", id="no id"),
             pytest.param(f"{KEY_SECRET}:", id="no secret"),
         ],
     )
-    def test_a_bad_one_is_refused_in_words_that_do_not_quote_it(self, password):
+    def test_an_error_for_an_invalid_key_does_not_contain_it(self, password):
         with pytest.raises(InvalidConnection) as raised:
             normalize_api_key(password)
         shown = "".join(traceback.format_exception(raised.value)).split("InvalidConnection: ")[-1]
@@ -70,7 +70,7 @@ class TestTheKey:
         assert raised.value.__context__ is None
 
 
-class TestTheBaseUrl:
+class TestBaseUrl:
     @pytest.mark.parametrize(
         ("fields", "url"),
         [
@@ -87,7 +87,7 @@ class TestTheBaseUrl:
             ({"host": "http://127.9.9.9"}, "http://127.9.9.9"),
         ],
     )
-    def test_every_form_is_tidied(self, fields, url):
+    def test_every_form_is_normalized(self, fields, url):
         assert normalize_base_url(**fields) == url
 
     @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ class TestTheBaseUrl:
             "http://0.0.0.0:8787",
         ],
     )
-    def test_plain_http_is_for_this_machine_alone(self, host):
+    def test_plain_http_is_allowed_only_for_this_machine(self, host):
         with pytest.raises(InvalidConnection, match="plain http"):
             normalize_base_url(host)
 
@@ -117,28 +117,28 @@ class TestTheBaseUrl:
             f"{KEY_ID}:{KEY_SECRET}",
         ],
     )
-    def test_what_is_no_url_of_a_host_is_refused_without_being_quoted(self, host):
+    def test_an_error_for_an_invalid_url_does_not_contain_it(self, host):
         with pytest.raises(InvalidConnection, match="not a base URL") as raised:
             normalize_base_url(host)
         assert KEY_SECRET not in str(raised.value)
 
     @pytest.mark.parametrize("host", [f"https://{KEY}@api.connectif.cloud", "https://h/?page=1", "https://h/#top"])
-    def test_a_user_a_query_or_a_fragment_is_refused_without_being_quoted(self, host):
+    def test_an_error_for_a_user_query_or_fragment_does_not_contain_it(self, host):
         with pytest.raises(InvalidConnection, match="only a base URL") as raised:
             normalize_base_url(host)
         assert KEY_SECRET not in str(raised.value)
 
     @pytest.mark.parametrize(
-        ("host", "so"),
+        ("host", "expected"),
         [("localhost", True), ("127.0.0.1", True), ("::1", True), ("192.168.0.1", False), ("example.com", False)],
     )
-    def test_loopback_is_known(self, host, so):
-        assert is_loopback(host) is so
+    def test_loopback_hosts_are_recognized(self, host, expected):
+        assert is_loopback(host) is expected
 
 
-class TestKeyForOneHost:
+class TestApiKeyAuth:
     @pytest.mark.parametrize("url", [f"{BASE}/exports", f"{BASE}:443/x", "https://API.connectif.test/exports?page=2"])
-    def test_it_signs_requests_to_its_own_host(self, url):
+    def test_adds_the_key_to_requests_to_its_own_host(self, url):
         prepared = requests.Request("GET", url, auth=ApiKeyAuth(KEY, BASE)).prepare()
         assert prepared.headers["Authorization"] == f"apiKey {KEY}"
 
@@ -152,22 +152,22 @@ class TestKeyForOneHost:
             "https://api.connectif.test@evil.example/",
         ],
     )
-    def test_it_refuses_any_other(self, url):
+    def test_raises_an_error_for_any_other_host(self, url):
         with pytest.raises(UnexpectedResponse, match="a host other than"):
             requests.Request("GET", url, auth=ApiKeyAuth(KEY, BASE)).prepare()
 
-    def test_it_is_not_shown(self):
+    def test_its_representation_does_not_contain_the_key(self):
         assert repr(ApiKeyAuth(KEY, BASE)) == f"ApiKeyAuth({BASE!r})"
 
-    @pytest.mark.parametrize("store", [pickle.dumps, copy.copy, copy.deepcopy])
-    def test_it_is_not_stored(self, store):
+    @pytest.mark.parametrize("copy_function", [pickle.dumps, copy.copy, copy.deepcopy])
+    def test_it_cannot_be_pickled_or_copied(self, copy_function):
         with pytest.raises(TypeError, match="cannot be pickled"):
-            store(ApiKeyAuth(KEY, BASE))
+            copy_function(ApiKeyAuth(KEY, BASE))
 
 
 class TestLinks:
     @pytest.mark.parametrize(
-        ("link", "address"),
+        ("link", "url"),
         [
             (f"{BASE}/exports?page=2", f"{BASE}/exports?page=2"),
             ("/exports?page=2", f"{BASE}/exports?page=2"),
@@ -180,9 +180,9 @@ class TestLinks:
             ("https://evil.example\\@api.connectif.test/exports", f"{BASE}/exports"),
         ],
     )
-    def test_one_on_the_same_host_leads_to_the_base_urls_scheme_and_port(self, link, address):
-        followed = ApiKeyAuth(KEY, BASE).resolve_link(link, current=f"{BASE}/exports?page=1")
-        assert followed == address
+    def test_a_link_to_the_same_host_uses_the_base_urls_scheme_and_port(self, link, url):
+        resolved = ApiKeyAuth(KEY, BASE).resolve_link(link, current=f"{BASE}/exports?page=1")
+        assert resolved == url
 
     @pytest.mark.parametrize(
         "link",
@@ -195,10 +195,10 @@ class TestLinks:
             "javascript:alert(1)",
         ],
     )
-    def test_one_to_another_host_is_not_followed(self, link):
+    def test_a_link_to_another_host_is_an_error(self, link):
         with pytest.raises(UnexpectedResponse, match="another host"):
             ApiKeyAuth(KEY, BASE).resolve_link(link, current=f"{BASE}/exports")
 
-    def test_one_that_is_no_address_is_a_clear_error(self):
+    def test_an_invalid_link_is_an_error(self):
         with pytest.raises(UnexpectedResponse, match="not a URL"):
             ApiKeyAuth(KEY, BASE).resolve_link("https://[oops/exports", current=f"{BASE}/exports")

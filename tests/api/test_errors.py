@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The errors: one root, picklable, and each says whether trying again can help."""
+"""The errors: one base class, picklable, and each says whether a retry can help."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from airflow_provider_connectif.api.errors import (
     WaitTimeout,
 )
 
-ONE_OF_EACH = [
+EXAMPLES = [
     InvalidArgument("to_date", "is missing."),
     InvalidConnection("no key"),
     AuthenticationFailed("no", status=401),
@@ -39,7 +39,7 @@ ONE_OF_EACH = [
     RateLimited("slow down", retry_after=7.5),
     ServerError("down", status=503, retry_after=3.0),
     ConnectionProblem("refused", sent=False),
-    CreationOutcomeUnknown("who knows"),
+    CreationOutcomeUnknown("no response"),
     ExportFailed("e1", "error"),
     WaitTimeout("e1 (queued)", 60.0),
 ]
@@ -56,23 +56,23 @@ FINAL = {
 }
 
 
-def every_error():
+def all_errors():
     return {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, ConnectifError)}
 
 
-def test_none_is_left_out_of_these_tests():
-    assert {type(error) for error in ONE_OF_EACH} == every_error() - {ConnectifError, ApiError, Refused, Unavailable}
+def test_every_error_is_tested_here():
+    assert {type(error) for error in EXAMPLES} == all_errors() - {ConnectifError, ApiError, Refused, Unavailable}
 
 
-@pytest.mark.parametrize("error", ONE_OF_EACH, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
 class TestEach:
-    def test_survives_pickling_whole(self, error):
-        again = pickle.loads(pickle.dumps(error))
-        assert type(again) is type(error)
-        assert str(again) == str(error)
-        assert vars(again) == vars(error)
+    def test_survives_pickling(self, error):
+        copy = pickle.loads(pickle.dumps(error))
+        assert type(copy) is type(error)
+        assert str(copy) == str(error)
+        assert vars(copy) == vars(error)
 
-    def test_says_whether_trying_again_can_help(self, error):
+    def test_says_whether_a_retry_can_help(self, error):
         assert error.final is (type(error) in FINAL)
 
     def test_is_documented(self, error):
@@ -85,11 +85,11 @@ def test_a_wrong_argument_is_a_value_error_that_names_it():
     assert (str(error), error.argument, error.problem) == ("to_date: is missing.", "to_date", "is missing.")
 
 
-def test_a_failed_export_is_named_with_its_status_and_what_may_help():
+def test_a_failed_export_is_reported_with_its_status_and_a_remedy():
     assert "e1" in str(ExportFailed("e1", "cancelled"))
     assert "'cancelled'" in str(ExportFailed("e1", "cancelled"))
     assert "new export" in str(ExportFailed("e1", "cancelled"))
 
 
-def test_the_picture_of_the_family_shows_every_error():
-    assert [kind.__name__ for kind in every_error() if kind.__name__ not in (errors.__doc__ or "")] == []
+def test_the_module_docstring_shows_every_error():
+    assert [kind.__name__ for kind in all_errors() if kind.__name__ not in (errors.__doc__ or "")] == []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 7: wrong arguments fail early, naming the argument. Promise 1: a request knows its own exports."""
+"""Promise 7: wrong arguments fail early, naming the argument. Promise 1: a request recognizes its own exports."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_parsed(value):
     return UNKNOWN if isinstance(value, str) and "{{" in value else value
 
 
-class TestWhatIsSent:
+class TestBody:
     @pytest.mark.parametrize(
         ("arguments", "body"),
         [
@@ -73,18 +73,18 @@ class TestWhatIsSent:
         ],
         ids=["contacts", "contacts, all", "activities, all", "data-explorer, all"],
     )
-    def test_each_type_has_exactly_its_body(self, arguments, body):
+    def test_each_type_has_its_own_body(self, arguments, body):
         assert ExportRequest.of(**arguments).body() == body
 
     @pytest.mark.parametrize(
         ("arguments", "path"),
         [(CONTACTS, "/exports"), (ACTIVITIES, "/exports"), (REPORT, "/exports/type/data-explorer")],
     )
-    def test_each_type_has_its_path(self, arguments, path):
+    def test_each_type_has_its_own_path(self, arguments, path):
         assert ExportRequest.of(**arguments).path == path
 
     @pytest.mark.parametrize(
-        "moment",
+        "value",
         [
             "2026-11-01T01:00:00+01:00",
             "2026-11-01T00:00:00Z",
@@ -93,16 +93,16 @@ class TestWhatIsSent:
             datetime(2026, 11, 1, 2, tzinfo=timezone(timedelta(hours=2))),
         ],
     )
-    def test_moments_are_sent_in_utc(self, moment):
-        request = ExportRequest.of("activities", from_date=moment, to_date=TO)
+    def test_date_times_are_sent_in_utc(self, value):
+        request = ExportRequest.of("activities", from_date=value, to_date=TO)
         assert request.from_date == "2026-11-01T00:00:00.000Z"
 
     @pytest.mark.parametrize("day", ["2026-11-01", " 2026-11-01 ", date(2026, 11, 1)])
-    def test_days_are_sent_as_they_are(self, day):
+    def test_dates_are_sent_unchanged(self, day):
         request = ExportRequest.of("data-explorer", report_id="r1", from_date=day, to_date=day)
         assert request.from_date == request.to_date == "2026-11-01"
 
-    def test_activity_types_may_come_from_a_generator(self):
+    def test_activity_types_may_be_a_generator(self):
         request = ExportRequest.of(**ACTIVITIES, activity_types=(name for name in ["purchase"]))
         assert request.body()["filters"]["activityTypes"] == ["purchase"]
 
@@ -113,7 +113,7 @@ MIDNIGHT = datetime(2026, 3, 20, tzinfo=timezone.utc)
 
 @st.composite
 def requests(draw):
-    """Any request. There are few values of each kind, so that two requests are often alike in most of them."""
+    """Draw any request. Each argument has few possible values, so that two requests often differ in few of them."""
     kind = draw(st.sampled_from(["contacts", "activities", "data-explorer"]))
     drawn = {"delimiter": draw(st.sampled_from([",", ";"]))}
     if kind != "data-explorer":
@@ -133,7 +133,7 @@ def requests(draw):
 
 
 def reported(request: ExportRequest, **changes) -> Export:
-    """The export as the API reports it back."""
+    """Return the export as the API reports it."""
     filters = {**request.body()["filters"], **changes.pop("filters", {})}
     fields = {
         "id": "e1",
@@ -151,30 +151,30 @@ def reported(request: ExportRequest, **changes) -> Export:
 
 @few_examples
 @given(requests())
-def test_a_request_is_read_back_from_its_body(request_):
+def test_a_request_can_be_created_from_its_body(request_):
     assert ExportRequest.from_body(request_.body()) == request_
 
 
 @few_examples
 @given(requests())
-def test_a_request_knows_its_own_export(request_):
+def test_a_request_matches_its_own_export(request_):
     assert request_.matches(reported(request_))
 
 
 @few_examples
 @given(requests(), requests())
-def test_a_request_knows_no_other_export(one, other):
-    assert one.matches(reported(other)) is (meaning(one) == meaning(other))
+def test_a_request_matches_no_other_export(one, other):
+    assert one.matches(reported(other)) is (essence(one) == essence(other))
 
 
-def meaning(request: ExportRequest):
-    """What is asked for; the API may drop the fractions of seconds."""
+def essence(request: ExportRequest):
+    """Return what is requested, without fractions of a second, which the API may drop."""
     types = frozenset(request.activity_types or ())
-    moments = tuple(str(moment)[:19] for moment in (request.from_date, request.to_date))
-    return replace(request, activity_types=None, from_date=None, to_date=None), types, moments
+    dates = tuple(str(each)[:19] for each in (request.from_date, request.to_date))
+    return replace(request, activity_types=None, from_date=None, to_date=None), types, dates
 
 
-class TestRecognising:
+class TestMatches:
     activities = ExportRequest.of(**ACTIVITIES, activity_types=["purchase", "login"])
     contacts = ExportRequest.of("contacts")
     segment = ExportRequest.of("contacts", segment_id="s1", version="v5")
@@ -197,7 +197,7 @@ class TestRecognising:
             (report, {"filters": {"fromDate": "2026-11-01T05:00:00.000Z", "toDate": "2026-11-11T04:59:59.000Z"}}),
         ],
     )
-    def test_what_the_api_reports_otherwise_or_leaves_out_is_still_recognised(self, request_, changes):
+    def test_an_export_that_the_api_reports_in_another_form(self, request_, changes):
         if changes.get("filters", {}) is None:
             changes = {**changes, "filters": {}}
         assert request_.matches(reported(request_, **changes))
@@ -229,7 +229,7 @@ class TestRecognising:
             (report, {"filters": {"toDate": None}}),
         ],
     )
-    def test_what_differs_is_not(self, request_, changes):
+    def test_not_an_export_that_differs(self, request_, changes):
         assert not request_.matches(reported(request_, **changes))
 
 
@@ -295,7 +295,7 @@ class TestWrongArguments:
             ({**REPORT, "to_date": "2026-12-03"}, "to_date", "more than 31 days"),
         ],
     )
-    def test_each_is_named_with_what_is_wrong_and_what_would_be_right(self, arguments, name, words):
+    def test_raise_an_error_that_names_the_argument_and_the_remedy(self, arguments, name, words):
         with pytest.raises(InvalidArgument) as raised:
             ExportRequest.of(**arguments)
         assert raised.value.argument == name
@@ -311,12 +311,12 @@ class TestWrongArguments:
             {**ACTIVITIES, "activity_types": ("purchase",)},
         ],
     )
-    def test_what_is_just_allowed_passes(self, arguments):
+    def test_values_at_the_limits_are_accepted(self, arguments):
         ExportRequest.of(**arguments)
 
 
-class TestTemplates:
-    """When a DAG is parsed, values are not known yet; what does not rest on them is checked all the same."""
+class TestUnknownValues:
+    """When a DAG is parsed, some values are not known yet; everything that does not depend on them is checked."""
 
     @pytest.mark.parametrize(
         "arguments",
@@ -332,7 +332,7 @@ class TestTemplates:
             {**REPORT, "date_format": "{{ params.format }}"},
         ],
     )
-    def test_what_rests_on_one_is_not_checked(self, arguments):
+    def test_are_not_checked(self, arguments):
         check_request(as_parsed(arguments))
 
     @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ class TestTemplates:
             ({"export_type": "{{ params.type }}", "activity_types": "login"}, "activity_types"),
         ],
     )
-    def test_what_does_not_is(self, arguments, name):
+    def test_do_not_prevent_checks_of_other_values(self, arguments, name):
         with pytest.raises(InvalidArgument) as raised:
             check_request(as_parsed(arguments))
         assert raised.value.argument == name

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vendor's file names, and how people name the files that they mean."""
+"""The vendor's file names, and patterns that match them."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ UUID = "6ba7b810-9dad-41d1-80b4-00c04fd430c8"
         (f"Ventas-20261101-20261102-20261103-{UUID}.zip", "ventas-20261101"),
     ],
 )
-def test_the_title_is_what_comes_before_dates_and_identifier(name, title):
+def test_the_title_precedes_dates_and_identifier(name, title):
     assert title_of(name) == title
 
 
-def test_the_title_has_no_extension_that_the_api_tells_beside_the_name():
+def test_the_title_does_not_include_an_extension_that_the_api_reports_separately():
     assert title_of(f"Purchases-20230326-{UUID}.xlsx", "XLSX") == "purchases"
     assert title_of("purchases", "zip") == "purchases"
 
@@ -41,19 +41,19 @@ def test_a_file_name_loses_its_extension_and_keeps_its_case(name):
     assert without_extension(name, "xlsx") == "Sales!"
 
 
-@pytest.mark.parametrize("wanted", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])
-def test_a_file_is_meant_by_its_title_its_name_or_a_pattern_of_either(wanted):
-    assert has_name(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+@pytest.mark.parametrize("pattern", ["Purchases", "purchases", " Purchases ", "purch*", f"*{UUID}.zip", "p?rchases"])
+def test_a_title_a_whole_name_or_a_pattern_matches(pattern):
+    assert has_name(f"Purchases-20230326-20230425-{UUID}.zip", pattern)
 
 
-@pytest.mark.parametrize("wanted", ["Purchase", "purchases-20230326", "sales", "", "p?"])
-def test_a_file_is_not_meant_by_a_part_of_its_title(wanted):
-    assert not has_name(f"Purchases-20230326-20230425-{UUID}.zip", wanted)
+@pytest.mark.parametrize("pattern", ["Purchase", "purchases-20230326", "sales", "", "p?"])
+def test_part_of_a_title_does_not_match(pattern):
+    assert not has_name(f"Purchases-20230326-20230425-{UUID}.zip", pattern)
 
 
-def test_a_title_with_the_signs_of_a_pattern_in_it_is_still_found_as_it_is():
+def test_a_title_that_contains_pattern_characters_matches_itself():
     assert has_name(f"sales [all]-{UUID}.zip", "Sales [all]")
 
 
-def test_an_export_whose_file_has_no_name_is_not_meant():
+def test_a_missing_name_does_not_match():
     assert not has_name(None, "*")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing from the list of exports, which comes in any order."""
+"""Selecting exports from the list, which may be in any order."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ UUIDS = [f"6ba7b810-9dad-41d1-80b4-00c04fd4{number:04x}" for number in range(9)]
 
 
 def export(number: int, hours: float = 0, **fields: Any) -> Export:
-    """A finished export, made some hours after noon, which took ten minutes."""
-    made = NOON + timedelta(hours=hours)
-    defaults = {"status": "finished", "created_at": made, "finished_at": made + timedelta(minutes=10)}
+    """Return a finished export that was created some hours after noon and took ten minutes."""
+    created = NOON + timedelta(hours=hours)
+    defaults = {"status": "finished", "created_at": created, "finished_at": created + timedelta(minutes=10)}
     return Export(id=f"{number:024x}", **{**defaults, **fields})
 
 
@@ -36,60 +36,62 @@ def named(number: int, name: str, hours: float = 0, **fields: Any) -> Export:
 
 
 class TestStatus:
-    def test_the_finished_ones_are_meant_unless_something_else_is_said(self):
+    def test_is_compared_if_it_is_given(self):
         statuses = ["queued", "inProgress", "finished", "error", "archiving"]
         exports = [export(number, status=status) for number, status in enumerate(statuses)]
         assert numbers(select(exports, FINISHED_EXPORTS)) == [2]
         assert numbers(select(exports, ExportFilter(status="error"))) == [3]
         assert numbers(select(exports, ExportFilter())) == [0, 1, 2, 3, 4]
 
-    def test_its_case_is_no_matter(self):
+    def test_is_compared_ignoring_case(self):
         assert numbers(select([export(1, status="FINISHED")], ExportFilter(status="Finished"))) == [1]
 
 
-class TestMoments:
-    def test_finished_after_counts_from_the_finishing_and_leaves_out_the_moment_itself(self):
+class TestTimes:
+    def test_finished_after_is_exclusive(self):
         exports = [export(1, -1, finished_at=NOON), export(2, -1, finished_at=NOON + timedelta(milliseconds=1))]
         assert numbers(select(exports, ExportFilter(finished_after=NOON, status=FINISHED))) == [2]
 
-    def test_created_after_counts_from_the_creation(self):
+    def test_created_after_is_exclusive(self):
         exports = [export(1, -0.1), export(2, 0), export(3, 0.1)]
         assert numbers(select(exports, ExportFilter(created_after=NOON, status=FINISHED))) == [3]
 
-    def test_a_finished_export_without_a_finishing_moment_counts_from_its_creation(self):
+    def test_a_finished_export_without_finished_at_uses_created_at(self):
         exports = [export(1, 1, finished_at=None), export(2, -1, finished_at=None)]
         assert numbers(select(exports, ExportFilter(finished_after=NOON, status=FINISHED))) == [1]
 
-    def test_one_that_is_not_finished_has_not_finished_after_anything(self):
+    def test_an_unfinished_export_does_not_match_finished_after(self):
         running = export(1, 1, finished_at=None, status="inProgress")
         assert select([running], ExportFilter(finished_after=NOON)) == []
 
-    def test_one_without_any_moment_is_after_nothing(self):
-        timeless = export(1, created_at=None, finished_at=None)
-        assert select([timeless], ExportFilter(finished_after=NOON, status=FINISHED)) == []
-        assert numbers(select([timeless], FINISHED_EXPORTS)) == [1]
+    def test_an_export_without_times_does_not_match_finished_after(self):
+        without_times = export(1, created_at=None, finished_at=None)
+        assert select([without_times], ExportFilter(finished_after=NOON, status=FINISHED)) == []
+        assert numbers(select([without_times], FINISHED_EXPORTS)) == [1]
 
     @pytest.mark.parametrize(
-        "moment", ["2026-11-25T12:00:00Z", "2026-11-25 13:00:00+01:00", NOON, NOON.astimezone(timezone.max)]
+        "value", ["2026-11-25T12:00:00Z", "2026-11-25 13:00:00+01:00", NOON, NOON.astimezone(timezone.max)]
     )
-    def test_is_taken_in_every_form_that_has_a_zone(self, moment):
-        assert ExportFilter.from_arguments({"finished_after": moment}).finished_after == NOON
+    def test_may_have_every_form_with_a_time_zone(self, value):
+        assert ExportFilter.from_arguments({"finished_after": value}).finished_after == NOON
 
-    @pytest.mark.parametrize("moment", ["2026-11-25T12:00:00", "2026-11-25", NOON.replace(tzinfo=None)])
-    def test_without_a_zone_is_refused_with_what_would_be_right(self, moment):
-        right = r"finished_after: .* has no time zone; use a date-time with a time zone, such as '2026-11-01T00:00:00\+"
-        with pytest.raises(InvalidArgument, match=right):
-            ExportFilter.from_arguments({"finished_after": moment})
+    @pytest.mark.parametrize("value", ["2026-11-25T12:00:00", "2026-11-25", NOON.replace(tzinfo=None)])
+    def test_without_a_time_zone_raise_an_error_with_a_remedy(self, value):
+        message = (
+            r"finished_after: .* has no time zone; use a date-time with a time zone, such as '2026-11-01T00:00:00\+"
+        )
+        with pytest.raises(InvalidArgument, match=message):
+            ExportFilter.from_arguments({"finished_after": value})
 
 
 class TestOrder:
-    def test_is_that_of_creation_whatever_the_lists(self):
+    def test_is_that_of_creation_whatever_the_order_of_the_list(self):
         exports = [export(1, 3), export(2, 1), export(3, 2), export(4, 1)]
         for order in itertools.permutations(exports):
             assert numbers(select(order, FINISHED_EXPORTS)) == [2, 4, 3, 1]
 
 
-class TestTheLatestOfEach:
+class TestLatestOfEach:
     def test_report(self):
         filters = [{"reportId": "a"}, {"reportId": "ab"}, {"reportId": "a"}]
         exports = [export(number, number, filters=each) for number, each in enumerate(filters)]
@@ -101,7 +103,7 @@ class TestTheLatestOfEach:
         exports = [export(number, number, export_type=each) for number, each in enumerate(types)]
         assert numbers(select(exports, FINISHED_EXPORTS, latest_per="export_type")) == [1, 2]
 
-    def test_file_name_is_that_of_each_whole_name(self):
+    def test_file_name_compares_whole_titles(self):
         exports = [
             named(0, "V! Carrito", 0),
             named(1, "V! Carrito abandonado", 1),
@@ -112,7 +114,7 @@ class TestTheLatestOfEach:
         for order in itertools.permutations(exports):
             assert numbers(select(order, FINISHED_EXPORTS, latest_per="file_name")) == [1, 2, 3, 4]
 
-    def test_file_name_forgets_dates_identifier_and_extension_in_every_form(self):
+    def test_file_name_ignores_dates_identifier_and_extension_in_every_form(self):
         names = [
             f"purchases-20230326-20230425-{UUIDS[1]}.zip",
             f"Purchases-{UUIDS[2]}.csv.gz",
@@ -122,52 +124,52 @@ class TestTheLatestOfEach:
         exports = [export(number, number, file_name=name) for number, name in enumerate(names)]
         assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [3]
 
-    def test_file_name_forgets_an_extension_that_the_api_tells_by_itself(self):
+    def test_file_name_ignores_an_extension_that_the_api_reports_separately(self):
         first = export(1, 1, file_name="purchases-20230326.xlsx", file_extension="xlsx")
         assert numbers(
             select([first, export(2, 2, file_name="purchases")], FINISHED_EXPORTS, latest_per="file_name")
         ) == [2]
 
-    def test_file_name_keeps_numbers_that_are_no_dates(self):
+    def test_file_name_keeps_numbers_that_are_not_dates(self):
         names = [f"order-12345678-{UUIDS[0]}.zip", f"order-87654321-{UUIDS[1]}.zip", "top-20261399"]
         exports = [export(number, number, file_name=name) for number, name in enumerate(names)]
         assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [0, 1, 2]
 
     @pytest.mark.parametrize("per", LATEST_PER)
-    def test_keeps_apart_what_has_none(self, per):
+    def test_keeps_all_exports_without_the_field(self, per):
         exports = [export(number, number) for number in range(3)]
         assert numbers(select(exports, FINISHED_EXPORTS, latest_per=per)) == [0, 1, 2]
 
-    def test_is_of_those_that_fit_so_that_a_newer_one_that_failed_or_runs_takes_no_place(self):
+    def test_considers_only_matching_exports(self):
         exports = [named(0, "sales"), named(1, "sales", 1, status="error"), named(2, "sales", 2, status="inProgress")]
         assert numbers(select(exports, FINISHED_EXPORTS, latest_per="file_name")) == [0]
         assert numbers(select(exports, ExportFilter(), latest_per="file_name")) == [2]
 
-    def test_is_by_creation_not_by_finishing(self):
+    def test_is_the_one_created_last_not_the_one_finished_last(self):
         early, late = named(1, "sales", 0, finished_at=NOON + timedelta(hours=9)), named(2, "sales", 1)
         assert numbers(select([early, late], FINISHED_EXPORTS, latest_per="file_name")) == [2]
 
-    def test_holds_no_more_than_it_gives(self):
+    def test_keeps_no_more_exports_in_memory_than_it_yields(self):
         alive: set[int] = set()
 
         class Counted(Export):
             def __del__(self) -> None:
                 alive.discard(id(self))
 
-        most = 0
+        maximum = 0
 
         def listed() -> Iterator[Export]:
-            nonlocal most
+            nonlocal maximum
             for number in range(1000):
-                made = NOON + timedelta(minutes=number)
+                created = NOON + timedelta(minutes=number)
                 report = {"reportId": str(number % 7)}
-                each = Counted(id=str(number), status="finished", created_at=made, filters=report)
+                each = Counted(id=str(number), status="finished", created_at=created, filters=report)
                 alive.add(id(each))
-                most = max(most, len(alive))
+                maximum = max(maximum, len(alive))
                 yield each
 
         assert len(list(latest_of_each(listed(), "report_id"))) == 7
-        assert most <= 7 + 3
+        assert maximum <= 7 + 3
 
 
 class TestExportFilter:

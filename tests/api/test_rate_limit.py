@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Promise 8: what the API asks to wait is read from each style of headers, bounded, and kept."""
+"""Promise 8: the wait that the API asks for is parsed from each kind of header, limited, and respected."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def http_date(epoch: float) -> str:
     return format_datetime(datetime.fromtimestamp(epoch, tz=timezone.utc), usegmt=True)
 
 
-def wait_of(headers, *, limited=True, now=float(NOW)):
+def wait_for(headers, *, limited=True, now=float(NOW)):
     return parse_wait(CaseInsensitiveDict(headers), now=now, limited=limited)
 
 
@@ -40,22 +40,22 @@ def wait_of(headers, *, limited=True, now=float(NOW)):
         ({"RateLimit-Remaining": "4", "RateLimit-Reset": "7"}, 7),
     ],
 )
-def test_each_style_of_a_429_is_read(headers, seconds):
-    assert wait_of(headers) == seconds
+def test_each_kind_of_header_of_a_429_is_parsed(headers, seconds):
+    assert wait_for(headers) == seconds
 
 
 @pytest.mark.parametrize(
     "headers", [{}, {"Retry-After": "soon"}, {"RateLimit-Limit": "10"}, {"RateLimit-Reset": "nan"}]
 )
-def test_headers_that_do_not_say_are_none(headers):
-    assert wait_of(headers) is None
+def test_headers_without_a_wait_are_none(headers):
+    assert wait_for(headers) is None
 
 
 @pytest.mark.parametrize("skew", [-7 * 3600, 7 * 3600])
-def test_moments_are_the_servers_own_however_wrong_our_clock_is(skew):
+def test_dates_are_relative_to_the_servers_clock_however_wrong_ours_is(skew):
     date = {"Date": http_date(NOW)}
-    assert wait_of({**date, "Retry-After": http_date(NOW + 90)}, now=NOW + skew) == 90
-    assert wait_of({**date, "X-RateLimit-Reset": str(NOW + 90)}, now=NOW + skew) == 90
+    assert wait_for({**date, "Retry-After": http_date(NOW + 90)}, now=NOW + skew) == 90
+    assert wait_for({**date, "X-RateLimit-Reset": str(NOW + 90)}, now=NOW + skew) == 90
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def test_moments_are_the_servers_own_however_wrong_our_clock_is(skew):
         ({"X-RateLimit-Reset": str(NOW - 5)}, 0),
     ],
 )
-def test_absurd_values_are_bounded(headers, seconds):
-    assert wait_of(headers) == seconds
+def test_implausible_values_are_limited(headers, seconds):
+    assert wait_for(headers) == seconds
 
 
 class TestRateLimit:
@@ -84,10 +84,10 @@ class TestRateLimit:
     def rate_limit(self, now):
         return RateLimit(clock=lambda: now[0], random=lambda: 0.0)
 
-    def test_there_is_nothing_to_wait_for_at_first(self, rate_limit):
+    def test_there_is_no_delay_at_first(self, rate_limit):
         assert rate_limit.delay() == 0
 
-    def test_nothing_remaining_on_a_good_answer_delays_the_next_request(self, rate_limit, now):
+    def test_a_successful_response_with_nothing_remaining_delays_the_next_request(self, rate_limit, now):
         rate_limit.observe(CaseInsensitiveDict({"RateLimit-Remaining": "0", "RateLimit-Reset": "10"}))
         assert rate_limit.delay() == 10
         now[0] += 4
@@ -95,27 +95,27 @@ class TestRateLimit:
         now[0] += 7
         assert rate_limit.delay() == 0
 
-    def test_something_remaining_on_a_good_answer_does_not(self, rate_limit):
+    def test_a_successful_response_with_something_remaining_does_not(self, rate_limit):
         rate_limit.observe(CaseInsensitiveDict({"RateLimit-Remaining": "1", "RateLimit-Reset": "10"}))
         rate_limit.observe(CaseInsensitiveDict({"RateLimit-Reset": "10"}))
         assert rate_limit.delay() == 0
 
-    def test_a_later_answer_does_not_shorten_the_wait(self, rate_limit):
+    def test_a_later_response_does_not_shorten_the_wait(self, rate_limit):
         rate_limit.observe(CaseInsensitiveDict({"Retry-After": "10"}), limited=True)
         rate_limit.observe(CaseInsensitiveDict({"Retry-After": "2"}), limited=True)
         assert rate_limit.delay() == 10
 
-    def test_waits_are_spread_by_jitter_and_never_shortened(self):
+    def test_jitter_lengthens_waits_and_never_shortens_them(self):
         for chance in (0.0, 0.5, 1.0):
             rate_limit = RateLimit(clock=lambda: float(NOW), random=lambda chance=chance: chance)
             rate_limit.observe(CaseInsensitiveDict({"Retry-After": "100"}), limited=True)
             assert rate_limit.delay() == 100 * (1 + JITTER * chance)
 
-    def test_the_servers_moment_is_known_from_its_last_date(self, rate_limit, now):
+    def test_the_servers_time_is_derived_from_its_last_date(self, rate_limit, now):
         rate_limit.observe(CaseInsensitiveDict({"Date": http_date(NOW - 3600)}))
         now[0] += 5
         assert rate_limit.server_now().timestamp() == NOW - 3600 + 5
 
-    def test_without_a_date_it_is_our_own(self, rate_limit):
+    def test_without_a_date_the_servers_time_is_ours(self, rate_limit):
         rate_limit.observe(CaseInsensitiveDict({"Date": "sometime"}))
         assert rate_limit.server_now().timestamp() == NOW

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moments and dates, as the API writes them."""
+"""Timestamps and dates in the formats of the API."""
 
 from __future__ import annotations
 
@@ -36,47 +36,49 @@ NOON = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
         "2026-11-01T12:00+00:00",
     ],
 )
-def test_every_way_to_write_a_moment_is_read(text):
+def test_every_form_of_a_timestamp_is_parsed(text):
     assert parse_timestamp(text) == NOON
 
 
-def test_a_moment_without_a_zone_stays_without():
+def test_a_timestamp_without_a_time_zone_is_naive():
     assert parse_timestamp("2026-11-01T12:00:00").tzinfo is None
 
 
 @pytest.mark.parametrize("text", ["", "noon", "2026-13-01T00:00:00Z", "2026-11-01T25:00:00Z"])
-def test_what_is_no_moment_is_refused(text):
+def test_an_invalid_timestamp_raises_an_error(text):
     with pytest.raises(ValueError):
         parse_timestamp(text)
 
 
 @pytest.mark.parametrize("value", [None, 5, "", "soon", ["2026-11-01T12:00:00Z"]])
-def test_what_the_api_reports_unreadably_is_none(value):
+def test_an_invalid_reported_timestamp_is_none(value):
     assert parse_timestamp_or_none(value) is None
 
 
-def test_what_the_api_reports_without_a_zone_is_utc():
+def test_a_reported_timestamp_without_a_time_zone_is_in_utc():
     assert parse_timestamp_or_none("2026-11-01T12:00:00") == NOON
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.datetimes(timezones=st.timezones()))
-def test_what_is_written_is_read_back_to_the_millisecond(moment):
+def test_a_formatted_timestamp_is_parsed_back_to_the_millisecond(timestamp):
     try:
-        written = format_timestamp(moment)
-    except OverflowError:  # its UTC is outside of the calendar
+        formatted = format_timestamp(timestamp)
+    except OverflowError:  # out of range in UTC
         return
-    assert timedelta(0) <= moment - parse_timestamp(written) < timedelta(milliseconds=1)
-    assert len(written) == len("2026-11-01T12:00:00.000Z")
-
-
-@pytest.mark.parametrize(("text", "so"), [("2026-11-01", True), ("2026-11-01T00:00:00Z", False), ("2026-1-1", False)])
-def test_a_bare_date_is_known(text, so):
-    assert is_date(text) is so
+    assert timedelta(0) <= timestamp - parse_timestamp(formatted) < timedelta(milliseconds=1)
+    assert len(formatted) == len("2026-11-01T12:00:00.000Z")
 
 
 @pytest.mark.parametrize(
-    ("reported", "so"),
+    ("text", "expected"), [("2026-11-01", True), ("2026-11-01T00:00:00Z", False), ("2026-1-1", False)]
+)
+def test_a_date_is_recognized(text, expected):
+    assert is_date(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("reported", "expected"),
     [
         ("2026-11-01T12:00:00.250Z", True),
         ("2026-11-01T12:00:00Z", True),
@@ -87,12 +89,12 @@ def test_a_bare_date_is_known(text, so):
         (None, False),
     ],
 )
-def test_a_moment_is_recognised_though_its_fraction_is_dropped(reported, so):
-    assert is_same_second("2026-11-01T12:00:00.250Z", reported) is so
+def test_timestamps_are_compared_without_their_fraction(reported, expected):
+    assert is_same_second("2026-11-01T12:00:00.250Z", reported) is expected
 
 
-def as_reported(day: str, hours_east: float, *, end: timedelta = timedelta(0)) -> str:
-    zone = timezone(timedelta(hours=hours_east))
+def as_reported(day: str, utc_offset: float, *, end: timedelta = timedelta(0)) -> str:
+    zone = timezone(timedelta(hours=utc_offset))
     return format_timestamp(datetime.fromisoformat(day).replace(tzinfo=zone) + end)
 
 
@@ -100,20 +102,20 @@ END_OF_DAY = timedelta(hours=24) - timedelta(milliseconds=1)
 ZONES = [-10, -8, -5, -3, 0, 1, 2, 5.5, 9, 12, 13]
 
 
-class TestDaysReportedBack:
-    def test_as_bare_dates(self):
+class TestReportedDates:
+    def test_as_dates(self):
         assert is_same_date_range(("2026-11-01", "2026-11-30"), ("2026-11-01", "2026-11-30"))
         assert not is_same_date_range(("2026-11-01", "2026-11-30"), ("2026-11-02", "2026-11-30"))
         assert not is_same_date_range(("2026-11-01", "2026-11-30"), ("2026-11-01", "2026-11-29"))
 
     @pytest.mark.parametrize("zone", ZONES)
     @pytest.mark.parametrize("end", [timedelta(0), END_OF_DAY, timedelta(hours=23, minutes=59)])
-    def test_as_moments_in_any_zone(self, zone, end):
+    def test_as_timestamps_in_any_time_zone(self, zone, end):
         reported = as_reported("2026-11-01", zone), as_reported("2026-11-20", zone, end=end)
         assert is_same_date_range(("2026-11-01", "2026-11-20"), reported)
 
     @pytest.mark.parametrize("end", [timedelta(0), END_OF_DAY])
-    def test_as_moments_with_summer_time_ending_between_them(self, end):
+    def test_as_timestamps_with_a_daylight_saving_change_between_them(self, end):
         reported = as_reported("2026-10-20", 2), as_reported("2026-10-30", 1, end=end)
         assert is_same_date_range(("2026-10-20", "2026-10-30"), reported)
         reported = as_reported("2026-03-20", 1), as_reported("2026-03-30", 2, end=end)
@@ -132,10 +134,10 @@ class TestDaysReportedBack:
             ("2026-10-31", "2026-11-19"),
         ],
     )
-    def test_a_neighbouring_day_is_not_taken_for_it(self, zone, end, other):
+    def test_an_adjacent_day_is_different(self, zone, end, other):
         reported = as_reported(other[0], zone), as_reported(other[1], zone, end=end)
         assert not is_same_date_range(("2026-11-01", "2026-11-20"), reported)
 
     @pytest.mark.parametrize("reported", [(None, None), ("2026-11-01", None), ("2026-11-01", 5), ("x", "y")])
-    def test_what_is_missing_or_unreadable_is_not_the_same(self, reported):
+    def test_missing_or_invalid_dates_are_different(self, reported):
         assert not is_same_date_range(("2026-11-01", "2026-11-01"), reported)
