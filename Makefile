@@ -44,10 +44,11 @@ test-scale: $(VENV)/.installed-dev ## run many tasks at once in a real Airflow: 
 	CONNECTIF_TEST_STORES=$(or $(STORES),500) $(BIN)/python -m pytest -s tests/system/test_export_finished.py \
 		tests/system/test_many.py tests/system/test_mapped_stores.py $(PYTEST_ARGS)
 
-lint: $(VENV)/.installed-dev ## check style, format and types
+lint: $(VENV)/.installed-dev ## check style, format, types and language
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m scripts.check_language
 
 docs: $(VENV)/.installed-dev ## build the documentation's site in build/docs; warnings are errors
 	@$(BIN)/python -m scripts.docs
