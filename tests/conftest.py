@@ -17,9 +17,12 @@ from tests.leaks import words_before_a_secret
 from tests.stores import (  # noqa: F401  fixtures, for every test
     azure_store,
     azurite,
+    conditional_place,
     gcs_store,
     local_store,
     memory_store,
+    moto_server,
+    moto_store,
     place,
     s3_server,
     s3_store,

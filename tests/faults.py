@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["reject", "lose response"]
+Fault = Literal["reject", "not implemented", "lose response"]
 
 
 @dataclass
@@ -104,8 +104,8 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             body += b"\r\n"
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.server.faults.decide(Request(self.command, self.path, headers, body))
-        if fault == "reject":
-            self.send_response(403)
+        if fault in ("reject", "not implemented"):
+            self.send_response(403 if fault == "reject" else 501)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

@@ -2,14 +2,17 @@
 """The part of Google Cloud Storage's JSON API that uploads need, over real HTTP.
 
 It is as strict as the service: chunks of a resumable upload are multiples of 256 KiB except the last, nothing is
-visible before the last one, cancelling an upload returns 499, and ``ifGenerationMatch=0`` rejects an existing object.
+visible before the last one, cancelling an upload returns 499, ``ifGenerationMatch`` is honoured, and content that does
+not have the declared ``md5Hash`` is rejected.
 
 From https://cloud.google.com/storage/docs/performing-resumable-uploads and …/storage/docs/json_api/v1/objects.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import json
 import re
 import threading
@@ -22,6 +25,11 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 from tests.faults import Faults, Request
 
 CHUNK_SIZE = 256 * 1024
+
+
+def md5(data: bytes) -> str:
+    """Return the MD5 as the service writes it."""
+    return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
 class GCSServer(ThreadingHTTPServer):
@@ -132,15 +140,26 @@ class _Handler(BaseHTTPRequestHandler):
             boundary = re.search(r"boundary=['\"]?([^'\";]+)", self.headers["Content-Type"])
             assert boundary
             _, about, data, _ = re.split(rb"\r?\n?--" + re.escape(boundary[1].encode()), body)
-            name = json.loads(about.split(b"\n\n" if b"\n\n" in about else b"\r\n\r\n", 1)[1])["name"]
+            declared = json.loads(about.split(b"\n\n" if b"\n\n" in about else b"\r\n\r\n", 1)[1])
+            name = declared["name"]
             data = data.split(b"\n\n" if b"\r\n\r\n" not in data[:200] else b"\r\n\r\n", 1)[1]
             with self.server.lock:
-                if self.query.get("ifGenerationMatch") == "0" and f"{target[0]}/{name}" in self.server.objects:
-                    self.error(412, "At least one of the pre-conditions you specified did not hold.")
-                else:
-                    self.respond(200, self.server.keep(target[0], name, data))
+                if self.condition_holds(f"{target[0]}/{name}"):
+                    if declared.get("md5Hash", md5(data)) != md5(data):
+                        self.error(400, "Provided MD5 hash does not match the content.")
+                    else:
+                        self.respond(200, self.server.keep(target[0], name, data))
 
     do_PUT = do_POST
+
+    def condition_holds(self, path: str) -> bool:
+        """Return whether ``ifGenerationMatch`` holds; send the error if it does not."""
+        required = self.query.get("ifGenerationMatch")
+        found = self.server.objects.get(path)
+        if required is None or required == (found[1]["generation"] if found else "0"):
+            return True
+        self.error(412, "At least one of the pre-conditions you specified did not hold.")
+        return False
 
     def add_chunk(self, upload: str, body: bytes) -> None:
         if upload not in self.server.uploads:
@@ -174,10 +193,13 @@ class _Handler(BaseHTTPRequestHandler):
             self.respond(499)
             return
         bucket, name = self.target() or ("", "")
-        if self.server.objects.pop(f"{bucket}/{name}", None) is None:
-            self.error(404, f"No such object: {bucket}/{name}")
-        else:
-            self.respond(204)
+        path = f"{bucket}/{name}"
+        with self.server.lock:
+            if path not in self.server.objects:
+                self.error(404, f"No such object: {path}")
+            elif self.condition_holds(path):
+                del self.server.objects[path]
+                self.respond(204)
 
     def do_GET(self) -> None:
         target = self.target()
@@ -188,7 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
         elif (found := self.server.objects.get("/".join(target))) is None:
             self.error(404, f"No such object: {'/'.join(target)}")
         elif self.query.get("alt") == "media":
-            self.respond(200, found[0], Content_Type="application/octet-stream")
+            generation = {"x-goog-generation": found[1]["generation"]}
+            self.respond(200, found[0], Content_Type="application/octet-stream", **generation)
         else:
             self.respond(200, found[1], Content_Type="application/json")
 

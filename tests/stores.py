@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stores on this machine for tests: an S3 server, Azurite, a stand-in for Google's service, local folders, memory.
 
-Each is a :class:`Place`, which is new and empty for each test. Fixtures: ``s3_store``, ``azure_store``, ``gcs_store``,
-``local_store``, ``memory_store``, and ``place``, which runs a test with each of them.
+Each is a :class:`Place`, which is new and empty for each test. Fixtures: ``s3_store`` (rclone, which ignores
+conditional requests), ``moto_store`` (S3 with conditional requests), ``azure_store``, ``gcs_store``, ``local_store``,
+``memory_store``, and ``place``, which runs a test with each of them.
 """
 
 from __future__ import annotations
@@ -211,6 +212,30 @@ def s3_store(s3_server: tuple[str, Path]) -> Place:
     return Place("s3", f"s3://{bucket}/exports/today", fs, f"{bucket}/exports/today", options)
 
 
+@pytest.fixture(scope="session")
+def moto_server() -> Iterator[str]:
+    """The URL of an S3 server that honours conditional requests."""
+    from moto.s3 import models
+    from moto.server import ThreadedMotoServer
+
+    models.S3_UPLOAD_PART_MIN_SIZE = 1
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def moto_store(moto_server: str) -> Place:
+    """A folder in a new bucket on the S3 server that honours conditional requests."""
+    options = s3_options(moto_server)
+    bucket = f"lake-{uuid.uuid4().hex[:12]}"
+    fs = _shared_filesystem("s3", json.dumps(options))
+    fs.call_s3("create_bucket", Bucket=bucket)
+    return Place("s3", f"s3://{bucket}/exports/today", fs, f"{bucket}/exports/today", options)
+
+
 def azurite_program() -> Path | None:
     """Return the path of Azurite: the environment's ``AZURITE``, or the one that scripts/install-tools.sh installs."""
     installed = Path(__file__).parents[1] / ".tools" / "node_modules" / ".bin" / "azurite"
@@ -271,14 +296,21 @@ def memory_store() -> Iterator[Place]:
         fs.rm(root, recursive=True)
 
 
-@pytest.fixture(params=["local", "s3", "azure", "gcs", "memory"])
+@pytest.fixture(params=["local", "s3", "moto", "azure", "gcs", "memory"])
 def place(request: pytest.FixtureRequest) -> Place:
     """Each of the stores."""
     store: Place = request.getfixturevalue(f"{request.param}_store")
     return store
 
 
-@pytest.fixture(params=["local", "s3", "azure", "gcs"])
+@pytest.fixture(params=["local", "moto", "azure", "gcs"])
+def conditional_place(request: pytest.FixtureRequest) -> Place:
+    """Each store that honours conditional requests."""
+    store: Place = request.getfixturevalue(f"{request.param}_store")
+    return store
+
+
+@pytest.fixture(params=["local", "s3", "moto", "azure", "gcs"])
 def strict_place(request: pytest.FixtureRequest) -> Place:
     """Each store that can make an object appear in one step."""
     store: Place = request.getfixturevalue(f"{request.param}_store")

@@ -11,8 +11,10 @@ metadata; a writer that lost its blocks to the same content has nothing left to 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 from fsspec.asyn import sync
@@ -20,6 +22,7 @@ from fsspec.asyn import sync
 from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
+from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts
 from airflow_provider_connectif.files.stores.staged import Staged
 
@@ -92,8 +95,6 @@ class AzureStaged(Staged):
 class AzureStore(Store):
     """A prefix in a container."""
 
-    exclusive_put = True
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.container, prefix, _ = self.fs.split_path(self.root)
@@ -110,24 +111,30 @@ class AzureStore(Store):
     def _stage(self, name: str, expected_bytes: int | None) -> AzureStaged:
         return AzureStaged(self, name)
 
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
-        self.run(self._upload_blob, name, data, exclusive)
+    def _conditional_writes(self) -> bool:
+        return True
+
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
+        version: str = self.run(self._upload_blob, name, data, if_absent, if_version)
         self.fs.invalidate_cache()
+        return version
 
-    async def _upload_blob(self, name: str, data: bytes, exclusive: bool) -> None:
-        from azure.core.exceptions import ResourceExistsError
-
+    async def _upload_blob(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
         async with self.blob(name) as blob:
-            try:
-                await blob.upload_blob(data, length=len(data), overwrite=not exclusive)
-            except ResourceExistsError as error:
-                raise FileExistsError(name) from error
+            with _version_conflicts(name):
+                response = await blob.upload_blob(
+                    data, length=len(data), overwrite=not if_absent, **_if_match(if_version)
+                )
+            return str(response["etag"])
 
     def _read(self, name: str) -> bytes:
-        data: bytes = self.run(self._download_blob, name)
-        return data
+        return self._read_versioned(name)[0]
 
-    async def _download_blob(self, name: str) -> bytes:
+    def _read_versioned(self, name: str) -> tuple[bytes, str]:
+        data, version = self.run(self._download_blob, name)
+        return data, version
+
+    async def _download_blob(self, name: str) -> tuple[bytes, str]:
         from azure.core.exceptions import ResourceNotFoundError
 
         async with self.blob(name) as blob:
@@ -136,7 +143,7 @@ class AzureStore(Store):
                 data: bytes = await stream.readall()
             except ResourceNotFoundError as error:
                 raise FileNotFoundError(name) from error
-            return data
+            return data, stream.properties.etag
 
     def _info(self, name: str) -> StoredObject:
         found: StoredObject = self.run(self._blob_properties, name)
@@ -168,14 +175,38 @@ class AzureStore(Store):
         self.run(self._delete_blob, name)
         self.fs.invalidate_cache()
 
-    async def _delete_blob(self, name: str) -> None:
+    def _delete_version(self, name: str, version: str) -> None:
+        self.run(self._delete_blob, name, version)
+        self.fs.invalidate_cache()
+
+    async def _delete_blob(self, name: str, version: str | None = None) -> None:
         from azure.core.exceptions import ResourceNotFoundError
 
         async with self.blob(name) as blob:
             try:
-                await blob.delete_blob(delete_snapshots="include")
-            except ResourceNotFoundError:
-                return
+                with _version_conflicts(name):
+                    await blob.delete_blob(delete_snapshots="include", **_if_match(version))
+            except ResourceNotFoundError as error:
+                if version is not None:
+                    raise VersionConflict(f"{name} does not exist") from error
+
+
+def _if_match(version: str | None) -> dict[str, Any]:
+    """Return the arguments for a request that requires this version, if any."""
+    from azure.core import MatchConditions
+
+    return {} if version is None else {"etag": version, "match_condition": MatchConditions.IfNotModified}
+
+
+@contextlib.contextmanager
+def _version_conflicts(name: str) -> Iterator[None]:
+    """Raise ``VersionConflict`` instead of the errors for a condition that is not met."""
+    from azure.core.exceptions import ResourceExistsError, ResourceModifiedError
+
+    try:
+        yield
+    except (ResourceExistsError, ResourceModifiedError) as error:
+        raise VersionConflict(f"{name} has another version") from error
 
 
 def _stored_object(name: str, properties: Any) -> StoredObject:

@@ -60,9 +60,6 @@ class Store(ABC):
     :param clock: returns the current time, in seconds since the epoch
     """
 
-    #: Whether the store itself decides an exclusive :meth:`put`, also among concurrent writers.
-    exclusive_put = False
-
     def __init__(self, fs: Any, root: str, *, clock: Callable[[], float] = time.time) -> None:
         self.fs = fs
         self.root = root
@@ -71,6 +68,20 @@ class Store(ABC):
     def path(self, name: str) -> str:
         """Return the path of the object ``name`` in :attr:`fs`."""
         return f"{self.root}/{name}" if self.root else name
+
+    @property
+    def conditional_writes(self) -> bool:
+        """Whether :meth:`put` and :meth:`delete` accept conditions, which also hold among concurrent writers.
+
+        Finding out may take a few requests the first time.
+        """
+        with store_errors("finding out whether the store honours conditional requests"):
+            return self._conditional_writes()
+
+    @property
+    def exclusive_put(self) -> bool:
+        """Whether :meth:`put` can be exclusive."""
+        return self.conditional_writes
 
     def stage(self, name: str, expected_bytes: int | None = None) -> Staged:
         """Begin the object ``name``.
@@ -81,15 +92,32 @@ class Store(ABC):
         _check_name(name)
         return self._stage(name, expected_bytes)
 
-    def put(self, name: str, data: bytes, *, exclusive: bool = False) -> None:
-        """Write a small object in one step.
+    def put(
+        self,
+        name: str,
+        data: bytes,
+        *,
+        if_absent: bool = False,
+        if_version: str | None = None,
+        exclusive: bool = False,
+    ) -> str | None:
+        """Write a small object in one step, if the condition is met.
 
-        :param exclusive: fail if the object exists
-        :raises FileExistsError: if it exists (only where :attr:`exclusive_put` is True)
+        Conditions are possible where :attr:`conditional_writes` is True. Client libraries repeat a request whose
+        response was lost, so a :class:`VersionConflict` may be with what this very call has written.
+
+        :param if_absent: only if there is no such object
+        :param if_version: only if the object has this version, which an earlier call returned
+        :param exclusive: the same as ``if_absent``, but ignored where conditions are not possible
+        :return: the object's new version; None where conditions are not possible
+        :raises VersionConflict: if the condition is not met
         """
         _check_name(name)
+        if_absent = if_absent or (exclusive and self.conditional_writes)
+        if if_absent or if_version is not None:
+            self._require_conditional_writes()
         with store_errors(f"writing {name}"):
-            self._put(name, data, exclusive)
+            return self._put(name, data, if_absent, if_version)
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a small object, or None if it does not exist."""
@@ -97,6 +125,19 @@ class Store(ABC):
         try:
             with store_errors(f"reading {name}"):
                 return self._read(name)
+        except FileNotFoundError:
+            return None
+
+    def read_versioned(self, name: str) -> tuple[bytes, str] | None:
+        """Return the content of a small object and its version, or None if it does not exist.
+
+        Possible where :attr:`conditional_writes` is True.
+        """
+        _check_name(name)
+        self._require_conditional_writes()
+        try:
+            with store_errors(f"reading {name}"):
+                return self._read_versioned(name)
         except FileNotFoundError:
             return None
 
@@ -121,6 +162,18 @@ class Store(ABC):
             with store_errors(f"deleting {name}"):
                 self._delete(name)
 
+    def delete_version(self, name: str, version: str) -> None:
+        """Delete an object if it has this version.
+
+        Possible where :attr:`conditional_writes` is True. Some S3-compatible stores ignore the condition of a deletion.
+
+        :raises VersionConflict: if it has another version, or does not exist
+        """
+        _check_name(name)
+        self._require_conditional_writes()
+        with store_errors(f"deleting {name}"):
+            self._delete_version(name, version)
+
     def delete_abandoned_uploads(self, names: Iterable[str]) -> None:
         """Delete the unpublished uploads of these objects that killed processes left behind.
 
@@ -138,9 +191,25 @@ class Store(ABC):
     @abstractmethod
     def _stage(self, name: str, expected_bytes: int | None) -> Staged: ...
 
+    def _require_conditional_writes(self) -> None:
+        if not self.conditional_writes:
+            raise ValueError("The store does not support conditional writes")
+
+    def _conditional_writes(self) -> bool:
+        """Return whether conditions are possible; the three methods that need this are then implemented."""
+        return False
+
     @abstractmethod
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
-        """Write an object in one step; raise ``FileExistsError`` if ``exclusive`` and it exists."""
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str | None:
+        """Write an object in one step, and return its version; raise ``VersionConflict`` if the condition fails."""
+
+    def _read_versioned(self, name: str) -> tuple[bytes, str]:
+        """Return content and version, never from a cache; raise ``FileNotFoundError`` if it does not exist."""
+        raise NotImplementedError
+
+    def _delete_version(self, name: str, version: str) -> None:
+        """Delete an object if it has this version; raise ``VersionConflict`` if not."""
+        raise NotImplementedError
 
     @abstractmethod
     def _read(self, name: str) -> bytes:

@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from airflow_provider_connectif.files.errors import DestinationError, FileError
 
 
+class VersionConflict(FileExistsError):
+    """An object does not have the version that a conditional write or deletion requires."""
+
+
 @contextlib.contextmanager
 def store_errors(action: str) -> Iterator[None]:
     """Raise a :class:`DestinationError`, which names the action, instead of whatever a store raises.

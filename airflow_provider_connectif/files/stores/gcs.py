@@ -8,11 +8,19 @@ written in a background thread.
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import hashlib
+import json
+import uuid
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.base import StoredObject
+from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.listing import ListingStore
 from airflow_provider_connectif.files.stores.staged import StagedFile
 
@@ -46,18 +54,46 @@ class GCSStaged(StagedFile):
 class GCSStore(ListingStore):
     """A prefix in a bucket."""
 
-    exclusive_put = True
-
     def _stage(self, name: str, expected_bytes: int | None) -> GCSStaged:
         return GCSStaged(self, name)
 
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
-        self.fs.pipe_file(self.path(name), data, mode="create" if exclusive else "overwrite")
+    def _conditional_writes(self) -> bool:
+        return True
+
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
+        generation = "0" if if_absent else if_version
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        # Not pipe_file: it knows no other condition than the first, and does not return the generation.
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        metadata = {"name": key, "md5Hash": base64.b64encode(digest).decode()}
+        boundary = uuid.uuid4().hex
+        head = f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(metadata)}\r\n"
+        head += f"--{boundary}\r\nContent-Type: application/octet-stream\r\n\r\n"
+        with _version_conflicts(name):
+            response = self.fs.call(
+                "POST",
+                f"{self.fs._location}/upload/storage/v1/b/{quote(bucket, safe='')}/o",
+                uploadType="multipart",
+                ifGenerationMatch=generation,
+                headers={"Content-Type": f"multipart/related; boundary={boundary}"},
+                data=head.encode() + data + f"\r\n--{boundary}--".encode(),
+                json_out=True,
+            )
         self.fs.invalidate_cache(self.root)
+        return str(response["generation"])
 
     def _read(self, name: str) -> bytes:
-        data: bytes = self.fs.cat_file(self.path(name))
-        return data
+        return self._read_versioned(name)[0]
+
+    def _read_versioned(self, name: str) -> tuple[bytes, str]:
+        headers, data = self.fs.call("GET", self.fs.url(self.path(name)))
+        return data, headers["x-goog-generation"]
+
+    def _delete_version(self, name: str, version: str) -> None:
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        with _version_conflicts(name):
+            self.fs.call("DELETE", "b/{}/o/{}", bucket, key, ifGenerationMatch=version)
+        self.fs.invalidate_cache(self.root)
 
     @staticmethod
     def _parse(name: str, entry: dict[str, Any]) -> StoredObject:
@@ -65,3 +101,12 @@ class GCSStore(ListingStore):
         if isinstance(updated, str):
             updated = datetime.fromisoformat(updated.replace("Z", "+00:00"))
         return StoredObject(name, entry["size"], entry.get("etag"), updated.timestamp() if updated else None)
+
+
+@contextlib.contextmanager
+def _version_conflicts(name: str) -> Iterator[None]:
+    """Raise ``VersionConflict`` instead of the error for a generation that does not match."""
+    try:
+        yield
+    except (FileExistsError, FileNotFoundError) as error:
+        raise VersionConflict(f"{name} has another generation, or does not exist") from error

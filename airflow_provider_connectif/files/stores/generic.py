@@ -51,7 +51,7 @@ class GenericStore(ListingStore):
     def _stage(self, name: str, expected_bytes: int | None) -> GenericStaged:
         return GenericStaged(self, name)
 
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> None:
         with GenericStaged(self, name) as staged:
             staged.write(data)
             staged.complete()

@@ -14,15 +14,20 @@ import fcntl
 import hashlib
 import os
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_connectif.files.stores.background import MIB, BackgroundCalls
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
+from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.staged import Staged
-from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX, is_temporary, temporary_name
 
 #: Data is synced to disk each time so many bytes have been written, to keep the last wait short.
 _SYNC_EVERY = 64 * MIB
+
+#: The file that conditional writers lock; it exists only meanwhile.
+LOCK_NAME = f"{PREFIX}lock{SUFFIX}"
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -88,35 +93,66 @@ class LocalStaged(Staged):
 class LocalStore(Store):
     """A folder."""
 
-    exclusive_put = True
-
     def __init__(self, fs: Any, root: str, **kwargs: Any) -> None:
         super().__init__(fs, os.path.abspath(root or "/"), **kwargs)
+        self._locks_work: bool | None = None
 
     def _stage(self, name: str, expected_bytes: int | None) -> LocalStaged:
         return LocalStaged(self, name)
 
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
-        staged = LocalStaged(self, name)
-        with staged:
+    def _conditional_writes(self) -> bool:
+        if self._locks_work is None:
+            with self._folder_lock() as locked:
+                self._locks_work = locked
+        return self._locks_work
+
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
+        with contextlib.ExitStack() as stack:
+            if if_absent or if_version is not None:
+                stack.enter_context(self._folder_lock())
+                self._require_version(name, if_version)
+            staged = stack.enter_context(LocalStaged(self, name))
             staged.write(data)
             staged.complete()
-            if not exclusive:
-                staged.publish()
-                return
-            try:
-                os.link(staged.temporary_path, self.path(name))
-            except FileExistsError:
-                raise
-            except OSError:
-                # No hard links here (many network mounts): create the name in one step, then write the content.
-                fd = os.open(self.path(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-                with os.fdopen(fd, "wb") as file:
-                    file.write(data)
+            staged.publish()
+        return _version(data)
 
     def _read(self, name: str) -> bytes:
         with open(self.path(name), "rb") as file:
             return file.read()
+
+    def _read_versioned(self, name: str) -> tuple[bytes, str]:
+        data = self._read(name)
+        return data, _version(data)
+
+    def _delete_version(self, name: str, version: str) -> None:
+        with self._folder_lock():
+            self._require_version(name, version)
+            self._delete(name)
+
+    def _require_version(self, name: str, version: str | None) -> None:
+        try:
+            current = _version(self._read(name))
+        except FileNotFoundError:
+            current = None
+        if current != version:
+            raise VersionConflict(f"{name} has another version" if current else f"{name} does not exist")
+
+    @contextlib.contextmanager
+    def _folder_lock(self) -> Iterator[bool]:
+        """Keep other conditional writers, also on other machines, out of the folder; yield whether this works there."""
+        path = self.path(LOCK_NAME)
+        os.makedirs(self.root, exist_ok=True)
+        with contextlib.ExitStack() as stack:
+            while True:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                stack.callback(os.close, fd)
+                locked = _lock(fd)
+                # Between the two calls above, the last holder may have deleted the file.
+                if os.fstat(fd).st_nlink:
+                    break
+            stack.callback(self._delete, LOCK_NAME)
+            yield locked
 
     def _info(self, name: str) -> StoredObject:
         found = os.stat(self.path(name))
@@ -155,6 +191,10 @@ class LocalStore(Store):
                 os.close(fd)
 
 
+def _version(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def _machine() -> str:
     return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
 
@@ -162,7 +202,7 @@ def _machine() -> str:
 def _lock(fd: int, *, wait: bool = True) -> bool:
     """Lock a file, and return whether this succeeded.
 
-    False if another process holds the lock, or if the mount does not support locks and ``wait`` is False.
+    False if another process holds the lock and ``wait`` is False, or if the mount does not support locks.
     """
     try:
         fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -171,7 +211,7 @@ def _lock(fd: int, *, wait: bool = True) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        return wait
+        return False
     return True
 
 

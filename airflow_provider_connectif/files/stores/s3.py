@@ -12,9 +12,11 @@ import base64
 import hashlib
 import io
 from typing import Any
-from urllib.parse import urlsplit
+
+from fsspec.asyn import sync
 
 from airflow_provider_connectif.files.deflate import crc32
+from airflow_provider_connectif.files.stores import s3_conditions as conditions
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
 from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts, equal_part_size, growing_part_size
 from airflow_provider_connectif.files.stores.staged import Staged
@@ -120,13 +122,6 @@ class S3Store(Store):
         self.bucket, prefix, _ = self.fs.split_path(self.root)
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
 
-    @property
-    def exclusive_put(self) -> bool:  # type: ignore[override]
-        """Amazon's own S3 honours ``If-None-Match``; other stores may not, and some silently ignore it."""
-        endpoint = self.fs.endpoint_url or self.fs.client_kwargs.get("endpoint_url")
-        host = urlsplit(endpoint).hostname or "" if endpoint else ""
-        return not endpoint or host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
-
     def key(self, name: str) -> str:
         """Return the object's key in the bucket."""
         return self._prefix + name
@@ -139,19 +134,28 @@ class S3Store(Store):
     def _stage(self, name: str, expected_bytes: int | None) -> S3Staged:
         return S3Staged(self, name, expected_bytes)
 
-    def _put(self, name: str, data: bytes, exclusive: bool) -> None:
-        condition = {"IfNoneMatch": "*"} if exclusive and self.exclusive_put else {}
-        try:
-            self.call("put_object", name, Body=data, **condition)
-        except OSError as error:
-            if condition and _error_code(error) in ("PreconditionFailed", "ConditionalRequestConflict"):
-                raise FileExistsError(name) from error
-            raise
+    def _conditional_writes(self) -> bool:
+        return conditions.are_honoured(self)
+
+    def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str | None:
+        condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_version} if if_version is not None else {}
+        with conditions.version_conflicts(name, condition):
+            response = self.call("put_object", name, Body=data, **condition)
         self.fs.invalidate_cache(self.path(name))
+        version: str | None = response.get("ETag")
+        return version
 
     def _read(self, name: str) -> bytes:
-        data: bytes = self.fs.cat_file(self.path(name))
-        return data
+        return self._read_versioned(name)[0]
+
+    def _read_versioned(self, name: str) -> tuple[bytes, str]:
+        content, version = sync(self.fs.loop, self._get_object, name)
+        return content, version
+
+    async def _get_object(self, name: str) -> tuple[bytes, str]:
+        response = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=self.key(name))
+        async with response["Body"] as body:
+            return await body.read(), response["ETag"]
 
     def _info(self, name: str) -> StoredObject:
         response = self.call("head_object", name)
@@ -174,6 +178,12 @@ class S3Store(Store):
         self.call("delete_object", name)
         self.fs.invalidate_cache(self.path(name))
 
+    def _delete_version(self, name: str, version: str) -> None:
+        condition = {"IfMatch": version}
+        with conditions.version_conflicts(name, condition):
+            self.call("delete_object", name, **condition)
+        self.fs.invalidate_cache(self.path(name))
+
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
         response = self.fs.call_s3("list_multipart_uploads", Bucket=self.bucket, Prefix=self._prefix)
         keys = {self.key(name): name for name in names}
@@ -193,14 +203,3 @@ def _multipart_etag(parts: list[dict[str, Any]]) -> str | None:
     except ValueError:
         return None
     return f"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{len(parts)}"
-
-
-def _error_code(error: BaseException | None) -> str | None:
-    """Return the store's own code of an error that ``s3fs`` has translated."""
-    while error is not None:
-        response = getattr(error, "response", None)
-        if isinstance(response, dict):
-            code = response.get("Error", {}).get("Code")
-            return str(code) if code else None
-        error = error.__cause__
-    return None

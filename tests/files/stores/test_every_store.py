@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 
 import pytest
 
@@ -164,26 +163,3 @@ def test_objects_that_others_write_are_found_although_the_filesystem_caches(plac
     assert sorted(found.name for found in store.find("")) == ["a", "b"]
     assert store.info("b") is not None
     assert store.read("b") == b"22"
-
-
-def test_only_one_of_many_concurrent_exclusive_puts_succeeds(strict_place: Place) -> None:
-    store = strict_place.store()
-    if not store.exclusive_put:
-        assert strict_place.kind == "s3"  # rclone silently ignores the condition
-        return
-    won = []
-
-    def create(number: int) -> None:
-        try:
-            store.put("claim", b"%d" % number, exclusive=True)
-        except FileExistsError:
-            return
-        won.append(number)
-
-    threads = [threading.Thread(target=create, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(won) == 1
-    assert strict_place.read("claim") == b"%d" % won[0]

@@ -57,21 +57,14 @@ def test_a_file_is_written_on_a_mount_without_locks(local_store: Place, monkeypa
     monkeypatch.setattr(fcntl, "flock", no_locks)
     upload(local_store.store(), "a.csv", b"data")
     assert local_store.read("a.csv") == b"data"
+    assert not local_store.store().conditional_writes
 
 
-def test_an_exclusive_put_works_on_a_mount_without_hard_links(
-    local_store: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def no_links(*_: object) -> None:
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", no_links)
-    store = local_store.store()
-    store.put("claim", b"first", exclusive=True)
-    with pytest.raises(FileExistsError):
-        store.put("claim", b"second", exclusive=True)
-    assert local_store.read("claim") == b"first"
-    assert local_store.names() == {"claim"}
+@pytest.mark.parametrize("conditional", [True, False])
+def test_the_lock_file_of_a_dead_process_does_not_block(local_store: Place, conditional: bool) -> None:
+    local_store.write(local.LOCK_NAME, b"")
+    local_store.store().put("lease", b"1", if_absent=conditional)
+    assert local_store.names() == ({"lease"} if conditional else {"lease", local.LOCK_NAME})
 
 
 def test_a_published_file_has_the_permissions_of_any_new_file(local_store: Place) -> None:

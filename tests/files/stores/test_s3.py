@@ -9,22 +9,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.files.stores.s3 import S3Store
 from tests.files.stores.objects import FAR_FUTURE, MIB, random_bytes, upload
 from tests.stores import Place
 
 pytestmark = pytest.mark.usefixtures("small_parts")
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "expected"),
-    [(None, True), ("https://s3.eu-west-1.amazonaws.com", True), ("https://minio.example.com", False)],
-)
-def test_only_amazons_own_s3_is_trusted_with_exclusive_puts(endpoint: str | None, expected: bool) -> None:
-    import s3fs
-
-    fs = s3fs.S3FileSystem(anon=True, endpoint_url=endpoint, skip_instance_cache=True)
-    assert S3Store(fs, "lake/x").exclusive_put is expected
 
 
 def test_a_folder_may_be_the_bucket_itself(s3_store: Place) -> None:
