@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What can be wrong with the content of an export's file.
+
+::
+
+    FileError
+     ├─ TableError                 final   the content is not what was asked for
+     │   ├─ TableMalformed            final   a record, a cell or the text itself is broken
+     │   ├─ CellDoesNotFit            final   a cell is not a value of its column's declared type
+     │   └─ ColumnMissing             final   no file of the export has a declared column
+     └─ ParquetUnavailable         final   pyarrow is not installed
+
+No message contains a cell: it may be personal data.
+"""
+
+from __future__ import annotations
+
+from airflow_provider_connectif.files.errors import FileError
+
+
+class TableError(FileError):
+    """
+    The content of a file is not what was asked for.
+
+    :param problem: what is wrong, without the content of any cell
+    :param hint: what to change
+    :param file: the file's name
+    :param record: the record's number, counted from 1 after the header; 0 is the header, None the file as a whole
+    :param column: the column's name
+    """
+
+    final = True
+
+    def __init__(
+        self, problem: str, hint: str, *, file: str = "", record: int | None = None, column: str | None = None
+    ) -> None:
+        self.file = file
+        self.record = record
+        self.column = column
+        place = [repr(file)] if file else []
+        if record is not None:
+            place.append(f"record {record}" if record else "the header")
+        if column is not None:
+            place.append(f"column {column!r}")
+        super().__init__(f"{', '.join(place)}: {problem}. {hint}" if place else f"{problem}. {hint}")
+
+
+class TableMalformed(TableError):
+    """A record has the wrong number of fields, a quoted field is not closed, or the text is not UTF-8."""
+
+
+class CellDoesNotFit(TableError):
+    """A cell is not a value of the type that its column is declared to have."""
+
+
+class ColumnMissing(TableError):
+    """No file of the export has a column that was declared."""
+
+
+class ParquetUnavailable(FileError):
+    """pyarrow, which writes Parquet files, is not installed."""
+
+    final = True

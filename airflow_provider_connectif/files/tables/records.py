@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where the records and fields of a CSV file begin and end, byte by byte, as Python's ``csv`` module sees it.
+
+A field is quoted if its first character is a quotation mark; anywhere else in an unquoted field a quotation mark is
+an ordinary character. In a quoted field a doubled one stands for one, and after a single one the field goes on
+unquoted. LF, CR and CRLF end a record, and an empty line is no record. Delimiter, quotation mark and line breaks are
+ASCII, so UTF-8 need not be decoded to find them.
+"""
+
+from __future__ import annotations
+
+import re
+
+RECORD_START, FIELD_START, UNQUOTED, QUOTED, AFTER_QUOTE = range(5)
+
+_LINE_BREAKS = b"\r\n"
+_QUOTE = 0x22
+
+
+class Scanner:
+    """
+    Follows the records in consecutive pieces of a file.
+
+    :param delimiter: one ASCII character
+    """
+
+    def __init__(self, delimiter: str) -> None:
+        self._delimiter = ord(delimiter)
+        self._unquoted_end = re.compile(rb"[\r\n" + re.escape(delimiter.encode()) + rb"]")
+        self.state = RECORD_START
+        #: The records that have begun.
+        self.records = 0
+
+    def scan(self, data: bytes, position: int, end: int, *, one_record: bool = False) -> int:
+        """
+        Follow the records in ``data[position:end]``.
+
+        :param one_record: stop after the first line break that ends a record
+        :return: where it stopped, which is ``end`` if no record ended
+        """
+        state = self.state
+        while position < end:
+            if state == QUOTED:
+                position = data.find(b'"', position, end) + 1
+                if not position:
+                    position = end
+                    break
+                state = AFTER_QUOTE
+                continue
+            byte = data[position]
+            if byte in _LINE_BREAKS:
+                ended = state != RECORD_START
+                state = RECORD_START
+                position += 1
+                if ended and one_record:
+                    break
+                continue
+            if state == RECORD_START:
+                self.records += 1
+                state = FIELD_START
+            if byte == self._delimiter:
+                state = FIELD_START
+                position += 1
+            elif byte == _QUOTE and state != UNQUOTED:
+                state = QUOTED
+                position += 1
+            else:
+                found = self._unquoted_end.search(data, position, end)
+                position = found.start() if found else end
+                state = UNQUOTED
+        self.state = state
+        return position
+
+
+def split_records(data: bytes, delimiter: str) -> list[list[bytes]]:
+    """
+    Return the fields of whole records.
+
+    A quoted field that is not closed ends with the data.
+    """
+    records: list[list[bytes]] = []
+    scanner = Scanner(delimiter)
+    position = 0
+    while position < len(data):
+        start, before = position, scanner.records
+        position = scanner.scan(data, position, len(data), one_record=True)
+        if scanner.records > before:
+            records.append(_fields(data[start:position].lstrip(_LINE_BREAKS), delimiter.encode()))
+    return records
+
+
+def _fields(record: bytes, delimiter: bytes) -> list[bytes]:
+    fields = []
+    pattern = _field_pattern(delimiter)
+    position = 0
+    while True:
+        found = pattern.match(record, position)
+        assert found is not None  # both parts of a field may be empty
+        quoted, unquoted = found[1], found[2]
+        fields.append((quoted[1:].removesuffix(b'"') if quoted else b"").replace(b'""', b'"') + unquoted)
+        position = found.end()
+        if record[position : position + 1] != delimiter:
+            return fields
+        position += 1
+
+
+def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
+    escaped = re.escape(delimiter)
+    return re.compile(rb'("[^"]*(?:""[^"]*)*(?:"|\Z))?([^' + escaped + rb"\r\n]*)")
