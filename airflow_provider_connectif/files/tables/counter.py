@@ -18,7 +18,7 @@ from __future__ import annotations
 import io
 import re
 
-from airflow_provider_connectif.files.tables.records import QUOTED, RECORD_START, Scanner, split_records
+from airflow_provider_connectif.files.tables.records import QUOTED, RECORD_START, Scanner, iter_records
 
 BOM = b"\xef\xbb\xbf"
 #: A header that is longer is none.
@@ -36,20 +36,29 @@ class RecordCounter:
     Counts the records of one file and reads its header.
 
     :param delimiter: one ASCII character, neither a quotation mark nor a line break
+    :param boundaries_only: find out where records end and read the header, but do not count, which is faster
     """
 
-    def __init__(self, delimiter: str = ",") -> None:
+    def __init__(self, delimiter: str = ",", *, boundaries_only: bool = False) -> None:
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
             raise ValueError(f"delimiter: {delimiter!r} is not supported; use one ASCII character, such as ',' or ';'")
         self._delimiter = delimiter
+        self._boundaries_only = boundaries_only
         self._scanner = Scanner(delimiter)
         encoded = delimiter.encode()
         self._before_field = {b"", encoded, b"\n", b"\r"}
         # Each begins where a field may begin, or goes on after a doubled quotation mark.
-        self._quoted_field = re.compile(rb'"(?<![^\r\n"' + re.escape(encoded) + rb']")[^"]*"')
+        quoted_field = rb'"(?<![^\r\n"' + re.escape(encoded) + rb']")[^"]*"'
+        self._quoted_field = re.compile(quoted_field)
+        self._quoted_fields = re.compile(rb'(?:[^"]*' + quoted_field + rb")*")
         self._between_quoted = b'"' + encoded + b'"'
-        self._head: bytearray | None = bytearray()
+        self._head = bytearray()
+        self._in_head = True
         self._columns: list[str] | None = None
+        #: The header as it was written, with the empty lines before it; empty as long as it is not known.
+        self.header = b""
+        #: The bytes of the file up to the end of the header.
+        self.header_end = 0
 
     @property
     def in_record(self) -> bool:
@@ -60,6 +69,11 @@ class RecordCounter:
     def in_quotes(self) -> bool:
         """Whether the bytes so far end within a quoted field."""
         return self._scanner.state == QUOTED
+
+    @property
+    def header_too_long(self) -> bool:
+        """Whether the first record has more than :data:`MAX_HEADER` bytes."""
+        return not self._in_head and self._columns is None
 
     @property
     def rows(self) -> int:
@@ -77,18 +91,17 @@ class RecordCounter:
 
         :return: how many bytes of the block precede the end of the last record that ends in it; 0 if none does
         """
-        if self._head is None:
+        if not self._in_head:
             return self._count(block, 0)
         return self._read_head(block)
 
     def finish(self) -> tuple[int, list[str] | None]:
         """Return the number of records and the columns, after the last byte."""
-        if self._head is not None:
+        if self._in_head:
             self._head_is_read(bytes(self._head))
         return self.rows, self._columns
 
     def _read_head(self, block: bytes) -> int:
-        assert self._head is not None
         known = len(self._head)
         self._head += block[: MAX_HEADER + len(BOM)]
         head = bytes(self._head)
@@ -102,14 +115,15 @@ class RecordCounter:
             self._head_is_read(head[:end])
             return max(self._count(block, end - known), end - known)
         if len(head) >= MAX_HEADER:
-            self._head = None
+            self._in_head = False
             return self._count(block, len(head) - known)
         return 0
 
     def _head_is_read(self, head: bytes) -> None:
-        self._head = None
-        records = split_records(head.removeprefix(BOM), self._delimiter)
-        self._columns = [name.decode("utf-8", "replace") for name in records[0]] if records else []
+        self._in_head = False
+        self.header, self.header_end = head.removeprefix(BOM), len(head)
+        names = next(iter_records(self.header, self._delimiter), [])
+        self._columns = [name.decode("utf-8", "replace") for name in names]
 
     def _count(self, block: bytes, start: int) -> int:
         """Follow ``block[start:]``: a record's rest and the last line by itself, the lines between all together."""
@@ -130,9 +144,10 @@ class RecordCounter:
         """Count the records of ``block[start:end]``, which begins with a record and ends with a line break."""
         lines = block[start:end]
         if b'"' not in lines:
-            self._scanner.records += _lines_with_content(lines)
+            if not self._boundaries_only:
+                self._scanner.records += _lines_with_content(lines)
             return end
-        counted = self._count_quoted(lines)
+        counted = self._follow_quoted(lines) if self._boundaries_only else self._count_quoted(lines)
         if counted is None:
             return self._follow(block, start, end)
         return start + counted
@@ -156,6 +171,19 @@ class RecordCounter:
             self._scanner.state = QUOTED
         self._scanner.records += _lines_with_content(text)
         return len(lines) if unclosed < 0 else _end_of_last_record(lines)
+
+    def _follow_quoted(self, lines: bytes) -> int | None:
+        """As :meth:`_count_quoted`, without counting."""
+        found = self._quoted_fields.match(lines)
+        rest = found.end() if found else 0
+        unclosed = lines.find(b'"', rest)
+        if unclosed < 0:
+            return len(lines)
+        if lines.find(b'"', unclosed + 1) >= 0 or lines[max(0, unclosed - 1) : unclosed] not in self._before_field:
+            return None
+        self._scanner.state = QUOTED
+        end = max(lines.rfind(b"\n", rest, unclosed), lines.rfind(b"\r", rest, unclosed)) + 1
+        return end or _end_of_last_record(lines)
 
     def _follow(self, block: bytes, start: int, end: int) -> int:
         """Follow each record that has a quotation mark, and count the lines between them."""

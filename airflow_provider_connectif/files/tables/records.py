@@ -11,6 +11,7 @@ ASCII, so UTF-8 need not be decoded to find them.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 RECORD_START, FIELD_START, UNQUOTED, QUOTED, AFTER_QUOTE = range(5)
 
@@ -73,38 +74,31 @@ class Scanner:
         return position
 
 
-def split_records(data: bytes, delimiter: str) -> list[list[bytes]]:
+def iter_records(data: bytes, delimiter: str) -> Iterator[list[bytes]]:
     """
-    Return the fields of whole records.
+    Yield the fields of each of whole records.
 
     A quoted field that is not closed ends with the data.
     """
-    records: list[list[bytes]] = []
+    encoded = delimiter.encode()
+    field = re.compile(rb'("[^"]*(?:""[^"]*)*(?:"|\Z))?([^\r\n' + re.escape(encoded) + rb"]*)")
     scanner = Scanner(delimiter)
     position = 0
     while position < len(data):
         start, before = position, scanner.records
         position = scanner.scan(data, position, len(data), one_record=True)
         if scanner.records > before:
-            records.append(_fields(data[start:position].lstrip(_LINE_BREAKS), delimiter.encode()))
-    return records
+            yield _fields(data[start:position].lstrip(_LINE_BREAKS), encoded, field)
 
 
-def _fields(record: bytes, delimiter: bytes) -> list[bytes]:
-    fields = []
-    pattern = _field_pattern(delimiter)
+def _fields(record: bytes, delimiter: bytes, field: re.Pattern[bytes]) -> list[bytes]:
+    fields: list[bytes] = []
     position = 0
-    while True:
-        found = pattern.match(record, position)
-        assert found is not None  # both parts of a field may be empty
+    while found := field.match(record, position):  # always: both parts of a field may be empty
         quoted, unquoted = found[1], found[2]
-        fields.append((quoted[1:].removesuffix(b'"') if quoted else b"").replace(b'""', b'"') + unquoted)
+        fields.append((quoted[1:].removesuffix(b'"').replace(b'""', b'"') if quoted else b"") + unquoted)
         position = found.end()
         if record[position : position + 1] != delimiter:
-            return fields
+            break
         position += 1
-
-
-def _field_pattern(delimiter: bytes) -> re.Pattern[bytes]:
-    escaped = re.escape(delimiter)
-    return re.compile(rb'("[^"]*(?:""[^"]*)*(?:"|\Z))?([^' + escaped + rb"\r\n]*)")
+    return fields

@@ -1,0 +1,364 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A CSV file as a Parquet file, while its bytes pass, in constant memory.
+
+What happens to the bytes, each step in its own thread, with little waiting between them:
+
+1. The caller's thread cuts them into windows, which end with a record.
+2. Windows become Arrow tables (:mod:`~airflow_provider_connectif.files.tables.arrow`).
+3. Tables are gathered to row groups, compressed and encoded.
+4. What comes out is written to the sink by the caller's thread.
+
+Where windows and row groups end depends on the file's bytes alone, not on the blocks in which they come: the same
+export gives the same Parquet file, with the same version of pyarrow.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
+from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
+from airflow_provider_connectif.files.tables.errors import TableMalformed
+from airflow_provider_connectif.files.tables.names import distinct_names
+from airflow_provider_connectif.files.tables.types import ColumnType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: Bytes that are looked through at once, always from the same places in the file.
+_PIECE = 256 << 10
+#: Bytes of CSV that become a table at once.
+_WINDOW = 4 << 20
+#: Bytes of a record; one that is longer is more likely a quotation mark too many.
+MAX_RECORD = 16 << 20
+#: Bytes of tables that become a row group. More would take more memory than promised.
+_ROW_GROUP = 24 << 20
+#: Bytes that are handed to the sink at once, at least.
+_OUTPUT = 1 << 20
+
+
+class Sink(Protocol):
+    """What a Parquet file is written to: it is neither read nor are its bytes changed later."""
+
+    def write(self, data: bytes, /) -> object:
+        """Add ``data``."""
+
+
+class ParquetConverter:
+    """
+    Writes one CSV file as a Parquet file.
+
+    Leaving a ``with`` block ends its threads; what was written to the sink is a whole file only after :meth:`finish`.
+
+    :param sink: where to, always called in the caller's thread
+    :param file: the CSV file's name, for errors
+    :param delimiter: one ASCII character
+    :param column_types: the declared types, by column; every other column is text
+    :param metadata: what to note in the file, such as the export's id, type and version
+    :raises ParquetUnavailable: pyarrow is not installed
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        *,
+        file: str,
+        delimiter: str = ",",
+        column_types: Mapping[str, ColumnType] | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        import_pyarrow()
+        self._sink = sink
+        self._file = file
+        self._delimiter = delimiter
+        self._types = dict(column_types or {})
+        self._metadata = dict(metadata or {})
+        self._records = RecordCounter(delimiter, boundaries_only=True)
+        self._output = _Output()
+        self._steps: _Steps | None = None
+        self._piece = bytearray()
+        # The pieces that were not handed on yet, their size, and how much of it is whole records.
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._whole = 0
+        #: The names of the columns, known after the header.
+        self.columns: list[str] = []
+        #: The columns that were numbered, since another has the same name: as they are stored, and as they were.
+        self.renamed: dict[str, str] = {}
+
+    @property
+    def rows(self) -> int:
+        """The records without the header, known after :meth:`finish`."""
+        return self._steps.reader.rows if self._steps else 0
+
+    def write(self, block: bytes) -> None:
+        """
+        Add the next bytes of the CSV file.
+
+        :raises TableError: the file cannot be converted
+        """
+        view = memoryview(block)
+        while view:
+            taken = view[: _PIECE - len(self._piece)]
+            self._piece += taken
+            view = view[len(taken) :]
+            if len(self._piece) == _PIECE:
+                self._take_piece()
+        self._drain(_OUTPUT)
+
+    def finish(self) -> None:
+        """
+        Complete the Parquet file, after the last byte of the CSV file.
+
+        :raises TableError: the file cannot be converted
+        """
+        self._take_piece()
+        self._records.finish()
+        if self._records.in_quotes:
+            raise self._quote_too_many("the file ends within a quoted field")
+        steps = self._begun()
+        self._whole = self._size
+        self._hand_on(steps)
+        while not steps.finished(timeout=0.02):
+            self._drain(_OUTPUT)
+        self._drain(0)
+
+    def close(self) -> None:
+        """End the threads. May be called more than once, and at any time."""
+        if self._steps is not None:
+            self._steps.abort()
+
+    def __enter__(self) -> ParquetConverter:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _take_piece(self) -> None:
+        piece = bytes(self._piece)
+        self._piece.clear()
+        end = self._records.feed(piece)
+        if end:
+            self._whole = self._size + end
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._records.header_too_long:
+            raise self._quote_too_many(f"the header is longer than {MAX_HEADER >> 20} MiB")
+        if self._records.header:
+            steps = self._begun()
+            if self._size >= _WINDOW and self._whole:
+                self._hand_on(steps)
+        if self._size - self._whole > MAX_RECORD:
+            raise self._quote_too_many(f"a record is longer than {MAX_RECORD >> 20} MiB")
+
+    def _quote_too_many(self, problem: str) -> TableMalformed:
+        return TableMalformed(
+            problem,
+            "Probably a quotation mark opens a field and none closes it; store the export as csv and look for it.",
+            file=self._file,
+        )
+
+    def _begun(self) -> _Steps:
+        """Read the header and begin the Parquet file, once."""
+        if self._steps is None:
+            self.columns, self.renamed = distinct_names(read_header(self._file, self._records.header, self._delimiter))
+            reader = TableReader(self._file, self._delimiter, self.columns, self._types)
+            self._steps = _Steps(reader, _RowGroups(self._output, reader.schema.with_metadata(self._metadata)))
+            self._pieces = [b"".join(self._pieces)[self._records.header_end :]]
+            self._size -= self._records.header_end
+            self._whole = max(0, self._whole - self._records.header_end)
+        return self._steps
+
+    def _hand_on(self, steps: _Steps) -> None:
+        """Hand on the whole records that were gathered, and keep the rest."""
+        gathered = b"".join(self._pieces)
+        window, rest = gathered[: self._whole], gathered[self._whole :]
+        del gathered
+        self._pieces, self._size, self._whole = [rest], len(rest), 0
+        if window.strip(b"\r\n"):
+            steps.put(window)
+
+    def _drain(self, least: int) -> None:
+        if self._output.waiting >= least and (data := self._output.take()):
+            self._sink.write(data)
+
+
+class _Steps:
+    """From windows to row groups, by two threads."""
+
+    def __init__(self, reader: TableReader, row_groups: _RowGroups) -> None:
+        self.reader = reader
+        self._row_groups = row_groups
+        self._write = _Step(row_groups.add, depth=_ROW_GROUP // _WINDOW - 1)
+        self._read = _Step(lambda window: self._write.put(reader.read(window)), depth=1)
+
+    def put(self, window: bytes) -> None:
+        """Add whole records; raises what happened to earlier ones."""
+        self._read.put(window)
+
+    def finished(self, timeout: float) -> bool:
+        """Wait until the file is complete, at most ``timeout`` seconds twice."""
+        if self._read.finished(timeout) and self._write.finished(timeout):
+            self._row_groups.close()
+            return True
+        return False
+
+    def abort(self) -> None:
+        """Give the file up, and end the threads."""
+        self._write.abort()
+        self._read.abort()
+
+
+class _RowGroups:
+    """Gathers tables to row groups and writes these."""
+
+    def __init__(self, output: _Output, schema: pa.Schema) -> None:
+        from pyarrow import parquet
+
+        self._writer: Any = parquet.ParquetWriter(output, schema, compression="zstd")
+        self._tables: list[pa.Table] = []
+        self._size = 0
+
+    def add(self, table: pa.Table) -> None:
+        self._tables.append(table)
+        self._size += table.nbytes
+        if self._size >= _ROW_GROUP:
+            self._write()
+
+    def close(self) -> None:
+        self._write()
+        self._writer.close()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        if self._tables:
+            table = pa.concat_tables(self._tables)
+            self._tables.clear()
+            self._size = 0
+            self._writer.write_table(table, row_group_size=table.num_rows)
+
+
+class _Output:
+    """The file that pyarrow writes to: what is written waits to be taken."""
+
+    closed = False
+    mode = "wb"
+
+    def __init__(self) -> None:
+        self._blocks: deque[bytes] = deque()
+        self._position = 0
+        self._taken = 0
+
+    @property
+    def waiting(self) -> int:
+        """The bytes that wait."""
+        return self._position - self._taken
+
+    def write(self, data: Any) -> int:
+        block = bytes(data)
+        self._blocks.append(block)
+        self._position += len(block)
+        return len(block)
+
+    def take(self) -> bytes:
+        """Return what waits."""
+        found = []
+        while self._blocks:
+            found.append(self._blocks.popleft())
+        data = b"".join(found)
+        self._taken += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self._position
+
+    def flush(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def writable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return False
+
+    def seekable(self) -> bool:
+        return False
+
+
+class _Aborted(Exception):
+    """The conversion was given up."""
+
+
+class _Step:
+    """
+    Work done on one item after the other by a thread.
+
+    :param work: called with each item
+    :param depth: how many items may wait for it
+    """
+
+    def __init__(self, work: Callable[[Any], None], *, depth: int) -> None:
+        self._work = work
+        self._items: queue.Queue[Any] = queue.Queue(max(1, depth))
+        self._failure: BaseException | None = None
+        self._ending = False
+        self._thread = threading.Thread(target=self._run, name="connectif-parquet", daemon=True)
+        self._thread.start()
+
+    def put(self, item: Any) -> None:
+        """Add an item; raises what the work on an earlier one raised."""
+        if self._failure is not None:
+            raise self._failure
+        self._items.put(item)
+
+    def finished(self, timeout: float) -> bool:
+        """Wait for the work on every item, at most ``timeout`` seconds; raises what it raised."""
+        self._end()
+        self._thread.join(timeout)
+        if self._failure is not None:
+            raise self._failure
+        return not self._thread.is_alive()
+
+    def abort(self) -> None:
+        """Drop the items that wait, and wait for the work on the present one."""
+        if self._failure is None:
+            self._failure = _Aborted()
+        self._end()
+        self._thread.join()
+
+    def _end(self) -> None:
+        if not self._ending:
+            self._ending = True
+            self._items.put(None)
+
+    def _run(self) -> None:
+        while (item := self._items.get()) is not None:
+            # After a failure items are dropped, so that none who adds one waits indefinitely.
+            if self._failure is None:
+                try:
+                    self._work(item)
+                except BaseException as error:  # raised in the caller's thread
+                    self._failure = error
+            del item
+
+
+def parquet_name(name: str) -> str:
+    """Return the name of the Parquet file that is made of a CSV file."""
+    stem = name
+    for extension in (".gz", ".csv"):
+        if stem.lower().endswith(extension):
+            stem = stem[: -len(extension)]
+    return f"{stem}.parquet"
+
+
+def file_metadata(export: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is noted of an export in its Parquet files."""
+    fields: Sequence[tuple[str, str]] = (("id", "id"), ("type", "exportType"), ("version", "version"))
+    return {f"connectif.export_{name}": str(export[key]) for name, key in fields if export.get(key) is not None}
