@@ -13,6 +13,7 @@ pyarrow is imported when it is used, never with this module.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -77,10 +78,11 @@ class TableReader:
         """
         import pyarrow as pa
 
-        try:
+        arrays: list[Any] = []
+        # pyarrow's errors quote the record: none may be the context of another.
+        with contextlib.suppress(pa.ArrowException):
             arrays = self._read_fast(records)
-        except pa.ArrowException:
-            arrays = self._read_exactly(records)
+        arrays = arrays or self._read_exactly(records)
         for column, column_type in self._types.items():
             at = self._columns.index(column)
             arrays[at] = self._converted(arrays[at], column, column_type)
@@ -131,12 +133,11 @@ class TableReader:
         import pyarrow as pa
         from pyarrow import compute
 
-        cells = compute.replace_with_mask(cells, compute.equal(cells, ""), pa.scalar(None, pa.string()))
-        try:
-            found = _converted_fast(cells, column_type)
-        except pa.ArrowException:
-            found = None
-        return found if found is not None else self._converted_exactly(cells, column, column_type)
+        cells = compute.if_else(compute.equal(cells, ""), pa.scalar(None, pa.string()), cells)
+        with contextlib.suppress(pa.ArrowException):
+            if (found := _converted_fast(cells, column_type)) is not None:
+                return found
+        return self._converted_exactly(cells, column, column_type)
 
     def _converted_exactly(self, cells: pa.ChunkedArray, column: str, column_type: ColumnType) -> pa.ChunkedArray:
         import pyarrow as pa

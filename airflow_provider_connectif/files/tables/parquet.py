@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 #: Bytes that are looked through at once, always from the same places in the file.
 _PIECE = 256 << 10
 #: Bytes of CSV that become a table at once.
-_WINDOW = 4 << 20
+_WINDOW = 1 << 20
+#: Tables that may wait while a row group is written.
+_WAITING = 12
 #: Bytes of a record; one that is longer is more likely a quotation mark too many.
 MAX_RECORD = 16 << 20
 #: Bytes of tables that become a row group. More would take more memory than promised.
@@ -176,10 +178,18 @@ class ParquetConverter:
 
     def _hand_on(self, steps: _Steps) -> None:
         """Hand on the whole records that were gathered, and keep the rest."""
-        gathered = b"".join(self._pieces)
-        window, rest = gathered[: self._whole], gathered[self._whole :]
-        del gathered
-        self._pieces, self._size, self._whole = [rest], len(rest), 0
+        whole, rest, left = [], [], self._whole
+        for piece in self._pieces:
+            if left >= len(piece):
+                whole.append(piece)
+            elif left:
+                whole.append(piece[:left])
+                rest.append(piece[left:])
+            else:
+                rest.append(piece)
+            left = max(0, left - len(piece))
+        window = b"".join(whole)
+        self._pieces, self._size, self._whole = rest, self._size - len(window), 0
         if window.strip(b"\r\n"):
             steps.put(window)
 
@@ -194,7 +204,7 @@ class _Steps:
     def __init__(self, reader: TableReader, row_groups: _RowGroups) -> None:
         self.reader = reader
         self._row_groups = row_groups
-        self._write = _Step(row_groups.add, depth=_ROW_GROUP // _WINDOW - 1)
+        self._write = _Step(row_groups.add, depth=_WAITING)
         self._read = _Step(lambda window: self._write.put(reader.read(window)), depth=1)
 
     def put(self, window: bytes) -> None:
@@ -242,6 +252,9 @@ class _RowGroups:
             self._tables.clear()
             self._size = 0
             self._writer.write_table(table, row_group_size=table.num_rows)
+            del table
+            # The reading thread's allocations, freed here: otherwise they come to as much again.
+            pa.default_memory_pool().release_unused()
 
 
 class _Output:
