@@ -26,6 +26,7 @@ from airflow_provider_connectif.api.errors import (
     Unavailable,
     UnexpectedResponse,
 )
+from airflow_provider_connectif.api.export_pages import DEFAULT_PAGE_SIZE, ExportPages, ListPage
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
@@ -39,10 +40,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEFAULT_TIMEOUT = 30.0
-DEFAULT_PAGE_SIZE = 50
-
-# A page without new exports is not the end, since pages shift while they are read; this many in a row are.
-_MAX_PAGES_WITHOUT_NEW_EXPORTS = 100
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,10 @@ class ConnectifClient:
         :param page_size: exports per request
         :raises ApiError: if a request fails; the exports of earlier pages have been yielded
         """
-        exports = self._unique_exports(page_size)
-        yield from exports if export_filter is None else filter(export_filter.matches, exports)
+        pages = ExportPages(page_size)
+        while not pages.done:
+            pages.read(self)
+            yield from (each for each in pages.new_exports if export_filter is None or export_filter.matches(each))
 
     def list_pages(self, *, page_size: int = DEFAULT_PAGE_SIZE) -> Iterator[list[Export]]:
         """Iterate over the pages of the list of exports, including exports that the list repeats.
@@ -134,27 +133,35 @@ class ConnectifClient:
         :param page_size: exports per request
         :raises ApiError: if a request fails
         """
-        url = f"{self.base_url}/exports"
-        params: Mapping[str, Any] | None = {"page": 1, "pageSize": page_size}
-        visited: set[str] = set()
-        while True:
-            response = self._get(url, params=params, what="the list of exports")
-            current = response.url or url
-            visited.update((current, url))
-            body = decode_json(response)
-            if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
-                raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
-            yield [Export.from_json(item) for item in body["results"]]
-            links = body.get("links")
-            link = links.get("next") if isinstance(links, Mapping) else None
-            if not link:
-                return
-            if not isinstance(link, str):
-                raise UnexpectedResponse("The API's list of exports has a link that is not a string.")
-            url, params = self._auth.resolve_link(link, current=current), None
-            if url in visited:
-                log.warning("The API's list of exports links to a page that was already read; treating it as the end.")
-                return
+        pages = ExportPages(page_size)
+        while not pages.done:
+            yield pages.read(self)
+
+    def get_page(self, url: str | None = None, *, page_size: int = DEFAULT_PAGE_SIZE) -> ListPage:
+        """Return one page of the list of exports; :class:`ExportPages` reads one after the other.
+
+        :param url: the page's URL, as :meth:`resolve_page_link` returns it; ``None`` for the first page
+        :param page_size: exports per page, for the first page
+        :raises ApiError: if the request fails
+        """
+        params = {"page": 1, "pageSize": page_size} if url is None else None
+        url = url or f"{self.base_url}/exports"
+        response = self._get(url, params=params, what="the list of exports")
+        body = decode_json(response)
+        if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
+            raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
+        links = body.get("links")
+        link = links.get("next") if isinstance(links, Mapping) else None
+        return ListPage([Export.from_json(item) for item in body["results"]], url, response.url or url, link)
+
+    def resolve_page_link(self, page: ListPage) -> str:
+        """Return the URL of the page that follows a page.
+
+        :raises UnexpectedResponse: if the link is not a string, or leads to another host
+        """
+        if not isinstance(page.link, str):
+            raise UnexpectedResponse("The API's list of exports has a link that is not a string.")
+        return self._auth.resolve_link(page.link, current=page.current)
 
     def get_export(self, export_id: str) -> Export:
         """Return one export; its ``file_url``, if it has one, is new.
@@ -229,21 +236,6 @@ class ConnectifClient:
             # Many tasks may have been given the same time: they must not all come back at once.
             return float(retry_after) + backoff * self._random()
         return backoff * (0.5 + self._random() / 2)
-
-    def _unique_exports(self, page_size: int) -> Iterator[Export]:
-        seen: set[str] = set()
-        pages_without_new = 0
-        for page in self.list_pages(page_size=page_size):
-            seen_before = len(seen)
-            for export in page:
-                if export.id not in seen:
-                    seen.add(export.id)
-                    yield export
-            pages_without_new = pages_without_new + 1 if len(seen) == seen_before else 0
-            if pages_without_new >= _MAX_PAGES_WITHOUT_NEW_EXPORTS:
-                raise UnexpectedResponse(
-                    f"The API's list of exports does not end: {pages_without_new} consecutive pages had no new export."
-                )
 
     def _get(self, url: str, *, what: str, params: Mapping[str, Any] | None = None) -> Response:
         import tenacity
