@@ -25,7 +25,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from airflow_provider_connectif.files.download.response_headers import content_length
+from airflow_provider_connectif.files.deflate import gunzip
+from airflow_provider_connectif.files.download.response_headers import content_length, encodings, is_chunked
+from airflow_provider_connectif.files.errors import ArchiveCorrupt
 from airflow_provider_connectif.http_headers import parse_retry_after
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ MAX_BLOCK_SECONDS = 0.5
 #: From this rate in bytes per second, a block is read in a single call. That is twice as fast, but a broken connection
 #: then loses the whole block, so it is only done where downloading it again takes a fraction of a second.
 FAST_RATE = 20e6
+_GZIP_SIGNATURE = b"\x1f\x8b"
 
 
 class TransientError(Exception):
@@ -168,10 +171,41 @@ class StreamedResponse:
         self._clock = clock
         self._broken: str | None = None
         self._fast = False
+        self._unread = b""
+        self._decoded: Iterator[bytes] | None = None
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
         #: Length of the body, or None if the response does not report it.
         self.length = content_length(response.headers)
+        #: As in :func:`.response_headers.encodings`.
+        self.encodings = encodings(response.headers)
+        #: Whether the end of the body can be distinguished from a broken connection.
+        self.marks_end = self.length is not None or is_chunked(response.headers)
+
+    @property
+    def is_decoded(self) -> bool:
+        """Whether :meth:`read` returns the decoded body, so that length, ETag and checksums describe other bytes."""
+        return self._decoded is not None
+
+    def peek(self, length: int) -> bytes:
+        """Return the next ``length`` bytes of the body without consuming them, or fewer as :meth:`read_up_to` does."""
+        head = self.read_up_to(length)
+        self._unread = head + self._unread
+        return head
+
+    def decode(self) -> None:
+        """Decode the body if it is a gzip file. To be called before :meth:`read`, after :meth:`peek`."""
+        if self._unread.startswith(_GZIP_SIGNATURE):
+            self._decoded = gunzip(self._encoded_blocks(self._unread, self.length))
+            self._unread, self.length = b"", None
+
+    def _encoded_blocks(self, block: bytes, left: int | None) -> Iterator[bytes]:
+        while block:
+            yield block
+            left = None if left is None else left - len(block)
+            block = self._read_body(1 << 16)
+        if left:
+            raise TransientError(f"the store's response ended {left} bytes early")
 
     def read(self, limit: int) -> bytes:
         """
@@ -179,6 +213,24 @@ class StreamedResponse:
 
         :raises TransientError: the connection broke. Bytes received before that are returned first.
         """
+        if not self._unread and self._decoded is not None:
+            self._unread = self._read_decoded(self._decoded)
+        if self._unread:
+            data, self._unread = self._unread[:limit], self._unread[limit:]
+            return data
+        return b"" if self._decoded is not None else self._read_body(limit)
+
+    def _read_decoded(self, decoded: Iterator[bytes]) -> bytes:
+        if self._broken is None:
+            try:
+                return next(decoded, b"")
+            except TransientError as error:
+                self._broken = error.reason
+            except ArchiveCorrupt:
+                self._broken = "the store's gzip encoding is damaged or incomplete"
+        raise TransientError(self._broken)
+
+    def _read_body(self, limit: int) -> bytes:
         if self._broken is not None:
             raise TransientError(self._broken)
         started = self._clock()
