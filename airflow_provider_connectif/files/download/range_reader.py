@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 
 from airflow_provider_connectif.files.deflate import crc32
-from airflow_provider_connectif.files.download.source import Aborted, Beginning, Source
+from airflow_provider_connectif.files.download.source import Aborted, Beginning, Source, file_changed
 from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
 from airflow_provider_connectif.files.errors import RemoteFileChanged
 
@@ -159,9 +159,7 @@ class RangeReader:
 
     def _changed(self) -> RemoteFileChanged:
         self._close_response()
-        return RemoteFileChanged(
-            "The vendor's store sent a different file after a broken connection. A retry downloads it again."
-        )
+        return file_changed("the store sent a different file after a broken connection")
 
     def _close_response(self) -> None:
         response, self._response, self._left = self._response, None, None

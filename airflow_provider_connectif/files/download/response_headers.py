@@ -13,6 +13,7 @@ from airflow_provider_connectif.http_headers import parse_http_date
 
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
 _DIGEST_BYTES = {"md5": 16, "sha1": 20, "sha256": 32, "crc32": 4, "crc32c": 4}
+#: ``aws-chunked`` describes an upload to S3, which repeats it in downloads, as it does with other names of no encoding.
 _NOT_ENCODED = ("", "identity", "chunked", "aws-chunked", "utf-8", "binary", "none")
 
 
@@ -23,12 +24,11 @@ class RemoteFileInfo:
 
     :param size: size in bytes, or None if the store does not report it
     :param etag: the entity tag as sent, or None
-    :param supports_ranges: whether the store responds to a range request with exactly that range, and each response
-        shows that the file is still the same
+    :param supports_ranges: whether the store responds with exactly the requested range, and with a validator
     :param checksums: digests of the whole file by algorithm (``md5``, ``sha1``, ``sha256``, ``crc32``, ``crc32c``)
     :param detects_truncation: whether a broken connection can be distinguished from the end of the file
-    :param validator: identifies the exact bytes of the file; see :func:`validator`
-    :param encodings: as in :func:`encodings`
+    :param validator: as returned by :func:`validator`
+    :param encodings: as returned by :func:`encodings`
     """
 
     size: int | None
@@ -55,12 +55,7 @@ def validator(headers: Mapping[str, str]) -> str | None:
 
 
 def encodings(headers: Mapping[str, str]) -> tuple[str, ...]:
-    """
-    Return how the body is encoded, in lower case, according to ``Content-Encoding`` and ``Transfer-Encoding``.
-
-    ``aws-chunked`` describes an upload to S3, and ``utf-8`` and ``binary`` are not encodings in this sense: stores keep
-    them with the object and repeat them, although the body is not encoded.
-    """
+    """Return how the body is encoded, in lower case, according to ``Content-Encoding`` and ``Transfer-Encoding``."""
     values = f"{headers.get('Content-Encoding', '')},{headers.get('Transfer-Encoding', '')}".lower().split(",")
     names = (value.partition(";")[0].strip().removeprefix("x-") for value in values)
     return tuple(name for name in names if name not in _NOT_ENCODED)

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 #: Bytes that the first request asks for, so that a small export needs no second one.
 HEAD_SIZE = 256 << 10
-#: Bytes that are looked at to recognize an error message.
 _PEEK_SIZE = 512
 
 _T = TypeVar("_T")
@@ -66,12 +65,7 @@ class RetryPolicy:
 
 @dataclass
 class Beginning:
-    """
-    The first bytes of a file, by their number and CRC, to recognize them if they are sent again.
-
-    :param length: their number
-    :param crc: their CRC-32
-    """
+    """The number and the CRC-32 of the first bytes of a file, to recognize them if they are sent again."""
 
     length: int = 0
     crc: int = 0
@@ -187,32 +181,22 @@ class Source:
         """
         Send one request. A signed URL that is refused is dropped, so that the next attempt uses a new one.
 
-        Apart from statuses (400, 401, 403, 404 and 410 all occur for expired URLs), a redirect that leads nowhere and a
-        body that cannot be the file are refusals.
-
         :param headers: ``Range`` and ``If-Range``
-        :param statuses: statuses that are not a refusal
-        :return: a response with one of them
+        :param statuses: statuses that are not a refusal; 400, 401, 403, 404 and 410 all occur for expired URLs
         :raises TransientError: a retry may help
         :raises RemoteFileRefused: the policy allows no further signed URL
         """
         if self._closed.is_set():
             raise Aborted
         url = self.urls.current()
-        response = None
         try:
             response = transport.get(self._session, url, headers, timeout=self._timeout)
-        except transport.InvalidUrl as error:
-            refusal = str(error)
-        if response is not None:
-            try:
-                refusal = _refusal(response) if response.status in statuses else str(response.status)
-            except TransientError:
-                response.close()
-                raise
+            refusal = _refusal(response) if response.status in statuses else str(response.status)
             if not refusal:
                 return response
             response.close()
+        except transport.InvalidUrl as error:
+            refusal = str(error)
         refused = self.urls.mark_refused(url)
         if refused >= self._policy.refusals:
             raise RemoteFileRefused(
@@ -236,16 +220,14 @@ class Source:
             unchanged, sent_stop = self._check_unchanged(response, response.length), None
         else:
             first, sent_stop, size = parse_content_range(response.headers.get("Content-Range")) or (None, None, None)
+            # Ranges of an encoded file are not ranges of the file.
             unchanged = self._check_unchanged(response, size) and response.encodings == self.info.encodings
             if first != start or sent_stop is None:
                 response.close()
                 raise TransientError("the store sent a different range than requested")
         if not unchanged:
             response.close()
-            raise RemoteFileChanged(
-                "The vendor's store no longer shows whether the file is the same as at the start of the download. "
-                "A retry downloads it again."
-            )
+            raise file_changed("the store does not show that it is still the same")
         return response, sent_stop and min(sent_stop, stop)
 
     def request_file(self) -> StreamedResponse:
@@ -273,7 +255,7 @@ class Source:
             response.close()
             return self._info_from(response, size, ranges=True)
         if (
-            (response.status == 206 and not response.is_decoded and validator(response.headers))
+            (response.status == 206 and validator(response.headers))
             and (sent and sent[0] == 0 and sent[1] and size and sent[1] <= min(size, HEAD_SIZE))
         ):  # fmt: skip
             try:
@@ -293,41 +275,40 @@ class Source:
         return self._info_from(response, response.length, ranges=False)
 
     def _info_from(self, response: StreamedResponse, size: int | None, *, ranges: bool) -> RemoteFileInfo:
-        headers: Mapping[str, str] = {} if response.is_decoded else response.headers
         return RemoteFileInfo(
             size=size,
-            etag=headers.get("ETag"),
+            etag=response.headers.get("ETag"),
             supports_ranges=ranges,
-            checksums=checksums(headers, whole_file=response.status == 200, host=self.urls.host()),
+            checksums=checksums(response.headers, whole_file=response.status == 200, host=self.urls.host()),
             detects_truncation=size is not None or response.marks_end,
-            validator=validator(headers),
+            validator=validator(response.headers),
             encodings=response.encodings,
         )
 
     def _check_unchanged(self, response: StreamedResponse, size: int | None) -> bool:
         """Return whether a response is certainly from the same file; raise an error if it is from another one."""
-        headers: Mapping[str, str] = {} if response.is_decoded else response.headers
-        info, etag = self.info, headers.get("ETag")
+        info, etag = self.info, response.headers.get("ETag")
         other_etag = bool(etag and info.etag and etag != info.etag)
         if other_etag or (size is not None and info.size is not None and size != info.size):
             response.close()
-            raise RemoteFileChanged(
-                "The file in the vendor's store was replaced during the download "
-                f"(its {'ETag' if other_etag else 'size'} differs). A retry downloads it again."
-            )
-        return info.validator is not None and info.validator == validator(headers)
+            raise file_changed(f"its {'ETag' if other_etag else 'size'} differs")
+        return info.validator is not None and info.validator == validator(response.headers)
+
+
+def file_changed(reason: str) -> RemoteFileChanged:
+    """Return the error for a file that is another one than before."""
+    return RemoteFileChanged(
+        f"The file in the vendor's store was replaced during the download ({reason}). A retry downloads it again."
+    )
 
 
 def _refusal(response: StreamedResponse) -> str:
-    """Return why the body of a response cannot be the file; an empty string if it can. Decodes it if necessary."""
+    """Return why the body of a response cannot be the file, or an empty string; decode it if necessary."""
     if any(name != "gzip" for name in response.encodings) or len(response.encodings) > 1:
         return "the store sent the file in an encoding that was not requested and is not supported"
     sent = parse_content_range(response.headers.get("Content-Range"))
     if response.status == 200 or (response.status == 206 and sent is not None and sent[0] == 0):
-        head = response.peek(_PEEK_SIZE)
-        if response.encodings:
-            response.decode()
-            head = response.peek(_PEEK_SIZE)
-        if is_error_message(head, response.headers.get("Content-Type")):
+        content_type = response.headers.get("Content-Type")
+        if is_error_message(response.open_body(_PEEK_SIZE), content_type):
             return "the store sent a web page or an error message instead of the file"
     return ""

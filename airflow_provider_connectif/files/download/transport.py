@@ -182,22 +182,25 @@ class StreamedResponse:
         #: Whether the end of the body can be distinguished from a broken connection.
         self.marks_end = self.length is not None or is_chunked(response.headers)
 
-    @property
-    def is_decoded(self) -> bool:
-        """Whether :meth:`read` returns the decoded body, so that length, ETag and checksums describe other bytes."""
-        return self._decoded is not None
+    def open_body(self, length: int) -> bytes:
+        """
+        Return up to ``length`` bytes of the body without consuming them; decode the body if it is an encoded gzip file.
 
-    def peek(self, length: int) -> bytes:
-        """Return the next ``length`` bytes of the body without consuming them, or fewer as :meth:`read_up_to` does."""
-        head = self.read_up_to(length)
-        self._unread = head + self._unread
+        The headers are dropped then: length, ETag and checksums are those of the encoded file.
+
+        :raises TransientError: the connection broke; the response is closed
+        """
+        try:
+            head = self._unread = self.read_up_to(length)
+            if self.encodings and head.startswith(_GZIP_SIGNATURE):
+                self._decoded = gunzip(self._encoded_blocks(head, self.length))
+                self._unread, self.length, self.headers = b"", None, {}
+                head = self.read_up_to(length)
+                self._unread = head + self._unread
+        except TransientError:
+            self.close()
+            raise
         return head
-
-    def decode(self) -> None:
-        """Decode the body if it is a gzip file. To be called before :meth:`read`, after :meth:`peek`."""
-        if self._unread.startswith(_GZIP_SIGNATURE):
-            self._decoded = gunzip(self._encoded_blocks(self._unread, self.length))
-            self._unread, self.length = b"", None
 
     def _encoded_blocks(self, block: bytes, left: int | None) -> Iterator[bytes]:
         while block:
@@ -317,11 +320,9 @@ def get(
     """
     sent: dict[str, Any] = {"Accept-Encoding": "identity", **headers}
     for _ in range(MAX_REDIRECTS + 1):
-        response, failure, invalid = _send(session, url.value, sent, timeout)
-        if invalid is not None:
-            raise InvalidUrl(invalid)
-        if response is None:
-            raise TransientError(failure)
+        response = _send(session, url.value, sent, timeout)
+        if isinstance(response, Exception):
+            raise response
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
             wait = parse_retry_after(response.headers.get("Retry-After"), now=wall_clock())
@@ -337,16 +338,13 @@ def get(
 
 def _send(
     session: requests.Session, url: str, headers: Mapping[str, Any], timeout: tuple[float, float]
-) -> tuple[requests.Response | None, str, str | None]:
-    # Errors are returned as text and raised by the caller: an exception that is raised while another one is handled
-    # keeps that one as its context, and with it the URL.
-    failure, invalid = "", None
+) -> requests.Response | InvalidUrl | TransientError:
+    # Errors are raised by the caller: an exception that is raised while another one is handled keeps that one as its
+    # context, and with it the URL.
     try:
         with _silent():
-            return (
-                session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()),
-                failure,
-                invalid,
+            return session.get(
+                url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()
             )
     except (
         requests.exceptions.InvalidURL,
@@ -355,10 +353,9 @@ def _send(
         requests.exceptions.InvalidHeader,
         UnicodeError,
     ):
-        invalid = "it is not an http(s) URL"
+        return InvalidUrl("it is not an http(s) URL")
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        failure = _describe(error)
-    return None, failure, invalid
+        return TransientError(_describe(error))
 
 
 def _redirect_target(url: SignedUrl, location: str) -> SignedUrl:
@@ -377,10 +374,7 @@ def _redirect_target(url: SignedUrl, location: str) -> SignedUrl:
 def _describe(error: BaseException) -> str:
     """Describe an exception of the HTTP libraries without using its text, which may contain the URL."""
     kinds: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-        (
-            (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError),
-            "connecting timed out",
-        ),
+        ((requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError), "connecting timed out"),
         (
             (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
             "the store sent no data within the timeout",
@@ -390,10 +384,7 @@ def _describe(error: BaseException) -> str:
             (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
             "no secure connection could be established (TLS, or the store's certificate)",
         ),
-        (
-            (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead, urllib3.exceptions.ProtocolError),
-            "the connection was broken",
-        ),
+        ((http.client.HTTPException, urllib3.exceptions.ProtocolError), "the connection was broken"),
         ((requests.exceptions.ConnectionError,), "no connection to the store could be established"),
     )
     for types, description in kinds:
