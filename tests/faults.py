@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stores that fail at a given point: real HTTP through a proxy that rejects requests, or loses responses."""
+"""Stores that fail at a given point: real HTTP through a proxy that rejects requests, or loses a part of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
-Fault = Literal["reject", "not implemented", "lose response"]
+Fault = Literal["reject", "not implemented", "slow down", "truncate", "lose response"]
+
+#: The status codes of the faults that are responses of the proxy itself.
+_STATUS = {"reject": 403, "not implemented": 501, "slow down": 503}
 
 
 @dataclass
@@ -104,12 +107,15 @@ class _ProxyHandler(BaseHTTPRequestHandler):
             body += b"\r\n"
         headers = {name.lower(): value for name, value in self.headers.items()}
         fault = self.server.faults.decide(Request(self.command, self.path, headers, body))
-        if fault in ("reject", "not implemented"):
-            self.send_response(403 if fault == "reject" else 501)
-            self.send_header("Content-Length", "0")
+        if fault in _STATUS:
+            content = b"<Error><Code>SlowDown</Code></Error>" if fault == "slow down" else b""
+            self.send_response(_STATUS[fault])
+            self.send_header("Content-Type", "application/xml")
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
+            self.wfile.write(content)
             return
-        response = self.forward(body)
+        response = self.forward(body[: len(body) // 2] if fault == "truncate" else body)
         if fault == "lose response":
             self.close_connection = True
             return
@@ -120,7 +126,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         upstream.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self.headers.items():
             if name.lower() not in ("expect", "connection"):
-                upstream.putheader(name, value)
+                upstream.putheader(name, str(len(body)) if name.lower() == "content-length" else value)
         upstream.endheaders(body or None)
         response = upstream.getresponse()
         content = response.read()

@@ -3,7 +3,7 @@
 
 It is as strict as the service: chunks of a resumable upload are multiples of 256 KiB except the last, nothing is
 visible before the last one, cancelling an upload returns 499, ``ifGenerationMatch`` is honoured, and content that does
-not have the declared ``md5Hash`` is rejected.
+not have the declared ``md5Hash`` or ``X-Goog-Hash`` is rejected.
 
 From https://cloud.google.com/storage/docs/performing-resumable-uploads and …/storage/docs/json_api/v1/objects.
 """
@@ -32,6 +32,13 @@ def md5(data: bytes) -> str:
     return base64.b64encode(hashlib.md5(data, usedforsecurity=False).digest()).decode()
 
 
+def crc32c(data: bytes | bytearray) -> str:
+    """Return the CRC-32C as the header of a request declares it."""
+    from google_crc32c import Checksum
+
+    return f"crc32c={base64.b64encode(Checksum(bytes(data)).digest()).decode()}"
+
+
 class GCSServer(ThreadingHTTPServer):
     """The server, with its objects and unfinished uploads."""
 
@@ -43,13 +50,14 @@ class GCSServer(ThreadingHTTPServer):
         self.lock = threading.RLock()
         self.objects: dict[str, tuple[bytes, dict[str, str]]] = {}
         self.uploads: dict[str, tuple[str, bytearray]] = {}
+        self.upload_types: dict[str, str] = {}
         self._generation = 0
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
-    def keep(self, bucket: str, name: str, data: bytes) -> dict[str, str]:
+    def keep(self, bucket: str, name: str, data: bytes, content_type: str) -> dict[str, str]:
         """Make an object visible."""
         with self.lock:
             self._generation += 1
@@ -63,7 +71,7 @@ class GCSServer(ThreadingHTTPServer):
                 "etag": f"E{self._generation}",
                 "updated": now,
                 "timeCreated": now,
-                "contentType": "application/octet-stream",
+                "contentType": content_type,
                 "mediaLink": f"{self.url}/download/storage/v1/b/{bucket}/o/{quote(name, safe='')}?alt=media",
             }
             self.objects[f"{bucket}/{name}"] = (data, metadata)
@@ -107,9 +115,11 @@ class _Handler(BaseHTTPRequestHandler):
         path = f"{self.path}&object={named[1].decode()}" if named else self.path
         if "upload_id" in self.query and self.query["upload_id"] in self.server.uploads:
             path += f"&object={self.server.uploads[self.query['upload_id']][0]}"
-        if self.server.faults.decide(Request(self.command, path, headers, body)) is None:
+        fault = self.server.faults.decide(Request(self.command, path, headers, body))
+        self.truncates = fault == "truncate"
+        if fault is None or self.truncates:
             return False
-        self.error(403, "rejected by the test")
+        self.error(503 if fault == "slow down" else 403, "rejected by the test")
         return True
 
     @property
@@ -130,10 +140,13 @@ class _Handler(BaseHTTPRequestHandler):
         target = self.target()
         if target is None:
             self.error(404, f"no such call: {self.path.split('?')[0]}")
+        elif "/rewriteTo/b/" in self.path:
+            self.copy()
         elif self.query.get("uploadType") == "resumable":
             name = self.query.get("name") or json.loads(body)["name"]
             upload = uuid.uuid4().hex
             self.server.uploads[upload] = (f"{target[0]}/{name}", bytearray())
+            self.server.upload_types[upload] = self.headers["X-Upload-Content-Type"]
             url = f"{self.server.url}/upload/storage/v1/b/{target[0]}/o?uploadType=resumable&upload_id={upload}"
             self.respond(200, Location=url)
         else:
@@ -142,13 +155,15 @@ class _Handler(BaseHTTPRequestHandler):
             _, about, data, _ = re.split(rb"\r?\n?--" + re.escape(boundary[1].encode()), body)
             declared = json.loads(about.split(b"\n\n" if b"\n\n" in about else b"\r\n\r\n", 1)[1])
             name = declared["name"]
+            content_type = re.search(rb"Content-Type: ?([^\r\n]+)", data)
+            assert content_type
             data = data.split(b"\n\n" if b"\r\n\r\n" not in data[:200] else b"\r\n\r\n", 1)[1]
             with self.server.lock:
                 if self.condition_holds(f"{target[0]}/{name}"):
                     if declared.get("md5Hash", md5(data)) != md5(data):
                         self.error(400, "Provided MD5 hash does not match the content.")
                     else:
-                        self.respond(200, self.server.keep(target[0], name, data))
+                        self.respond(200, self.server.keep(target[0], name, data, content_type[1].decode()))
 
     do_PUT = do_POST
 
@@ -160,6 +175,14 @@ class _Handler(BaseHTTPRequestHandler):
             return True
         self.error(412, "At least one of the pre-conditions you specified did not hold.")
         return False
+
+    def copy(self) -> None:
+        found = re.match(r"/storage/v1/b/([^/]+)/o/([^/]+)/rewriteTo/b/([^/]+)/o/([^/?]+)", self.path)
+        assert found
+        source_bucket, source, bucket, name = map(unquote, found.groups())
+        data, metadata = self.server.objects[f"{source_bucket}/{source}"]
+        resource = self.server.keep(bucket, name, data, metadata["contentType"])
+        self.respond(200, {"kind": "storage#rewriteResponse", "done": True, "resource": resource})
 
     def add_chunk(self, upload: str, body: bytes) -> None:
         if upload not in self.server.uploads:
@@ -177,15 +200,18 @@ class _Handler(BaseHTTPRequestHandler):
         if not final and len(body) % CHUNK_SIZE:
             self.error(400, "a chunk other than the last must be a multiple of 256 KiB")
             return
-        received += body
+        received += body[: len(body) // 2 // CHUNK_SIZE * CHUNK_SIZE] if self.truncates else body
         if not final:
             self.respond(308, Range=f"bytes=0-{len(received) - 1}")
         elif int(content_range[3]) != len(received):
             self.error(400, "the total does not match what was received")
+        elif self.headers.get("X-Goog-Hash", crc32c(received)) != crc32c(received):
+            self.error(400, "the content does not match the checksum")
         else:
             del self.server.uploads[upload]
             bucket, name = path.split("/", 1)
-            self.respond(200, self.server.keep(bucket, name, bytes(received)))
+            content_type = self.server.upload_types[upload]
+            self.respond(200, self.server.keep(bucket, name, bytes(received), content_type))
 
     def do_DELETE(self) -> None:
         if "upload_id" in self.query:

@@ -29,6 +29,7 @@ import pytest
 
 from airflow_provider_connectif.files.stores.base import Store
 from airflow_provider_connectif.files.stores.resolve import resolve_store
+from tests.faults import Faults, run_proxy
 from tests.gcs_server import GCSServer, run_gcs_server
 
 S3_KEY, S3_SECRET = "connectif-tests", "connectif-tests-secret-word"
@@ -98,6 +99,21 @@ class Place:
             return max((found.modified or 0.0 for found in self.store().find()), default=0.0) + later
 
         return now
+
+    @contextlib.contextmanager
+    def behind_proxy(self, faults: Faults, **options: Any) -> Iterator[Place]:
+        """Return the same folder, accessed through a proxy that makes requests fail.
+
+        :param options: further arguments of the filesystem
+        """
+        credentials, separator, upstream = "", "", self.options.get("endpoint_url", "")
+        if self.kind == "azure":
+            credentials, separator, upstream = self.options["connection_string"].partition("BlobEndpoint=")
+        with run_proxy(upstream, faults) as url:
+            changed = {"connection_string": f"{credentials}{separator}{url}/{AZURE_ACCOUNT};"}
+            changed = changed if self.kind == "azure" else {"endpoint_url": url}
+            all_options = {**self.options, **changed, **options}
+            yield dataclasses.replace(self, fs=filesystem(self.kind, all_options), options=all_options)
 
     def with_path(self, path: str) -> Place:
         """Return another folder in the same filesystem."""
@@ -319,11 +335,12 @@ def strict_place(request: pytest.FixtureRequest) -> Place:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Upload in parts of 1 MiB, so that objects of a few MiB have several."""
-    from airflow_provider_connectif.files.stores import azure, gcs, s3
+    """Upload in parts of 1 MiB, so that objects of a few MiB have several, and none of them is small."""
+    from airflow_provider_connectif.files.stores import azure, base, gcs, s3
 
     mib = 1024 * 1024
     monkeypatch.setattr(s3, "growing_part_size", lambda part: mib)
     monkeypatch.setattr(s3, "equal_part_size", lambda expected: mib)
     monkeypatch.setattr(azure, "BLOCK_SIZE", mib)
     monkeypatch.setattr(gcs, "CHUNK_SIZE", mib)
+    monkeypatch.setattr(base, "MAX_SMALL_BYTES", mib // 2)

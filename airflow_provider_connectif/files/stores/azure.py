@@ -17,14 +17,15 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-from fsspec.asyn import sync
-
 from airflow_provider_connectif.files.errors import DestinationError
+from airflow_provider_connectif.files.object_names import is_reserved_name
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
+from airflow_provider_connectif.files.stores.content_types import content_type
 from airflow_provider_connectif.files.stores.errors import VersionConflict
+from airflow_provider_connectif.files.stores.event_loop import run_in_loop
 from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts
-from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.stores.staged import Staged, require_size
 
 #: 50,000 blocks are allowed (https://learn.microsoft.com/rest/api/storageservices/put-block): enough for 390 GB.
 BLOCK_SIZE = MIN_PART_SIZE
@@ -38,8 +39,8 @@ CHECKSUM_FIELD = "connectif_sha256"
 class AzureStaged(Staged):
     """A list of uncommitted blocks."""
 
-    def __init__(self, store: AzureStore, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, store: AzureStore, name: str, expected_bytes: int | None) -> None:
+        super().__init__(name, store.budget, expected_bytes)
         self._store = store
         self._blocks: list[str] = []
         self._parts = Parts(
@@ -59,9 +60,21 @@ class AzureStaged(Staged):
         self._parts.write(data)
 
     def _complete(self) -> None:
-        # The service refuses an empty block; an empty list of blocks makes an empty blob.
-        if self.bytes:
-            self._blocks = self._parts.finish()
+        self._blocks = self._parts.finish()
+        stored = self._store.run(self._uncommitted_blocks)
+        # A block may be missing because a concurrent writer has committed the same content: _commit finds out.
+        if stored.keys() >= set(self._blocks):
+            require_size(self.name, sum(stored[block] for block in self._blocks), self.bytes)
+
+    async def _uncommitted_blocks(self) -> dict[str, int]:
+        """Return the sizes of the blocks that the service has, by their ids."""
+        async with self._store.blob(self.name) as blob:
+            _, uncommitted = await blob.get_block_list("uncommitted")
+            return {block.id: block.size for block in uncommitted}
+
+    def _publish_small(self, data: bytes) -> str | None:
+        version: str = self._store.run(self._store.upload_blob, self.name, data, metadata={CHECKSUM_FIELD: self.sha256})
+        return without_quotes(version)
 
     def _publish(self) -> str | None:
         etag: str | None = self._store.run(self._commit)
@@ -74,7 +87,9 @@ class AzureStaged(Staged):
         async with self._store.blob(self.name) as blob:
             try:
                 response = await blob.commit_block_list(
-                    [BlobBlock(block) for block in self._blocks], metadata={CHECKSUM_FIELD: self.sha256}
+                    [BlobBlock(block) for block in self._blocks],
+                    content_settings=_content_settings(self.name),
+                    metadata={CHECKSUM_FIELD: self.sha256},
                 )
             except HttpResponseError as error:
                 if getattr(error, "error_code", None) != "InvalidBlockList":
@@ -104,26 +119,27 @@ class AzureStore(Store):
         """Return the client of one blob."""
         return self.fs.service_client.get_blob_client(container=self.container, blob=self._prefix + name)
 
-    def run(self, coroutine: Any, *args: Any) -> Any:
-        """Run ``coroutine(*args)`` in the filesystem's event loop, to which its clients belong."""
-        return sync(self.fs.loop, coroutine, *args)
+    def run(self, coroutine: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run ``coroutine(*args, **kwargs)`` in the filesystem's event loop, to which its clients belong."""
+        return run_in_loop(self.fs.loop, coroutine, *args, **kwargs)
 
     def _stage(self, name: str, expected_bytes: int | None) -> AzureStaged:
-        return AzureStaged(self, name)
+        return AzureStaged(self, name, expected_bytes)
 
     def _conditional_writes(self) -> bool:
         return True
 
     def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
-        version: str = self.run(self._upload_blob, name, data, if_absent, if_version)
+        version: str = self.run(self.upload_blob, name, data, overwrite=not if_absent, **_if_match(if_version))
         self.fs.invalidate_cache()
         return version
 
-    async def _upload_blob(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
+    async def upload_blob(self, name: str, data: bytes, *, overwrite: bool = True, **options: Any) -> str:
+        """Write a blob in one request, and return its ETag."""
         async with self.blob(name) as blob:
             with _version_conflicts(name):
                 response = await blob.upload_blob(
-                    data, length=len(data), overwrite=not if_absent, **_if_match(if_version)
+                    data, length=len(data), overwrite=overwrite, content_settings=_content_settings(name), **options
                 )
             return str(response["etag"])
 
@@ -180,15 +196,24 @@ class AzureStore(Store):
         self.fs.invalidate_cache()
 
     async def _delete_blob(self, name: str, version: str | None = None) -> None:
-        from azure.core.exceptions import ResourceNotFoundError
+        from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
+        # Snapshots of the provider's own small objects are of no use to anyone; other ones may be someone's backup.
+        snapshots = {"delete_snapshots": "include"} if name.startswith(".") and is_reserved_name(name) else {}
         async with self.blob(name) as blob:
             try:
                 with _version_conflicts(name):
-                    await blob.delete_blob(delete_snapshots="include", **_if_match(version))
+                    await blob.delete_blob(**snapshots, **_if_match(version))
             except ResourceNotFoundError as error:
                 if version is not None:
                     raise VersionConflict(f"{name} does not exist") from error
+            except HttpResponseError as error:
+                if getattr(error, "error_code", None) != "SnapshotsPresent":
+                    raise
+                raise DestinationError(
+                    f"The old object {name} has snapshots, and can only be deleted together with them. If they are "
+                    "not needed, delete them; otherwise copy them elsewhere first. Then run the task again."
+                ) from error
 
 
 def _if_match(version: str | None) -> dict[str, Any]:
@@ -196,6 +221,12 @@ def _if_match(version: str | None) -> dict[str, Any]:
     from azure.core import MatchConditions
 
     return {} if version is None else {"etag": version, "match_condition": MatchConditions.IfNotModified}
+
+
+def _content_settings(name: str) -> Any:
+    from azure.storage.blob import ContentSettings
+
+    return ContentSettings(content_type=content_type(name))
 
 
 @contextlib.contextmanager
@@ -206,6 +237,8 @@ def _version_conflicts(name: str) -> Iterator[None]:
     try:
         yield
     except (ResourceExistsError, ResourceModifiedError) as error:
+        if getattr(error, "error_code", None) == "SnapshotsPresent":
+            raise
         raise VersionConflict(f"{name} has another version") from error
 
 

@@ -24,10 +24,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_connectif.files.object_names import is_plain_name
+from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.errors import store_errors
-from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.stores.staged import ByteBudget, Staged
 
 log = logging.getLogger(__name__)
+
+#: The bytes that all small objects of a folder may hold together until they are published.
+MAX_SMALL_BYTES = 8 * MIB
 
 #: Seconds after which an unfinished upload belongs to a dead process, where nothing better shows that.
 ABANDONED_AFTER = 24 * 3600.0
@@ -64,6 +68,8 @@ class Store(ABC):
         self.fs = fs
         self.root = root
         self._clock = clock
+        #: What small objects of this folder may hold until they are published.
+        self.budget = ByteBudget(MAX_SMALL_BYTES)
 
     def path(self, name: str) -> str:
         """Return the path of the object ``name`` in :attr:`fs`."""

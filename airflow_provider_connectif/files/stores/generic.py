@@ -11,37 +11,53 @@ import contextlib
 from datetime import datetime
 from typing import Any
 
+from airflow_provider_connectif.files.stores.background import BackgroundCalls
 from airflow_provider_connectif.files.stores.base import StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
-from airflow_provider_connectif.files.stores.staged import StagedFile
+from airflow_provider_connectif.files.stores.staged import Staged, require_size
 from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
 
 _MODIFIED_KEYS = ("modified", "mtime", "last_modified", "LastModified", "created")
 
 
-class GenericStaged(StagedFile):
-    """An object under a hidden name."""
+class GenericStaged(Staged):
+    """An object under a hidden name, written through a file of the filesystem in a background thread."""
 
     def __init__(self, store: GenericStore, name: str) -> None:
         super().__init__(name)
         self._store = store
-        self._temporary = store.path(temporary_name())
+        self._temporary = temporary_name()
+        self._file: Any = None
+        self._calls = BackgroundCalls()
 
-    def _open(self) -> Any:
-        self._store.fs.makedirs(self._store.root, exist_ok=True)
-        return self._store.fs.open(self._temporary, "wb")
+    def _write(self, data: bytes) -> None:
+        self._calls.submit(self._opened().write, data, size=len(data))
+
+    def _complete(self) -> None:
+        file = self._opened()
+        self._calls.finish()
+        file.close()
+        require_size(self.name, self._store._info(self._temporary).size, self.bytes)
+
+    def _opened(self) -> Any:
+        if self._file is None:
+            self._store.fs.makedirs(self._store.root, exist_ok=True)
+            self._file = self._store.fs.open(self._store.path(self._temporary), "wb")
+        return self._file
 
     def _publish(self) -> None:
-        self._store.fs.mv(self._temporary, self._store.path(self.name))
+        # In the thread: it is not interrupted, and closing it waits for its end.
+        self._calls.submit(self._store.fs.mv, self._store.path(self._temporary), self._store.path(self.name))
+        self._calls.finish()
         self._store.fs.invalidate_cache(self._store.root)
 
     def _discard(self) -> None:
-        self._writing.close()
+        self._calls.close()
         if self._file is not None:
             with contextlib.suppress(Exception):
                 self._file.close()
             with contextlib.suppress(FileNotFoundError):
-                self._store.fs.rm_file(self._temporary)
+                self._store.fs.rm_file(self._store.path(self._temporary))
             self._store.fs.invalidate_cache(self._store.root)
 
 

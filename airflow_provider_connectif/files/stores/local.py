@@ -20,7 +20,7 @@ from typing import Any
 from airflow_provider_connectif.files.stores.background import MIB, BackgroundCalls
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
 from airflow_provider_connectif.files.stores.errors import VersionConflict
-from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.stores.staged import Staged, require_size
 from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX, is_temporary, temporary_name
 
 #: Data is synced to disk each time so many bytes have been written, to keep the last wait short.
@@ -71,6 +71,7 @@ class LocalStaged(Staged):
             self._open()
         self._syncing.finish()
         _sync(self._fd)
+        require_size(self.name, os.fstat(self._fd).st_size, self.bytes)
 
     def _publish(self) -> None:
         os.replace(self.temporary_path, self._store.path(self.name))

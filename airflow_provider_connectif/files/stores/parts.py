@@ -96,6 +96,7 @@ class Parts:
         if self._body is not None or not self._count:
             self._flush()
         self._in_flight.drain()
+        self._unused_bodies.clear()
         return self._results
 
     def cancel(self) -> None:

@@ -11,22 +11,24 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Iterator
 from typing import Any
 
-from fsspec.asyn import sync
-
 from airflow_provider_connectif.files.deflate import crc32
+from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.stores import s3_conditions as conditions
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
+from airflow_provider_connectif.files.stores.content_types import content_type
+from airflow_provider_connectif.files.stores.event_loop import run_in_loop
 from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts, equal_part_size, growing_part_size
-from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.stores.staged import Staged, require_size
 
 
 class S3Staged(Staged):
     """One multipart upload."""
 
     def __init__(self, store: S3Store, name: str, expected_bytes: int | None) -> None:
-        super().__init__(name)
+        super().__init__(name, store.budget, expected_bytes)
         self._store = store
         self._upload: dict[str, Any] = {}
         self._sent: list[dict[str, Any]] = []
@@ -42,7 +44,7 @@ class S3Staged(Staged):
 
     def _write(self, data: bytes) -> None:
         if not self._upload:
-            self._upload = self._store.call("create_multipart_upload", self.name)
+            self._upload = self._store.call("create_multipart_upload", self.name, ContentType=content_type(self.name))
         self._parts.write(data)
 
     def _checksum(self, part: memoryview) -> str:
@@ -55,15 +57,15 @@ class S3Staged(Staged):
         return base64.b64encode(crc32(part).to_bytes(4, "big")).decode()
 
     async def _send(self, number: int, body: io.BytesIO, checksum: str) -> dict[str, Any]:
-        response = await self._store.fs._call_s3(
-            "upload_part",
-            Bucket=self._store.bucket,
-            Key=self._store.key(self.name),
+        response = await self._store.upload_part(
+            self.name,
+            body,
             UploadId=self._upload["UploadId"],
             PartNumber=number,
-            Body=body,
             **({"ChecksumCRC32": checksum} if checksum else {}),
         )
+        if checksum and response.get("ChecksumCRC32", checksum) != checksum:
+            raise DestinationError(f"The store received part {number} of {self.name} damaged. Run the task again.")
         part = {"PartNumber": number, "ETag": response["ETag"]}
         algorithm = self._upload.get("ChecksumAlgorithm")
         if algorithm and response.get(f"Checksum{algorithm}"):
@@ -71,26 +73,27 @@ class S3Staged(Staged):
         return part
 
     def _complete(self) -> None:
-        # An empty object is not a multipart upload: not all stores accept an empty part.
-        if self.bytes:
-            self._sent = self._parts.finish()
+        self._sent = self._parts.finish()
+        stored = self._store.uploaded_bytes(self.name, self._upload["UploadId"])
+        if stored is not None:
+            require_size(self.name, stored, self.bytes)
+
+    def _publish_small(self, data: bytes) -> str | None:
+        return without_quotes(self._store.put_object(self.name, data).get("ETag"))
 
     def _publish(self) -> str | None:
         store = self._store
-        if not self._upload:
-            store.call("put_object", self.name, Body=b"")
-        else:
-            try:
-                store.call(
-                    "complete_multipart_upload",
-                    self.name,
-                    UploadId=self._upload["UploadId"],
-                    MultipartUpload={"Parts": self._sent},
-                )
-            except FileNotFoundError:
-                # Was it completed by an earlier request whose response was lost, and that the client library repeated?
-                if not self._is_stored():
-                    raise
+        try:
+            store.call(
+                "complete_multipart_upload",
+                self.name,
+                UploadId=self._upload["UploadId"],
+                MultipartUpload={"Parts": self._sent},
+            )
+        except FileNotFoundError:
+            # Was it completed by an earlier request whose response was lost, and that the client library repeated?
+            if not self._is_stored():
+                raise
         store.fs.invalidate_cache(store.path(self.name))
         # Looked up: some servers respond to the completion with an ETag that the object does not keep.
         return store._info(self.name).etag
@@ -128,8 +131,56 @@ class S3Store(Store):
 
     def call(self, method: str, name: str, **arguments: Any) -> dict[str, Any]:
         """Make one request for one object; errors are those of ``s3fs`` (``FileNotFoundError`` …)."""
-        response = self.fs.call_s3(method, Bucket=self.bucket, Key=self.key(name), **arguments)
-        return dict(response)
+        return self._request(method, Key=self.key(name), **arguments)
+
+    def put_object(self, name: str, data: bytes, **arguments: Any) -> dict[str, Any]:
+        """Write an object in one request."""
+        try:
+            return self.call("put_object", name, Body=data, ContentType=content_type(name), **arguments)
+        finally:
+            self.fs.invalidate_cache(self.path(name))
+
+    async def upload_part(self, name: str, body: io.BytesIO, **arguments: Any) -> dict[str, Any]:
+        """Send one part, from its first byte in each attempt."""
+        # Not _call_s3: its attempts (other than those of botocore) all begin where the body was left by the last one.
+        from s3fs.core import _error_wrapper
+
+        await self.fs.set_session()
+        method = (await self.fs.get_s3(self.bucket)).upload_part
+        arguments = self.fs._get_s3_method_kwargs(
+            method, Bucket=self.bucket, Key=self.key(name), Body=body, **arguments
+        )
+
+        async def send() -> dict[str, Any]:
+            body.seek(0)
+            response: dict[str, Any] = await method(**arguments)
+            return response
+
+        result: dict[str, Any] = await _error_wrapper(send, retries=self.fs.retries)
+        return result
+
+    def uploaded_bytes(self, name: str, upload_id: str) -> int | None:
+        """Return the number of bytes that the store has of an upload, or None if it does not say."""
+        try:
+            pages = list(self._pages("list_parts", "PartNumberMarker", Key=self.key(name), UploadId=upload_id))
+        except OSError as error:
+            if conditions.is_not_supported(error):
+                return None
+            raise
+        return sum(int(part["Size"]) for page in pages for part in page.get("Parts") or [])
+
+    def _request(self, method: str, **arguments: Any) -> dict[str, Any]:
+        return dict(run_in_loop(self.fs.loop, self.fs._call_s3, method, Bucket=self.bucket, **arguments))
+
+    def _pages(self, method: str, *markers: str, **arguments: Any) -> Iterator[dict[str, Any]]:
+        """Yield all pages of a listing, given the arguments that continue it; ``Next…`` in a page has their values."""
+        more: dict[str, Any] = {}
+        while True:
+            page = self._request(method, **arguments, **more)
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            more = {marker: page[f"Next{marker}"] for marker in markers}
 
     def _stage(self, name: str, expected_bytes: int | None) -> S3Staged:
         return S3Staged(self, name, expected_bytes)
@@ -140,17 +191,14 @@ class S3Store(Store):
     def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str | None:
         condition = {"IfNoneMatch": "*"} if if_absent else {"IfMatch": if_version} if if_version is not None else {}
         with conditions.version_conflicts(name, condition):
-            response = self.call("put_object", name, Body=data, **condition)
-        self.fs.invalidate_cache(self.path(name))
-        version: str | None = response.get("ETag")
+            version: str | None = self.put_object(name, data, **condition).get("ETag")
         return version
 
     def _read(self, name: str) -> bytes:
         return self._read_versioned(name)[0]
 
     def _read_versioned(self, name: str) -> tuple[bytes, str]:
-        content, version = sync(self.fs.loop, self._get_object, name)
-        return content, version
+        return run_in_loop(self.fs.loop, self._get_object, name)
 
     async def _get_object(self, name: str) -> tuple[bytes, str]:
         response = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=self.key(name))
@@ -163,16 +211,10 @@ class S3Store(Store):
 
     def _find(self, prefix: str) -> list[StoredObject]:
         found: list[StoredObject] = []
-        more: dict[str, Any] = {}
-        while True:
-            page = self.fs.call_s3(
-                "list_objects_v2", Bucket=self.bucket, Prefix=self.key(prefix), Delimiter="/", **more
-            )
+        for page in self._pages("list_objects_v2", "ContinuationToken", Prefix=self.key(prefix), Delimiter="/"):
             for entry in page.get("Contents") or []:
                 found.append(_stored_object(entry["Key"][len(self._prefix) :], entry, entry["Size"]))
-            if not page.get("IsTruncated"):
-                return found
-            more = {"ContinuationToken": page["NextContinuationToken"]}
+        return found
 
     def _delete(self, name: str) -> None:
         self.call("delete_object", name)
@@ -185,9 +227,9 @@ class S3Store(Store):
         self.fs.invalidate_cache(self.path(name))
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        response = self.fs.call_s3("list_multipart_uploads", Bucket=self.bucket, Prefix=self._prefix)
         keys = {self.key(name): name for name in names}
-        for upload in response.get("Uploads") or []:
+        pages = list(self._pages("list_multipart_uploads", "KeyMarker", "UploadIdMarker", Prefix=self._prefix))
+        for upload in (upload for page in pages for upload in page.get("Uploads") or []):
             if upload["Key"] in keys and self._is_abandoned(upload["Initiated"].timestamp()):
                 self.call("abort_multipart_upload", keys[upload["Key"]], UploadId=upload["UploadId"])
 

@@ -65,6 +65,11 @@ def version_conflicts(name: str, condition: Mapping[str, Any]) -> Iterator[None]
         raise
 
 
+def is_not_supported(error: BaseException) -> bool:
+    """Return whether a store has refused a request because it does not implement it."""
+    return _error_code(error) in _NOT_SUPPORTED
+
+
 def _knows_conditions(client: Any) -> bool:
     """Return whether the client library sends conditions: ``s3fs`` drops arguments that the library does not know."""
     known = {
@@ -84,7 +89,7 @@ def _try_conditions(store: S3Store) -> bool:
         store.call("put_object", name, Body=b"", IfNoneMatch="*")
         return _is_refused(store, name, {"IfNoneMatch": "*"})
     except OSError as error:
-        if _error_code(error) in _NOT_SUPPORTED:
+        if is_not_supported(error):
             must_be_deleted = False
             return False
         raise

@@ -36,6 +36,9 @@ class UniqueNames:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        #: The next number to try, by what the numbered names have in common: otherwise each of many equal names would
+        #: try all numbers.
+        self._next: dict[str, int] = {}
 
     def add(self, source: str, extension: str) -> str:
         """
@@ -45,10 +48,13 @@ class UniqueNames:
         :param extension: as for :func:`safe_name`
         """
         stem = _stem(source, extension)
-        name, number = _fit(stem, "", extension), 2
-        while _key(name) in self._taken:
-            name = _fit(stem, f"-{number}", extension)
-            number += 1
+        name = _fit(stem, "", extension)
+        if _key(name) in self._taken:
+            series = _key(_fit(stem, "-00000", extension))
+            number = self._next.get(series, 2)
+            while _key(name := _fit(stem, f"-{number}", extension)) in self._taken:
+                number += 1
+            self._next[series] = number + 1
         self._taken.add(_key(name))
         return name
 
@@ -62,9 +68,9 @@ def _stem(source: str, extension: str) -> str:
     if re.match(r"[A-Za-z]:", base):
         base = base[2:]
     base = "".join(_printable(character) for character in base).translate(_REPLACED)
-    # Neither `.csv.gz` nor its first part `.csv` may be there twice, and a file that is not compressed is no `.gz`.
+    # Neither `.csv.gz` nor its first part `.csv` may be there twice.
     first = "." + extension.split(".")[1]
-    for suffix in (extension, first + ".gz", ".gz", first):
+    for suffix in (extension, first):
         if base.lower().endswith(suffix):
             base = base[: -len(suffix)]
             break

@@ -7,6 +7,7 @@ import hashlib
 import random
 
 from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.staged import ByteBudget
 
 MIB = 1024 * 1024
 
@@ -26,6 +27,12 @@ def in_chunks(data: bytes, size: int = MIB) -> list[bytes]:
 def digest(data: bytes) -> str:
     """Return the SHA-256, to compare large contents: pytest takes minutes to explain how those differ."""
     return hashlib.sha256(data).hexdigest()
+
+
+def without_budget(store: Store) -> Store:
+    """Make a store send even small objects while they are written; return it."""
+    store.budget = ByteBudget(0)
+    return store
 
 
 def upload(store: Store, name: str, data: bytes) -> None:

@@ -115,6 +115,21 @@ def test_the_etag_after_publishing_is_the_one_that_the_store_returns_later(place
     assert (found.etag is None) == (place.kind in ("local", "memory"))
 
 
+def test_small_objects_count_together_and_an_object_that_is_not_small_any_more_is_sent(place: Place) -> None:
+    store = place.store()
+    free = store.budget.has
+    staged = [store.stage(f"{number}.csv") for number in range(5)]
+    for _ in range(3):
+        for each in staged:
+            each.write(random_bytes(MIB // 16))
+    for each in staged:
+        each.complete()
+        each.publish()
+        assert digest(place.read(each.name)) == digest(random_bytes(MIB // 16) * 3)
+    assert free(MIB // 2), "published objects hold no memory"
+    assert place.names() == {f"{number}.csv" for number in range(5)}
+
+
 def test_a_discarded_object_cannot_be_written_and_an_incomplete_one_cannot_be_published(place: Place) -> None:
     store = place.store()
     staged = store.stage("a.csv")

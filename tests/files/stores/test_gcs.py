@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 import pytest
 
-from tests.files.stores.objects import MIB, random_bytes
+from airflow_provider_connectif.files.stores.temporary_names import is_temporary
+from tests.files.stores.objects import MIB, digest, random_bytes
 from tests.stores import Place
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -34,6 +35,39 @@ def test_a_discarded_upload_is_cancelled_at_the_service(gcs_store: Place) -> Non
     assert len(gcs_store.server.uploads) == 1
     staged.discard()
     assert gcs_store.server.uploads == {}
+
+
+def test_objects_beyond_the_budget_are_finished_under_hidden_names(gcs_store: Place) -> None:
+    assert gcs_store.server is not None
+    store = gcs_store.store()
+    # Each keeps up to 256 KiB, and all together 512 KiB.
+    names = [f"{number}.csv" for number in range(5)]
+    staged = [store.stage(name) for name in names]
+    for each in staged:
+        each.write(random_bytes(MIB + 100))
+        each.complete()
+    assert len(gcs_store.server.uploads) == 2
+    assert len(gcs_store.names()) == 3
+    assert all(is_temporary(name) for name in gcs_store.names())
+    staged.pop().discard()
+    for each in staged:
+        each.publish()
+        assert each.etag
+    assert gcs_store.names() == set(names[:4])
+    assert gcs_store.server.uploads == {}
+    for name in names[:4]:
+        assert digest(gcs_store.read(name)) == digest(random_bytes(MIB + 100))
+
+
+def test_published_and_discarded_objects_no_longer_count(gcs_store: Place) -> None:
+    store = gcs_store.store()
+    for number in range(6):
+        with store.stage("a.csv") as staged:
+            staged.write(random_bytes(MIB + 100))
+            staged.complete()
+            assert not any(is_temporary(name) for name in gcs_store.names())
+            if number % 2:
+                staged.publish()
 
 
 @pytest.mark.parametrize(

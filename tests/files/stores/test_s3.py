@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.files.stores.objects import FAR_FUTURE, MIB, random_bytes, upload
+from airflow_provider_connectif.files.errors import DestinationError
+from tests.faults import Faults
+from tests.files.stores.objects import FAR_FUTURE, MIB, random_bytes, upload, without_budget
 from tests.stores import Place
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -24,13 +28,78 @@ def test_a_folder_may_be_the_bucket_itself(s3_store: Place) -> None:
 
 
 def test_abandoned_uploads_of_the_given_names_are_aborted_after_a_day(s3_store: Place) -> None:
-    store = s3_store.store()
+    store = without_budget(s3_store.store())
     for name in ("a.csv", "not-ours.csv"):
         store.stage(name).write(b"never finished")
     store.delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished_uploads() == 2
     s3_store.store(clock=lambda: FAR_FUTURE).delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished_uploads() == 1
+
+
+@contextlib.contextmanager
+def pages_of_one(place: Place, operation: str, parameter: str) -> Iterator[list[str]]:
+    """Let the server return pages with one entry; return the list of the requests for them."""
+    requested: list[str] = []
+
+    def shorten(params: dict[str, Any], **_: Any) -> None:
+        params[parameter] = 1
+        requested.append(operation)
+
+    place.fs.connect()
+    event = f"provide-client-params.s3.{operation}"
+    place.fs.s3.meta.events.register(event, shorten)
+    yield requested
+    place.fs.s3.meta.events.unregister(event, shorten)
+
+
+def test_abandoned_uploads_on_all_pages_are_aborted(s3_store: Place) -> None:
+    store = without_budget(s3_store.store(clock=lambda: FAR_FUTURE))
+    for name in ("a.csv", "b.csv", "c.csv"):
+        store.stage(name).write(b"never finished")
+    with pages_of_one(s3_store, "ListMultipartUploads", "MaxUploads") as requested:
+        store.delete_abandoned_uploads(["a.csv", "b.csv", "c.csv"])
+    assert len(requested) >= 3
+    assert s3_store.unfinished_uploads() == 0
+
+
+@pytest.mark.parametrize("kind", ["s3", "moto"])
+def test_the_parts_on_all_pages_are_counted_before_an_object_is_published(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    place: Place = request.getfixturevalue(f"{kind}_store")
+    with pages_of_one(place, "ListParts", "MaxParts") as requested:
+        upload(place.store(), "a.csv", random_bytes(5 * MIB // 2))
+    assert len(requested) >= 3
+
+
+@pytest.mark.parametrize("fault", ["not implemented", "reject"])
+def test_a_store_that_does_not_list_parts_is_trusted_but_a_refusal_is_an_error(moto_store: Place, fault: Any) -> None:
+    faults = Faults()
+    faults.fail(r"^GET .*uploadId=", fault=fault)
+    expected = contextlib.nullcontext() if fault == "not implemented" else pytest.raises(DestinationError)
+    with moto_store.behind_proxy(faults) as place, expected:
+        upload(place.store(), "a.csv", random_bytes(2 * MIB))
+    assert moto_store.names() == ({"a.csv"} if fault == "not implemented" else set())
+    assert moto_store.unfinished_uploads() == 0
+
+
+def test_a_small_object_is_one_request_when_it_is_published(s3_store: Place) -> None:
+    faults = Faults()
+    with s3_store.behind_proxy(faults) as place:
+        staged = [place.store().stage(name) for name in ("a.csv", "b.csv")]
+        for each in staged:
+            each.write(b"id,name\n")
+            each.write(b"1,x\n")
+            each.complete()
+        staged.pop().discard()
+        assert faults.seen == []
+        staged[0].publish()
+        assert [line.split()[0] for line in faults.seen] == ["PUT"]
+    found = s3_store.store().info("a.csv")
+    assert found is not None
+    assert found.etag == staged[0].etag
+    assert s3_store.read("a.csv") == b"id,name\n1,x\n"
 
 
 def test_no_part_of_a_discarded_upload_arrives_later(s3_store: Place) -> None:
@@ -56,7 +125,7 @@ def sent_parts(place: Place, monkeypatch: pytest.MonkeyPatch, data: bytes) -> li
     place.fs.connect()
     place.fs.s3.meta.events.register("before-sign.s3.UploadPart", record)
     try:
-        upload(place.store(), "a.csv", data)
+        upload(without_budget(place.store()), "a.csv", data)
     finally:
         place.fs.s3.meta.events.unregister("before-sign.s3.UploadPart", record)
     return sent

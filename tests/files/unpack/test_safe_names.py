@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_connectif.files.unpack import safe_names
 from airflow_provider_connectif.files.unpack.safe_names import MAX_BYTES, UniqueNames, safe_name
 
 
@@ -76,6 +77,28 @@ def test_names_that_are_equal_in_some_file_systems_get_numbers() -> None:
     names = UniqueNames()
     unique = [names.add(name, ".csv") for name in ["a/x.csv", "b/x.csv", "X.CSV", "x-2.csv", "é.csv", "e\u0301.csv"]]
     assert unique == ["x.csv", "x-2.csv", "X-3.csv", "x-2-2.csv", "é.csv", "e\u0301-2.csv"]
+
+
+@pytest.mark.parametrize("source", ["data.csv", "ñ" * 300])
+@pytest.mark.parametrize("different_ends", [False, True])
+def test_ten_thousand_names_that_are_equal_up_to_their_ends_get_numbers_without_trying_all(
+    source: str, different_ends: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = 0
+    real = safe_names._fit
+
+    def count(*args: str) -> str:
+        nonlocal tried
+        tried += 1
+        return real(*args)
+
+    monkeypatch.setattr(safe_names, "_fit", count)
+    names = UniqueNames()
+    # Names of the maximum length that differ in their last characters only are equal when they have a number.
+    ends = [f"{number % 5000:04}" if different_ends else "" for number in range(10_000)]
+    unique = {names.add(source[:94] + end, ".csv") for end in ends}
+    assert len(unique) == 10_000
+    assert tried < 40_000
 
 
 @given(st.lists(st.text(max_size=300), max_size=20), st.sampled_from([".csv", ".csv.gz"]))
