@@ -96,14 +96,44 @@ class Decompressor:
                 return
 
 
+def gunzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """
+    Decompress gzip members.
+
+    :raises ArchiveCorrupt: the data is damaged or incomplete
+    """
+    decompressor = Decompressor(GZIP)
+    for block in blocks:
+        data = block
+        while data:
+            if decompressor.eof:
+                decompressor = Decompressor(GZIP)
+            yield from decompressor.decompress(data)
+            data = decompressor.unused_data
+    if not decompressor.eof:
+        raise ArchiveCorrupt("The gzip data is truncated.")
+
+
 def compress_gzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress blocks to one gzip member."""
+    """Compress blocks to one gzip member, whose bytes depend on the content only and not on its blocks."""
     compressor = _engine.compressobj(_LEVEL, zlib.DEFLATED, RAW)
     crc = length = 0
     yield GZIP_HEADER
-    for block in blocks:
+    for block in _equal_blocks(blocks):
         crc, length = crc32(block, crc), length + len(block)
         if compressed := compressor.compress(block):
             yield compressed
     yield compressor.flush()
     yield gzip_trailer(crc, length)
+
+
+def _equal_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield blocks of :data:`OUTPUT_SIZE` bytes with the same content; the last one can be shorter."""
+    pending = bytearray()
+    for block in blocks:
+        pending += block
+        while len(pending) >= OUTPUT_SIZE:
+            yield bytes(pending[:OUTPUT_SIZE])
+            del pending[:OUTPUT_SIZE]
+    if pending:
+        yield bytes(pending)

@@ -9,8 +9,9 @@ Errors of reading and storing an export's file.
      │   ├─ RemoteFileUnavailable     may pass   no progress within the allowed attempts
      │   ├─ RemoteFileRefused         may pass   even a new signed URL was refused
      │   ├─ RemoteFileChanged         may pass   the file was replaced: download it again
-     │   └─ RemoteFileDamaged         may pass   the bytes received differ from what the store reports
+     │   └─ RemoteFileDamaged         may pass   the bytes received are not those of the store, or may not be
      ├─ ArchiveError               understanding what was read
+     │   ├─ ExportMissing             may pass   the file is empty, or is something else than an export
      │   ├─ ArchiveCorrupt            final      broken structure, wrong CRC or wrong length
      │   ├─ ArchiveEncrypted          final      a member needs a password
      │   ├─ ArchiveUnsupported        final      a compression method or layout that is not supported
@@ -50,13 +51,19 @@ class RemoteFileChanged(RemoteFileError):
 
 
 class RemoteFileDamaged(RemoteFileError):
-    """The bytes received do not have the length or checksum that the store reports."""
+    """The bytes received differ from what the store reports, or are damaged and perhaps incomplete."""
 
 
 class ArchiveError(FileError):
     """The export's file was read, but its content is not usable."""
 
     final = True
+
+
+class ExportMissing(ArchiveError):
+    """The file is empty, contains no members, or is something else than an export."""
+
+    final = False
 
 
 class ArchiveCorrupt(ArchiveError):

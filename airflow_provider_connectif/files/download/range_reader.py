@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import logging
 import threading
+from dataclasses import replace
 
 from airflow_provider_connectif.files.deflate import crc32
-from airflow_provider_connectif.files.download.source import Aborted, Source
+from airflow_provider_connectif.files.download.source import Aborted, Beginning, Source, file_changed
 from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
 from airflow_provider_connectif.files.errors import RemoteFileChanged
 
@@ -33,19 +34,20 @@ class RangeReader:
         self._stop = stop
         self._response: StreamedResponse | None = None
         self._left: int | None = None  # bytes that the current response still has to deliver; None if unknown
-        self._crc = 0  # of the bytes returned, to recognize them when a store without ranges sends them again
+        self._is_whole = False  # whether the current response begins with the first byte of the file, or of another one
+        self._received = Beginning()  # in that response
+        self._expected = Beginning()  # in the responses before it
         self._aborted = threading.Event()
 
     def next_block(self) -> bytes:
         """Return at most the next :data:`BLOCK_SIZE` bytes; ``b""`` at the end and after :meth:`abort`."""
         if self._stop is not None and self._position >= self._stop:
+            self._check_end()
             return b""
         try:
             block = self._source.retry(self._attempt, self._aborted)
         except Aborted:
             return b""
-        if not self._ranges:
-            self._crc = crc32(block, self._crc)
         self._position += len(block)
         return block
 
@@ -83,57 +85,81 @@ class RangeReader:
         if response is None:
             return b""
         to_stop = None if self._stop is None else self._stop - self._position
-        block = response.read(min(bound for bound in (BLOCK_SIZE, self._left, to_stop) if bound is not None))
+        block = self._receive(response, BLOCK_SIZE if to_stop is None else min(BLOCK_SIZE, to_stop))
         if block:
             self._source.urls.mark_working()
-            if self._left is not None:
-                self._left -= len(block)
-                if not self._left:
-                    self._close_response()
+            if self._left == 0:
+                self._close_response()
             return block
-        if self._left is not None:
-            raise TransientError(f"the store's response ended {self._left} bytes early")
-        if to_stop and self._source.info.size is not None:
-            raise TransientError(f"the store's response ended {to_stop} bytes early")
+        if self._source.info.detects_truncation and not response.marks_end:
+            raise TransientError("the store's response does not show whether it is complete")
         # The end of a response without a length is the end of the file.
         self._close_response()
         self._stop = self._position
         self._source.set_size(self._position)
         return b""
 
+    def _receive(self, response: StreamedResponse, limit: int) -> bytes:
+        """Read at most ``limit`` bytes; compare those of a whole file with the ones that were received before."""
+        received, expected = self._received, self._expected
+        if received.length < expected.length:
+            limit = min(limit, expected.length - received.length)
+        block = response.read(limit if self._left is None else min(limit, self._left))
+        if not block:
+            self._check_complete(response)
+        if self._left is not None:
+            self._left -= len(block)
+        if self._is_whole:
+            received.crc = crc32(block, received.crc)
+            received.length += len(block)
+            if received.length == expected.length and received.crc != expected.crc:
+                raise self._changed()
+            if received.length > self._source.beginning.length:
+                self._source.beginning = replace(received)
+        return block
+
+    def _check_complete(self, response: StreamedResponse) -> None:
+        """Raise an error if a response ended before its own end, or before that of the file."""
+        missing = self._left
+        if missing is None:
+            missing = max(self._expected.length, self._source.info.size or 0) - self._received.length
+            if missing > 0 and response.marks_end:
+                raise self._changed()
+        if missing > 0:
+            raise TransientError(f"the store's response ended {missing} bytes early")
+
     def _open(self) -> None:
+        stop = None
         if self._ranges and self._stop is not None:
             self._response, stop = self._source.request_range(self._position, self._stop)
-            if stop is not None:
-                self._left = stop - self._position
-                return
-            # The same file, but as a whole this time, perhaps from another server of the store.
-            expected_crc = None
         else:
             self._response = self._source.request_file()
-            expected_crc = self._crc if self._position > self._start else None
+        self._is_whole = stop is None
+        if stop is not None:
+            self._left = stop - self._position
+            return
         self._left = self._response.length
-        self._skip(self._response, expected_crc)
-
-    def _skip(self, response: StreamedResponse, expected_crc: int | None) -> None:
-        """Read up to the current position, and check the CRC of the bytes that were returned before."""
-        at, crc = 0, 0
-        while at < self._position:
+        self._received, self._expected = Beginning(), self._source.beginning
+        while self._received.length < self._position:
             self._check_not_aborted()
-            stop = self._start if at < self._start else self._position
-            block = response.read(min(BLOCK_SIZE, stop - at))
-            if not block:
-                raise TransientError("the store's response ended early")
-            if at >= self._start:
-                crc = crc32(block, crc)
-            at += len(block)
-            if self._left is not None:
-                self._left -= len(block)
-        if expected_crc is not None and crc != expected_crc:
-            self._close_response()
-            raise RemoteFileChanged(
-                "The vendor's store sent a different file after a broken connection. A retry downloads it again."
-            )
+            self._receive(self._response, min(BLOCK_SIZE, self._position - self._received.length))
+
+    def _check_end(self) -> None:
+        """Check that a response without a length ends with the file: another one may be longer."""
+        response, info = self._response, self._source.info
+        if response is None or self._left is not None or self._stop != info.size:
+            return
+        try:
+            more = response.read(1)
+        except TransientError:
+            more = b""  # all bytes were received
+        self._close_response()
+        if more:
+            raise self._changed()
+
+    def _changed(self) -> RemoteFileChanged:
+        self._close_response()
+        return file_changed("the store sent a different file after a broken connection")
 
     def _close_response(self) -> None:
         response, self._response, self._left = self._response, None, None

@@ -14,7 +14,7 @@ import io
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.files.download import transport
@@ -85,19 +85,9 @@ class RemoteFile(io.RawIOBase):
         return self.info.size
 
     @property
-    def etag(self) -> str | None:
-        """The file's entity tag, as sent by the store."""
-        return self.info.etag
-
-    @property
-    def checksums(self) -> Mapping[str, bytes]:
-        """Digests of the whole file that the store reports, by algorithm (``md5``, ``crc32``…)."""
-        return self.info.checksums
-
-    @property
-    def supports_ranges(self) -> bool:
-        """Whether a range can be read without the bytes before it."""
-        return self.info.supports_ranges
+    def proves_damage(self) -> bool:
+        """Whether bytes that make no sense are those of the file, and not of an incomplete or another one."""
+        return self.info.detects_truncation and self._source.is_confirmed
 
     @property
     def info(self) -> RemoteFileInfo:
@@ -145,7 +135,7 @@ class RemoteFile(io.RawIOBase):
             return block
 
         blocks: Iterator[bytes]
-        if end is not None and end - start <= BLOCK_SIZE and self.supports_ranges:
+        if end is not None and end - start <= BLOCK_SIZE and self.info.supports_ranges:
             read_ahead = None
             blocks = iter(produce, b"")
         else:
@@ -219,7 +209,7 @@ class RemoteFile(io.RawIOBase):
 
     def _growing_chunks(self, position: int) -> Iterator[bytes]:
         # A caller that seeks often reads little at each position: request little at first, and more while it reads on.
-        span = HEAD_SIZE if self.supports_ranges and position else None
+        span = HEAD_SIZE if self.info.supports_ranges and position else None
         while span is not None and span < 64 * BLOCK_SIZE:
             length = 0
             for chunk in self.chunks(position, position + span):

@@ -9,8 +9,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from airflow_provider_connectif.http_headers import parse_http_date
+
 _CONTENT_RANGE = re.compile(r"\s*bytes\s+(?:(\d+)-(\d+)|\*)/(\d+|\*)\s*", re.IGNORECASE)
 _DIGEST_BYTES = {"md5": 16, "sha1": 20, "sha256": 32, "crc32": 4, "crc32c": 4}
+#: ``aws-chunked`` describes an upload to S3, which repeats it in downloads, as it does with other names of no encoding.
+_NOT_ENCODED = ("", "identity", "chunked", "aws-chunked", "utf-8", "binary", "none")
 
 
 @dataclass(frozen=True)
@@ -20,9 +24,11 @@ class RemoteFileInfo:
 
     :param size: size in bytes, or None if the store does not report it
     :param etag: the entity tag as sent, or None
-    :param supports_ranges: whether the store responds to a range request with exactly that range
+    :param supports_ranges: whether the store responds with exactly the requested range, and with a validator
     :param checksums: digests of the whole file by algorithm (``md5``, ``sha1``, ``sha256``, ``crc32``, ``crc32c``)
     :param detects_truncation: whether a broken connection can be distinguished from the end of the file
+    :param validator: as returned by :func:`validator`
+    :param encodings: as returned by :func:`encodings`
     """
 
     size: int | None
@@ -30,11 +36,29 @@ class RemoteFileInfo:
     supports_ranges: bool
     checksums: Mapping[str, bytes] = field(default_factory=dict)
     detects_truncation: bool = True
+    validator: str | None = None
+    encodings: tuple[str, ...] = ()
 
-    @property
-    def strong_etag(self) -> str | None:
-        """The entity tag, if ``If-Range`` may contain it (RFC 9110, 13.1.5)."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else None
+
+def validator(headers: Mapping[str, str]) -> str | None:
+    """
+    Return what identifies the exact bytes of a file, and can be sent as ``If-Range`` (RFC 9110, 8.8 and 13.1.5).
+
+    That is a strong ``ETag``, or a ``Last-Modified`` that is at least one second old; None if there is neither.
+    """
+    etag = headers.get("ETag")
+    if etag and not etag.startswith("W/"):
+        return etag
+    modified, date = parse_http_date(headers.get("Last-Modified")), parse_http_date(headers.get("Date"))
+    is_strong = modified is not None and date is not None and (date - modified).total_seconds() >= 1
+    return headers["Last-Modified"] if is_strong else None
+
+
+def encodings(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Return how the body is encoded, in lower case, according to ``Content-Encoding`` and ``Transfer-Encoding``."""
+    values = f"{headers.get('Content-Encoding', '')},{headers.get('Transfer-Encoding', '')}".lower().split(",")
+    names = (value.partition(";")[0].strip().removeprefix("x-") for value in values)
+    return tuple(name for name in names if name not in _NOT_ENCODED)
 
 
 def parse_content_range(value: str | None) -> tuple[int | None, int | None, int | None] | None:

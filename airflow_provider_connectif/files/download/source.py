@@ -21,12 +21,12 @@ from airflow_provider_connectif.files.download import transport
 from airflow_provider_connectif.files.download.response_headers import (
     RemoteFileInfo,
     checksums,
-    content_length,
-    is_chunked,
     parse_content_range,
+    validator,
 )
 from airflow_provider_connectif.files.download.signed_urls import SignedUrls
 from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
+from airflow_provider_connectif.files.error_messages import is_error_message
 from airflow_provider_connectif.files.errors import (
     RemoteFileChanged,
     RemoteFileRefused,
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 #: Bytes that the first request asks for, so that a small export needs no second one.
 HEAD_SIZE = 256 << 10
+_PEEK_SIZE = 512
 
 _T = TypeVar("_T")
 
@@ -60,6 +61,14 @@ class RetryPolicy:
     longest_wait: float = 30.0
     longest_retry_after: float = 300.0
     refusals: int = 4
+
+
+@dataclass
+class Beginning:
+    """The number and the CRC-32 of the first bytes of a file, to recognize them if they are sent again."""
+
+    length: int = 0
+    crc: int = 0
 
 
 class Aborted(Exception):
@@ -86,7 +95,12 @@ class Source:
         sleep: Callable[[float], None] | None,
     ) -> None:
         self.urls = urls
+        #: The file's first bytes, if it can be read by ranges.
         self.head = b""
+        #: The longest beginning of a file without ranges that was received.
+        self.beginning = Beginning()
+        #: Whether all responses are certainly from the same file.
+        self.is_confirmed = True
         self._session = session
         self._timeout = timeout
         self._policy = policy
@@ -163,36 +177,33 @@ class Source:
             f"The vendor's store sent no more bytes of the file in {policy.attempts} attempts: {reason}."
         )
 
-    def request(self, headers: Mapping[str, str]) -> StreamedResponse:
+    def request(self, headers: Mapping[str, str], statuses: tuple[int, ...] = (200, 206)) -> StreamedResponse:
         """
         Send one request. A signed URL that is refused is dropped, so that the next attempt uses a new one.
 
         :param headers: ``Range`` and ``If-Range``
-        :return: a response with status 200, 206 or 416
+        :param statuses: statuses that are not a refusal; 400, 401, 403, 404 and 410 all occur for expired URLs
         :raises TransientError: a retry may help
         :raises RemoteFileRefused: the policy allows no further signed URL
         """
         if self._closed.is_set():
             raise Aborted
         url = self.urls.current()
-        invalid = ""
         try:
             response = transport.get(self._session, url, headers, timeout=self._timeout)
+            refusal = _refusal(response) if response.status in statuses else str(response.status)
+            if not refusal:
+                return response
+            response.close()
         except transport.InvalidUrl as error:
-            invalid = str(error)
-        if invalid:
-            raise RemoteFileRefused(f"The signed URL of the export's file cannot be used: {invalid}.")
-        if response.status in (200, 206, 416):
-            return response
-        # 400, 401, 403, 404 and 410 all occur for expired URLs.
-        response.close()
+            refusal = str(error)
         refused = self.urls.mark_refused(url)
         if refused >= self._policy.refusals:
             raise RemoteFileRefused(
-                f"The vendor's store refuses the signed URL of the export's file ({response.status}); "
+                f"The vendor's store refuses the signed URL of the export's file ({refusal}); "
                 f"{refused} URLs in a row were refused, each of them new from Connectif."
             )
-        raise TransientError(f"the store responded with {response.status}")
+        raise TransientError(f"the store refused the signed URL ({refusal})")
 
     def request_range(self, start: int, stop: int) -> tuple[StreamedResponse, int | None]:
         """
@@ -202,18 +213,22 @@ class Source:
             a response that begins at 0, and None
         """
         headers = {"Range": f"bytes={start}-{stop - 1}"}
-        if etag := self.info.strong_etag:
-            headers["If-Range"] = etag
+        if validator := self.info.validator:
+            headers["If-Range"] = validator
         response = self.request(headers)
         if response.status == 200:
-            self._check_unchanged(response, content_length(response.headers))
-            return response, None
-        sent = parse_content_range(response.headers.get("Content-Range"))
-        self._check_unchanged(response, sent[2] if sent else None)
-        if response.status == 416 or sent is None or sent[0] != start or sent[1] is None:
+            unchanged, sent_stop = self._check_unchanged(response, response.length), None
+        else:
+            first, sent_stop, size = parse_content_range(response.headers.get("Content-Range")) or (None, None, None)
+            # Ranges of an encoded file are not ranges of the file.
+            unchanged = self._check_unchanged(response, size) and response.encodings == self.info.encodings
+            if first != start or sent_stop is None:
+                response.close()
+                raise TransientError("the store sent a different range than requested")
+        if not unchanged:
             response.close()
-            raise TransientError("the store sent a different range than requested")
-        return response, min(sent[1], stop)
+            raise file_changed("the store does not show that it is still the same")
+        return response, sent_stop and min(sent_stop, stop)
 
     def request_file(self) -> StreamedResponse:
         """Request the whole file, or return the response to the first request if it has not been read yet."""
@@ -221,7 +236,8 @@ class Source:
             response, self._unread = self._unread, None
         if response is None:
             response = self._request_file()
-            self._check_unchanged(response, content_length(response.headers))
+            if not self._check_unchanged(response, response.length):
+                self.is_confirmed = False
         return response
 
     def _request_file(self) -> StreamedResponse:
@@ -232,13 +248,16 @@ class Source:
         return response
 
     def _probe(self) -> RemoteFileInfo:
-        response = self.request({"Range": f"bytes=0-{HEAD_SIZE - 1}"})
+        response = self.request({"Range": f"bytes=0-{HEAD_SIZE - 1}"}, (200, 206, 416))
         sent = parse_content_range(response.headers.get("Content-Range"))
         size = sent[2] if sent else None
         if response.status == 416 and size == 0:
             response.close()
             return self._info_from(response, size, ranges=True)
-        if response.status == 206 and sent and sent[0] == 0 and sent[1] and size and sent[1] <= min(size, HEAD_SIZE):
+        if (
+            (response.status == 206 and validator(response.headers))
+            and (sent and sent[0] == 0 and sent[1] and size and sent[1] <= min(size, HEAD_SIZE))
+        ):  # fmt: skip
             try:
                 head = response.read_up_to(sent[1])
             finally:
@@ -249,11 +268,11 @@ class Source:
             self.urls.mark_working()
             return self._info_from(response, size, ranges=True)
         if response.status != 200:
-            # A range that makes no sense: request the whole file instead.
+            # A range that makes no sense, or of an encoded file, or that may be of another file than the next one.
             response.close()
             response = self._request_file()
         self._unread = response
-        return self._info_from(response, content_length(response.headers), ranges=False)
+        return self._info_from(response, response.length, ranges=False)
 
     def _info_from(self, response: StreamedResponse, size: int | None, *, ranges: bool) -> RemoteFileInfo:
         return RemoteFileInfo(
@@ -261,15 +280,35 @@ class Source:
             etag=response.headers.get("ETag"),
             supports_ranges=ranges,
             checksums=checksums(response.headers, whole_file=response.status == 200, host=self.urls.host()),
-            detects_truncation=size is not None or is_chunked(response.headers),
+            detects_truncation=size is not None or response.marks_end,
+            validator=validator(response.headers),
+            encodings=response.encodings,
         )
 
-    def _check_unchanged(self, response: StreamedResponse, size: int | None) -> None:
+    def _check_unchanged(self, response: StreamedResponse, size: int | None) -> bool:
+        """Return whether a response is certainly from the same file; raise an error if it is from another one."""
         info, etag = self.info, response.headers.get("ETag")
         other_etag = bool(etag and info.etag and etag != info.etag)
         if other_etag or (size is not None and info.size is not None and size != info.size):
             response.close()
-            raise RemoteFileChanged(
-                "The file in the vendor's store was replaced during the download "
-                f"(its {'ETag' if other_etag else 'size'} differs). A retry downloads it again."
-            )
+            raise file_changed(f"its {'ETag' if other_etag else 'size'} differs")
+        return info.validator is not None and info.validator == validator(response.headers)
+
+
+def file_changed(reason: str) -> RemoteFileChanged:
+    """Return the error for a file that is another one than before."""
+    return RemoteFileChanged(
+        f"The file in the vendor's store was replaced during the download ({reason}). A retry downloads it again."
+    )
+
+
+def _refusal(response: StreamedResponse) -> str:
+    """Return why the body of a response cannot be the file, or an empty string; decode it if necessary."""
+    if any(name != "gzip" for name in response.encodings) or len(response.encodings) > 1:
+        return "the store sent the file in an encoding that was not requested and is not supported"
+    sent = parse_content_range(response.headers.get("Content-Range"))
+    if response.status == 200 or (response.status == 206 and sent is not None and sent[0] == 0):
+        content_type = response.headers.get("Content-Type")
+        if is_error_message(response.open_body(_PEEK_SIZE), content_type):
+            return "the store sent a web page or an error message instead of the file"
+    return ""

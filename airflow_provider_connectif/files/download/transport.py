@@ -25,7 +25,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 
-from airflow_provider_connectif.files.download.response_headers import content_length
+from airflow_provider_connectif.files.deflate import gunzip
+from airflow_provider_connectif.files.download.response_headers import content_length, encodings, is_chunked
+from airflow_provider_connectif.files.errors import ArchiveCorrupt
 from airflow_provider_connectif.http_headers import parse_retry_after
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ MAX_BLOCK_SECONDS = 0.5
 #: From this rate in bytes per second, a block is read in a single call. That is twice as fast, but a broken connection
 #: then loses the whole block, so it is only done where downloading it again takes a fraction of a second.
 FAST_RATE = 20e6
+_GZIP_SIGNATURE = b"\x1f\x8b"
 
 
 class TransientError(Exception):
@@ -168,10 +171,44 @@ class StreamedResponse:
         self._clock = clock
         self._broken: str | None = None
         self._fast = False
+        self._unread = b""
+        self._decoded: Iterator[bytes] | None = None
         self.status: int = response.status_code
         self.headers: Mapping[str, str] = response.headers
         #: Length of the body, or None if the response does not report it.
         self.length = content_length(response.headers)
+        #: As in :func:`.response_headers.encodings`.
+        self.encodings = encodings(response.headers)
+        #: Whether the end of the body can be distinguished from a broken connection.
+        self.marks_end = self.length is not None or is_chunked(response.headers)
+
+    def open_body(self, length: int) -> bytes:
+        """
+        Return up to ``length`` bytes of the body without consuming them; decode the body if it is an encoded gzip file.
+
+        The headers are dropped then: length, ETag and checksums are those of the encoded file.
+
+        :raises TransientError: the connection broke; the response is closed
+        """
+        try:
+            head = self._unread = self.read_up_to(length)
+            if self.encodings and head.startswith(_GZIP_SIGNATURE):
+                self._decoded = gunzip(self._encoded_blocks(head, self.length))
+                self._unread, self.length, self.headers = b"", None, {}
+                head = self.read_up_to(length)
+                self._unread = head + self._unread
+        except TransientError:
+            self.close()
+            raise
+        return head
+
+    def _encoded_blocks(self, block: bytes, left: int | None) -> Iterator[bytes]:
+        while block:
+            yield block
+            left = None if left is None else left - len(block)
+            block = self._read_body(1 << 16)
+        if left:
+            raise TransientError(f"the store's response ended {left} bytes early")
 
     def read(self, limit: int) -> bytes:
         """
@@ -179,6 +216,24 @@ class StreamedResponse:
 
         :raises TransientError: the connection broke. Bytes received before that are returned first.
         """
+        if not self._unread and self._decoded is not None:
+            self._unread = self._read_decoded(self._decoded)
+        if self._unread:
+            data, self._unread = self._unread[:limit], self._unread[limit:]
+            return data
+        return b"" if self._decoded is not None else self._read_body(limit)
+
+    def _read_decoded(self, decoded: Iterator[bytes]) -> bytes:
+        if self._broken is None:
+            try:
+                return next(decoded, b"")
+            except TransientError as error:
+                self._broken = error.reason
+            except ArchiveCorrupt:
+                self._broken = "the store's gzip encoding is damaged or incomplete"
+        raise TransientError(self._broken)
+
+    def _read_body(self, limit: int) -> bytes:
         if self._broken is not None:
             raise TransientError(self._broken)
         started = self._clock()
@@ -265,11 +320,9 @@ def get(
     """
     sent: dict[str, Any] = {"Accept-Encoding": "identity", **headers}
     for _ in range(MAX_REDIRECTS + 1):
-        response, failure, invalid = _send(session, url.value, sent, timeout)
-        if invalid is not None:
-            raise InvalidUrl(invalid)
-        if response is None:
-            raise TransientError(failure)
+        response = _send(session, url.value, sent, timeout)
+        if isinstance(response, Exception):
+            raise response
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
             wait = parse_retry_after(response.headers.get("Retry-After"), now=wall_clock())
@@ -285,16 +338,13 @@ def get(
 
 def _send(
     session: requests.Session, url: str, headers: Mapping[str, Any], timeout: tuple[float, float]
-) -> tuple[requests.Response | None, str, str | None]:
-    # Errors are returned as text and raised by the caller: an exception that is raised while another one is handled
-    # keeps that one as its context, and with it the URL.
-    failure, invalid = "", None
+) -> requests.Response | InvalidUrl | TransientError:
+    # Errors are raised by the caller: an exception that is raised while another one is handled keeps that one as its
+    # context, and with it the URL.
     try:
         with _silent():
-            return (
-                session.get(url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()),
-                failure,
-                invalid,
+            return session.get(
+                url, headers=headers, timeout=timeout, stream=True, allow_redirects=False, auth=_NoAuth()
             )
     except (
         requests.exceptions.InvalidURL,
@@ -303,10 +353,9 @@ def _send(
         requests.exceptions.InvalidHeader,
         UnicodeError,
     ):
-        invalid = "it is not an http(s) URL"
+        return InvalidUrl("it is not an http(s) URL")
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        failure = _describe(error)
-    return None, failure, invalid
+        return TransientError(_describe(error))
 
 
 def _redirect_target(url: SignedUrl, location: str) -> SignedUrl:
@@ -325,10 +374,7 @@ def _redirect_target(url: SignedUrl, location: str) -> SignedUrl:
 def _describe(error: BaseException) -> str:
     """Describe an exception of the HTTP libraries without using its text, which may contain the URL."""
     kinds: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
-        (
-            (requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError),
-            "connecting timed out",
-        ),
+        ((requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError), "connecting timed out"),
         (
             (requests.exceptions.ReadTimeout, urllib3.exceptions.ReadTimeoutError, TimeoutError),
             "the store sent no data within the timeout",
@@ -338,10 +384,7 @@ def _describe(error: BaseException) -> str:
             (requests.exceptions.SSLError, urllib3.exceptions.SSLError),
             "no secure connection could be established (TLS, or the store's certificate)",
         ),
-        (
-            (urllib3.exceptions.IncompleteRead, http.client.IncompleteRead, urllib3.exceptions.ProtocolError),
-            "the connection was broken",
-        ),
+        ((http.client.HTTPException, urllib3.exceptions.ProtocolError), "the connection was broken"),
         ((requests.exceptions.ConnectionError,), "no connection to the store could be established"),
     )
     for types, description in kinds:

@@ -9,14 +9,25 @@ error.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+import logging
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Literal
 
 from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
-from airflow_provider_connectif.files.errors import ArchiveCorrupt, ArchiveUnsupported, RemoteFileUnavailable
+from airflow_provider_connectif.files.error_messages import is_error_message
+from airflow_provider_connectif.files.errors import (
+    ArchiveCorrupt,
+    ArchiveUnsupported,
+    ExportMissing,
+    RemoteFileDamaged,
+    RemoteFileUnavailable,
+)
 from airflow_provider_connectif.files.unpack import unzip
 from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
+from airflow_provider_connectif.files.unpack.gzip_file import GZIP_SIGNATURE, read_gzip
 from airflow_provider_connectif.files.unpack.members import Member, SizeLimit
 from airflow_provider_connectif.files.unpack.safe_names import UniqueNames, safe_name
 from airflow_provider_connectif.files.unpack.verify import Tail, verify_blocks
@@ -25,14 +36,19 @@ from airflow_provider_connectif.files.unpack.zip_records import (
     LOCAL_SIGNATURE,
     corrupt,
     parse_directory,
+    quote_name,
 )
+
+log = logging.getLogger(__name__)
 
 FileFormat = Literal["csv", "csv.gz", "archive"]
 _EXTENSIONS = {"csv": ".csv", "csv.gz": ".csv.gz"}
-_GZIP_SIGNATURE = b"\x1f\x8b\x08"
+_ZIP_SIGNATURES = (LOCAL_SIGNATURE, END_SIGNATURE)
 _HEAD_SIZE = 4096
 _BLOCK_SIZE = 1 << 20
 _EMPTY = "The export's file is empty: it does not even have a header line."
+_NO_MEMBERS = "The export's archive contains no files."
+_NOT_AN_EXPORT = "The export's file is not a ZIP archive, a CSV or a gzip file."
 _TEXT_BYTES = bytes({*range(32, 256), *b"\t\n\r\f\x1b"})
 
 
@@ -48,7 +64,7 @@ def open_archive(
     :param file_name: the name of the file without its extension, for formats and files that contain no name
     :param max_uncompressed_bytes: maximum uncompressed size of all members; None for no limit. It does not apply to
         ``archive``, which unpacks nothing.
-    :raises ArchiveError: the file is damaged, encrypted, too large or not supported
+    :raises ArchiveError: the file is damaged, encrypted, too large, not supported or not an export
     :raises RemoteFileError: the file could not be read
     """
     if file_format not in ("csv", "csv.gz", "archive"):
@@ -74,8 +90,11 @@ class Archive(Iterable[Member]):
         self._limit = limit
         # Updated by the thread that downloads: on two cores, a separate thread takes more time.
         self._digest = hashlib.sha256() if file_format == "archive" else None
-        self._reader = ByteReader(remote.chunks(on_block=self._digest.update if self._digest else None))
+        self._tail = Tail()
+        self._reader = ByteReader(remote.chunks(on_block=self._digest.update if self._digest else self._tail.add))
         self._kind: Literal["zip", "gzip", "csv"] = "zip"
+        #: Names of members that are not data, such as ``.DS_Store``, and were therefore left out.
+        self.skipped: list[str] = []
         self._directory: unzip.Directory | None = None
 
     @property
@@ -87,37 +106,66 @@ class Archive(Iterable[Member]):
 
     def inspect(self) -> None:
         """Detect the kind of the file, and read the directory of an archive if it can be read first."""
-        head = self._reader.peek(_HEAD_SIZE)
-        is_zip = head[:4] in (LOCAL_SIGNATURE, END_SIGNATURE)
-        if head.startswith(_GZIP_SIGNATURE):
-            self._kind = "gzip"
+        with self._judging_damage():
+            head = self._reader.peek(_HEAD_SIZE)
+            if head.startswith(GZIP_SIGNATURE):
+                self._kind = "gzip"
+            elif not head or _is_text(head):
+                self._kind = "csv"
+                _check_csv(head)
+            # Without ranges, reading the directory takes a whole download, so it is only done if it has to be.
+            elif self._remote.info.supports_ranges or not head.startswith(_ZIP_SIGNATURES):
+                self._inspect_end(head.startswith(_ZIP_SIGNATURES))
+        if self._kind == "zip":
             return
-        # Other data may precede an archive. Without ranges, finding out takes a whole download.
-        if self._remote.supports_ranges or not (is_zip or _is_text(head)):
-            self._directory = unzip.find_directory(self._remote)
-        if self._directory is not None and self._format != "archive":
-            self._directory.check(self._limit)
-        if self._directory is None and is_zip and self._remote.supports_ranges:
-            raise corrupt("its end is missing")
-        if self._directory is None and not is_zip:
-            self._kind = "csv"
-            _check_csv(head)
-            if not self._remote.info.detects_truncation:
-                raise RemoteFileUnavailable(
-                    "The vendor's store does not report the size of the file, so an incomplete download would not be "
-                    "detected."
-                )
-            if self._format != "archive" and self._remote.size is not None:
-                self._limit.check_declared(self._remote.size)
+        if not self._remote.info.detects_truncation:
+            raise RemoteFileUnavailable(
+                "The vendor's store does not report the size of the file, so an incomplete download would not be "
+                "detected."
+            )
+        if self._kind == "csv" and self._format != "archive" and self._remote.size is not None:
+            self._limit.check_declared(self._remote.size)
+
+    def _inspect_end(self, starts_like_zip: bool) -> None:
+        if self._format == "archive":
+            found = unzip.find_end(self._remote)[0] is not None
+        else:
+            directory = unzip.find_directory(self._remote)
+            found = directory is not None
+            if directory is not None:
+                # Other data may precede an archive, but not another archive.
+                start = directory.entries[0].offset if directory.entries and not starts_like_zip else 0
+                self._directory = replace(directory, start=start)
+                self._directory.check(self._limit)
+        if not found:
+            raise corrupt("its end is missing") if starts_like_zip else ExportMissing(_NOT_AN_EXPORT)
+
+    @contextmanager
+    def _judging_damage(self) -> Iterator[None]:
+        """Raise damage that may be that of the download as an error that may pass."""
+        try:
+            yield
+            return
+        except ArchiveCorrupt as error:
+            if self._remote.proves_damage:
+                raise
+            reason = str(error)
+        raise RemoteFileDamaged(
+            f"{reason} The vendor's store does not show whether all that was received is the complete file, so a retry "
+            "may help."
+        )
 
     def __iter__(self) -> Iterator[Member]:
         """Yield the members, and verify the whole file at the end."""
         member: Member | None = None
         members = self._members()
         try:
-            for member in members:
-                yield member
-                member.finish()
+            with self._judging_damage():
+                for member in members:
+                    yield member
+                    member.finish()
+            if member is None:
+                raise ExportMissing(_NO_MEMBERS)
         finally:
             if member is not None:
                 member.close()
@@ -127,86 +175,97 @@ class Archive(Iterable[Member]):
     def _members(self) -> Generator[Member, None, None]:
         if self._format == "archive":
             extension = {"zip": ".zip", "gzip": ".csv.gz", "csv": ".csv"}[self._kind]
-            blocks = verify_blocks(self._remote, self._blocks(), self._end_check())
+            blocks = verify_blocks(self._remote, self._blocks(), self._check_end)
             # The blocks already come from a thread; another one only saves time if there are checksums to compute.
-            yield self._single_member(extension, self._remote.size, blocks, in_thread=bool(self._remote.checksums))
+            in_thread = bool(self._remote.info.checksums)
+            yield self._single_member(extension, self._remote.size, blocks, in_thread=in_thread)
             return
         extension, as_gzip = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":
-            names = UniqueNames()
-            for entry, blocks in unzip.members(
-                self._remote, self._reader, self._directory, self._limit, as_gzip=as_gzip
-            ):
-                size = None if entry.has_descriptor and self._directory is None else entry.size
-                yield Member(names.add(entry.name, extension), entry.name, size, blocks, self._remote.start_read_ahead)
+            yield from self._zip_members(extension, as_gzip)
         elif self._kind == "gzip":
-            yield self._single_member(extension, None, _check_gzip(self._blocks(), self._limit, as_gzip=as_gzip))
+            yield self._single_member(extension, None, self._gzip_blocks(as_gzip))
         else:
-            blocks = self._csv_blocks()
+            blocks = verify_blocks(self._remote, self._counted_blocks(), self._check_end)
             blocks = deflate.compress_gzip(blocks) if as_gzip else blocks
             yield self._single_member(extension, self._remote.size, blocks)
+
+    def _zip_members(self, extension: str, as_gzip: bool) -> Iterator[Member]:
+        names = UniqueNames()
+        for entry, blocks in unzip.members(
+            self._remote, self._reader, self._tail, self._directory, self._limit, as_gzip=as_gzip
+        ):
+            if entry.is_metadata:
+                log.info("Leaving out %s, which is not data.", quote_name(entry.name))
+                self.skipped.append(entry.name)
+                for _ in blocks:
+                    pass
+                continue
+            size = None if entry.is_gzip or (entry.has_descriptor and self._directory is None) else entry.size
+            if entry.is_gzip:
+                blocks = self._nested_gzip_blocks(entry.name, ByteReader(blocks), as_gzip)
+            yield Member(
+                names.add(entry.name, extension), entry.name, size, self._judged(blocks), self._remote.start_read_ahead
+            )
+
+    def _judged(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        with self._judging_damage():
+            yield from blocks
 
     def _single_member(
         self, extension: str, size: int | None, blocks: Iterator[bytes], *, in_thread: bool = True
     ) -> Member:
         read_ahead = self._remote.start_read_ahead if in_thread else None
         sha256 = self._digest.hexdigest if self._digest else None
-        return Member(safe_name(self._file_name, extension), self._file_name, size, blocks, read_ahead, sha256)
+        name = safe_name(self._file_name, extension)
+        return Member(name, self._file_name, size, self._judged(blocks), read_ahead, sha256)
 
     def _blocks(self) -> Iterator[bytes]:
         while block := self._reader.read_some(_BLOCK_SIZE):
             yield block
 
-    def _csv_blocks(self) -> Iterator[bytes]:
-        tail = Tail()
+    def _counted_blocks(self) -> Iterator[bytes]:
         for block in self._blocks():
             self._limit.add(len(block))
-            tail.add(block)
             yield block
-        if not self._remote.supports_ranges and tail.find_end_record():
-            raise ArchiveUnsupported(
-                "The export's file is an archive after other text, which cannot be read from a store without ranges."
-            )
 
-    def _end_check(self) -> Callable[[Tail], None] | None:
-        if self._kind != "zip":
-            return None
-        expected = self._directory
+    def _gzip_blocks(self, as_gzip: bool) -> Iterator[bytes]:
+        head = b""
 
-        def check(tail: Tail) -> None:
-            end = tail.find_end_record()
-            if end is None or (expected is not None and end != expected.end):
-                raise corrupt("its end is missing")
-            data = tail.since(end.start)
-            if data is not None:
-                parse_directory(data[: end.stop - end.start], end.entries, end.prefix_size)
+        def count(content: bytes) -> None:
+            nonlocal head
+            if not head:
+                head = content[:_HEAD_SIZE]
+                _check_csv(head)
+            self._limit.add(len(content))
 
-        return check
+        yield from read_gzip(self._reader, count, as_gzip=as_gzip, name="The export's file")
+        _check_csv(head)
 
+    def _nested_gzip_blocks(self, name: str, reader: ByteReader, as_gzip: bool) -> Iterator[bytes]:
+        """Yield a member of an archive whose name is that of a gzip file."""
+        if reader.peek(len(GZIP_SIGNATURE)) == GZIP_SIGNATURE:
+            name = f"The member {quote_name(name)} of the export's archive"
+            yield from read_gzip(reader, lambda content: self._limit.add(len(content)), as_gzip=as_gzip, name=name)
+            return
+        content = iter(lambda: reader.read_some(_BLOCK_SIZE), b"")
+        yield from deflate.compress_gzip(content) if as_gzip else content
 
-def _check_gzip(blocks: Iterator[bytes], limit: SizeLimit, *, as_gzip: bool) -> Iterator[bytes]:
-    """Verify a gzip file, and yield its content or, with ``as_gzip``, the file itself."""
-    decompressor = deflate.Decompressor(deflate.GZIP)
-    first = True
-    for block in blocks:
-        data = block
-        while data:
-            if decompressor.eof:
-                decompressor = deflate.Decompressor(deflate.GZIP)
-            for out in decompressor.decompress(data):
-                if first:
-                    _check_csv(out[:_HEAD_SIZE])
-                first = False
-                limit.add(len(out))
-                if not as_gzip:
-                    yield out
-            data = decompressor.unused_data if decompressor.eof else b""
-        if as_gzip:
-            yield block
-    if not decompressor.eof:
-        raise ArchiveCorrupt("The export's file is a truncated gzip file.")
-    if first:
-        raise ArchiveCorrupt(_EMPTY)
+    def _check_end(self, tail: Tail) -> None:
+        if self._kind == "gzip":
+            return
+        end = tail.find_end_record()
+        if self._kind == "csv":
+            if end is not None:
+                raise ArchiveUnsupported("The export's file is an archive after other text, which is not supported.")
+            return
+        if end is None:
+            raise corrupt("its end is missing")
+        if not end.entries:
+            raise ExportMissing(_NO_MEMBERS)
+        data = tail.since(end.start)
+        if data is not None:
+            parse_directory(data[: end.stop - end.start], end.entries, end.prefix_size)
 
 
 def _is_text(head: bytes) -> bool:
@@ -216,8 +275,8 @@ def _is_text(head: bytes) -> bool:
 def _check_csv(head: bytes) -> None:
     """Raise an error if the first bytes cannot be those of a CSV."""
     if not head:
-        raise ArchiveCorrupt(_EMPTY)
-    if head.removeprefix(b"\xef\xbb\xbf").lstrip()[:5].lower() in (b"<html", b"<!doc", b"<?xml"):
-        raise ArchiveUnsupported("The store sent a web page or an XML message instead of the export's file.")
+        raise ExportMissing(_EMPTY)
+    if is_error_message(head):
+        raise ExportMissing("The export's file is a web page or an error message.")
     if not _is_text(head):
-        raise ArchiveUnsupported("The export's file is not a ZIP archive, a CSV or a gzip file.")
+        raise ExportMissing(_NOT_AN_EXPORT)

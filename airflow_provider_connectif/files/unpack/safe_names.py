@@ -68,9 +68,9 @@ def _stem(source: str, extension: str) -> str:
     if re.match(r"[A-Za-z]:", base):
         base = base[2:]
     base = "".join(_printable(character) for character in base).translate(_REPLACED)
-    # Neither `.csv.gz` nor its first part `.csv` may be there twice.
+    # Neither `.csv.gz` nor its first part `.csv` may be there twice, and a file that is not compressed is no `.gz`.
     first = "." + extension.split(".")[1]
-    for suffix in (extension, first):
+    for suffix in (extension, first + ".gz", ".gz", first):
         if base.lower().endswith(suffix):
             base = base[: -len(suffix)]
             break

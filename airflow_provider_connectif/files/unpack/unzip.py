@@ -16,9 +16,10 @@ from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import ArchiveError, ArchiveTooLarge
 from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
+from airflow_provider_connectif.files.unpack.gzip_file import read_deflated
 from airflow_provider_connectif.files.unpack.members import SizeLimit
+from airflow_provider_connectif.files.unpack.verify import Tail
 from airflow_provider_connectif.files.unpack.zip_records import (
-    CENTRAL_HEADER_SIZE,
     CENTRAL_SIGNATURE,
     EXTRA_DATA_SIGNATURE,
     LOCAL_HEADER_SIZE,
@@ -31,7 +32,6 @@ from airflow_provider_connectif.files.unpack.zip_records import (
     descriptor_length,
     find_end_record,
     local_header_rest,
-    parse_central_header,
     parse_directory,
     parse_local_header,
     quote_name,
@@ -41,17 +41,16 @@ from airflow_provider_connectif.files.unpack.zip_records import (
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_SIZE = 16 << 20
 
-#: Larger gaps between two members are skipped by a new request.
-_MAX_GAP = 8 << 20
 _BLOCK_SIZE = 256 << 10
 
 
 class _NeedsDirectory(Exception):
-    """The end of a member cannot be found without the directory; the members before it were read."""
+    """The end of a member at ``position`` cannot be found without the directory; those before it were ``read``."""
 
-    def __init__(self, read: list[Entry]) -> None:
+    def __init__(self, read: list[Entry], position: int) -> None:
         super().__init__()
         self.read = read
+        self.position = position
 
 
 @dataclass(frozen=True)
@@ -59,19 +58,24 @@ class Directory:
     """
     The central directory of an archive.
 
+    Together, its members have to cover the archive without gaps. Otherwise it could contain other files for a reader
+    that begins at its start than for one that begins at its end.
+
     :param entries: its members and folders, by their position in the file
     :param end: the end record
+    :param start: where the first member has to begin
     """
 
     entries: list[Entry]
     end: EndRecord
+    start: int = 0
 
     @property
     def files(self) -> list[Entry]:
         """The members that are files."""
         return [entry for entry in self.entries if not entry.is_folder]
 
-    def after(self, read: list[Entry]) -> Directory:
+    def after(self, read: list[Entry], position: int) -> Directory:
         """
         Return the directory without its first members, which were already read.
 
@@ -79,7 +83,7 @@ class Directory:
         """
         if [_identity(entry) for entry in self.entries[: len(read)]] != [_identity(entry) for entry in read]:
             raise corrupt("its directory does not list the members in it")
-        return Directory(self.entries[len(read) :], self.end)
+        return Directory(self.entries[len(read) :], self.end, position)
 
     def check(self, limit: SizeLimit) -> None:
         """
@@ -87,7 +91,7 @@ class Directory:
 
         :raises ArchiveError: a member is encrypted, uses an unsupported method or overlaps another, or is too large
         """
-        end_before = 0
+        end_before = self.start
         for entry in self.entries:
             entry.check_readable()
             if entry.offset < end_before:
@@ -103,7 +107,7 @@ class Directory:
 
 
 def members(
-    remote: RemoteFile, reader: ByteReader, directory: Directory | None, limit: SizeLimit, *, as_gzip: bool
+    remote: RemoteFile, reader: ByteReader, tail: Tail, directory: Directory | None, limit: SizeLimit, *, as_gzip: bool
 ) -> Iterator[tuple[Entry, Iterator[bytes]]]:
     """
     Yield the files of an archive and their content, in the order in which the archive contains them.
@@ -113,23 +117,38 @@ def members(
 
     :param remote: the archive
     :param reader: a reader at its first byte, used without a directory
+    :param tail: what that reader read last
     :param directory: its directory, checked, if it could be read first
     :param limit: the limit on the uncompressed size
-    :param as_gzip: whether to yield gzip members instead of plain bytes
+    :param as_gzip: whether to yield gzip members instead of plain bytes, except for members that are gzip files
     """
     if directory is None:
         try:
-            yield from _read_sequentially(reader, limit, as_gzip=as_gzip)
+            yield from _read_sequentially(reader, tail, limit, as_gzip=as_gzip)
             return
         except _NeedsDirectory as error:
-            read = error.read
+            read, position = error.read, error.position
         reader.close()
         directory = find_directory(remote)
         if directory is None:
             raise corrupt("its end is missing")
-        directory = directory.after(read)
+        directory = directory.after(read, position)
         directory.check(limit)
     yield from _read_by_directory(remote, directory, limit, as_gzip=as_gzip)
+
+
+def find_end(remote: RemoteFile) -> tuple[EndRecord | None, bytes]:
+    """
+    Read the last bytes of a file, and find the end record of an archive in them.
+
+    :param remote: the file; without ranges, all of it is read
+    """
+    if remote.size is None:
+        for _ in remote.chunks():
+            pass
+    size = remote.size or 0
+    tail = b"".join(remote.chunks(max(0, size - MAX_END_SIZE)))
+    return find_end_record(tail, size), tail
 
 
 def find_directory(remote: RemoteFile) -> Directory | None:
@@ -138,22 +157,21 @@ def find_directory(remote: RemoteFile) -> Directory | None:
 
     :param remote: the file; without ranges, all of it is read
     """
-    if remote.size is None:
-        for _ in remote.chunks():
-            pass
-    size = remote.size or 0
-    tail_start = max(0, size - MAX_END_SIZE)
-    tail = b"".join(remote.chunks(tail_start))
-    end = find_end_record(tail, size)
+    end, tail = find_end(remote)
     if end is None:
         return None
     _check_directory_size(end.entries, end.stop - end.start)
+    tail_start = (remote.size or 0) - len(tail)
     if end.start >= tail_start:
         data = tail[end.start - tail_start : end.stop - tail_start]
     else:
         data = b"".join(remote.chunks(end.start, end.stop))
     if end.entries and data[:4] != CENTRAL_SIGNATURE:
         return None
+    return _parse_directory(data, end)
+
+
+def _parse_directory(data: bytes, end: EndRecord) -> Directory:
     entries = parse_directory(data, end.entries, end.prefix_size)
     return Directory(sorted(entries, key=lambda entry: entry.offset), end)
 
@@ -169,34 +187,50 @@ def _check_directory_size(entries: int, length: int) -> None:
 def _read_by_directory(
     remote: RemoteFile, directory: Directory, limit: SizeLimit, *, as_gzip: bool
 ) -> Iterator[tuple[Entry, Iterator[bytes]]]:
-    reader: ByteReader | None = None
+    start, stop = directory.start, directory.end.start
+    # With the signature of the directory, which follows the last data descriptor.
+    reader = ByteReader(remote.chunks(start, stop + len(CENTRAL_SIGNATURE)), start)
     try:
         for entry in directory.entries:
-            if reader is None or entry.offset - reader.position > _MAX_GAP:
-                if reader is not None:
-                    reader.close()
-                reader = ByteReader(remote.chunks(entry.offset, directory.end.start), entry.offset)
-            if entry.offset < reader.position:
-                raise corrupt("its members overlap")
-            reader.skip(entry.offset - reader.position)
+            _check_position(reader, entry.offset)
             local = _read_local(reader)
+            local.check_readable()
             if local.raw_name != entry.raw_name or local.method != entry.method:
                 raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
             sizes = (entry.crc, entry.compressed_size, entry.size)
             if not local.has_descriptor and (local.crc, local.compressed_size, local.size) != sizes:
                 raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
+            if local.stored_size not in (None, entry.compressed_size):
+                raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
+            entry = replace(entry, name=local.name)
             blocks = _MemberReader(reader, entry, limit).blocks(as_gzip)
             if entry.is_folder:
                 _read_all(blocks)
             else:
                 yield entry, blocks
+            if local.has_descriptor:
+                _skip_descriptor(reader, entry)
+        _check_position(reader, stop)
     finally:
-        if reader is not None:
-            reader.close()
+        reader.close()
+
+
+def _check_position(reader: ByteReader, expected: int) -> None:
+    if reader.position > expected:
+        raise corrupt("its members overlap")
+    if reader.position < expected:
+        raise corrupt("it contains data that its directory does not list")
+
+
+def _skip_descriptor(reader: ByteReader, entry: Entry) -> None:
+    length = descriptor_length(reader.peek(28), entry.crc, entry.compressed_size, entry.size)
+    if length is None:
+        raise corrupt(f"the data descriptor of {quote_name(entry.name)} does not match its length and CRC")
+    reader.skip(length)
 
 
 def _read_sequentially(
-    reader: ByteReader, limit: SizeLimit, *, as_gzip: bool
+    reader: ByteReader, tail: Tail, limit: SizeLimit, *, as_gzip: bool
 ) -> Iterator[tuple[Entry, Iterator[bytes]]]:
     found: list[Entry] = []
     while reader.peek(4) == LOCAL_SIGNATURE:
@@ -204,10 +238,9 @@ def _read_sequentially(
         entry = _read_local(reader)
         entry.check_readable()
         if entry.has_descriptor:
-            # The header is not reliable then, but it may contain the length of a stored member.
-            compressed_size = entry.compressed_size if entry.method == STORED else None
-            if compressed_size == 0:
-                raise _NeedsDirectory(found)
+            compressed_size = entry.stored_size
+            if entry.method == STORED and compressed_size is None:
+                raise _NeedsDirectory(found, entry.offset)
         else:
             compressed_size = entry.compressed_size
             limit.check_declared(entry.size)
@@ -223,34 +256,25 @@ def _read_sequentially(
             yield entry, blocks
         read = replace(entry, crc=member.crc, compressed_size=member.compressed_size, size=member.size)
         if entry.has_descriptor:
-            length = descriptor_length(reader.peek(28), read.crc, read.compressed_size, read.size)
-            if length is None:
-                raise corrupt(f"the data descriptor of {quote_name(entry.name)} does not match its length and CRC")
-            reader.skip(length)
+            _skip_descriptor(reader, read)
         found.append(read)
-    _check_directory(reader, found)
+    _check_directory(reader, tail, found)
 
 
-def _check_directory(reader: ByteReader, found: list[Entry]) -> None:
+def _check_directory(reader: ByteReader, tail: Tail, found: list[Entry]) -> None:
     if reader.peek(4) == EXTRA_DATA_SIGNATURE:  # [4.3.11]
         raise corrupt("its directory is encrypted")
     start = reader.position
-    listed: list[Entry] = []
-    while reader.peek(4) == CENTRAL_SIGNATURE:
-        _check_directory_size(len(listed) + 1, reader.position - start)
-        header = reader.read(CENTRAL_HEADER_SIZE)
-        if len(header) == CENTRAL_HEADER_SIZE:
-            lengths = (int.from_bytes(header[at : at + 2], "little") for at in (28, 30, 32))
-            header += reader.read(sum(lengths))
-        listed.append(parse_central_header(header, 0, 0)[0])
-    stop = reader.position
-    tail = reader.read(MAX_END_SIZE + 1)
-    end = find_end_record(tail, stop + len(tail)) if len(tail) <= MAX_END_SIZE else None
-    if end is None or (end.start, end.stop, end.prefix_size) != (start, stop, 0) or end.entries != len(listed):
-        raise corrupt("its directory is broken")
-    listed.sort(key=lambda entry: entry.offset)
-    if [_identity(entry) for entry in listed] != [_identity(entry) for entry in found]:
+    data = reader.read(MAX_DIRECTORY_SIZE + MAX_END_SIZE)
+    end = None if reader.peek(1) else tail.find_end_record()
+    if end is None:
+        raise corrupt("its end is missing")
+    if end.start != start or end.prefix_size:
         raise corrupt("its directory does not list the members in it")
+    directory = _parse_directory(data[: end.stop - start], end)
+    if directory.after(found, start).entries:
+        raise corrupt("its directory does not list the members in it")
+    directory.check(SizeLimit(None))
 
 
 def _identity(entry: Entry) -> tuple[bytes, int, int, int, int, int]:
@@ -303,8 +327,9 @@ class _MemberReader:
         self.size = 0
 
     def blocks(self, as_gzip: bool) -> Iterator[bytes]:
-        """Yield the content, or a gzip member that contains it."""
+        """Yield the content or, with ``as_gzip``, a gzip member that contains it if the content is not a gzip file."""
         stored = self._entry.method == STORED
+        as_gzip = as_gzip and not self._entry.is_gzip
         if stored and as_gzip:
             yield from deflate.compress_gzip(self._stored())
         elif stored:
@@ -324,7 +349,7 @@ class _MemberReader:
                 raise self._truncated()
             self._left -= len(block)
             self.crc = deflate.crc32(block, self.crc)
-            self._count(len(block))
+            self._count(block)
             yield block
 
     def _deflated(self, as_gzip: bool) -> Iterator[bytes]:
@@ -332,34 +357,22 @@ class _MemberReader:
         decompressor = deflate.Decompressor()
         if as_gzip:
             yield deflate.GZIP_HEADER
-        while not decompressor.eof:
-            block = self._reader.read_some(_BLOCK_SIZE if self._left is None else min(self._left, _BLOCK_SIZE))
-            if not block:
-                raise self._truncated()
-            if self._left is not None:
-                self._left -= len(block)
-            for out in decompressor.decompress(block):
-                self._count(len(out))
-                if not as_gzip:
-                    yield out
-            unused = decompressor.unused_data if decompressor.eof else b""
-            if unused and self._left is None:
-                self._reader.unread(unused)
-            elif unused:
-                raise self._too_short()
-            if as_gzip and (used := block[: len(block) - len(unused)]):
-                yield used
-        if self._left:
+        start = self._reader.position
+        try:
+            yield from read_deflated(self._reader, decompressor, self._count, unchanged=as_gzip, size=self._left)
+        except EOFError:
+            raise self._truncated() from None
+        if self._left is not None and self._reader.position < start + self._left:
             raise self._too_short()
         self.crc = decompressor.crc
         if as_gzip:
             yield deflate.gzip_trailer(decompressor.crc, decompressor.length)
 
-    def _count(self, length: int) -> None:
-        self.size += length
+    def _count(self, block: bytes) -> None:
+        self.size += len(block)
         if self._trust_header and self.size > self._entry.size:
             raise corrupt(f"the member {quote_name(self._entry.name)} is longer than declared")
-        self._limit.add(length)
+        self._limit.add(len(block))
 
     def _truncated(self) -> ArchiveError:
         return corrupt(f"it ends within the member {quote_name(self._entry.name)}")

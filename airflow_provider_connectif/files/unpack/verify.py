@@ -71,7 +71,7 @@ def verify_blocks(
     :raises RemoteFileDamaged: the length or a checksum differs from what the store reports
     """
     tail = Tail()
-    checksums = {name: _Checksum(name) for name in ("crc32", "md5", "sha1", "sha256") if name in remote.checksums}
+    checksums = {name: _Checksum(name) for name in ("crc32", "md5", "sha1", "sha256") if name in remote.info.checksums}
     for block in blocks:
         tail.add(block)
         for checksum in checksums.values():
@@ -82,7 +82,7 @@ def verify_blocks(
             f"The export's file has {remote.size} bytes in the vendor's store, but {tail.length} were received."
         )
     for name, checksum in checksums.items():
-        if checksum.digest() != remote.checksums[name]:
+        if checksum.digest() != remote.info.checksums[name]:
             raise RemoteFileDamaged(
                 f"The {name.upper()} of the downloaded file differs from the one that the vendor's store reports."
             )

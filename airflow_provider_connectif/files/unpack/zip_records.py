@@ -45,6 +45,8 @@ _METHODS = {
     98: "PPMd",
 }
 
+_METADATA = (".ds_store", "thumbs.db", "desktop.ini")
+
 _FLAG_ENCRYPTED = 1 | 1 << 6 | 1 << 13
 _FLAG_DESCRIPTOR = 1 << 3
 _FLAG_UTF8 = 1 << 11
@@ -84,9 +86,25 @@ class Entry:
         return bool(self.flags & _FLAG_DESCRIPTOR)
 
     @property
+    def stored_size(self) -> int | None:
+        """The size of a member that is not compressed, if a header with a data descriptor contains it."""
+        return self.compressed_size or None if self.method == STORED else None
+
+    @property
     def is_folder(self) -> bool:
         """Whether this is the entry of a folder."""
         return self.name.endswith("/")
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether this is a file that macOS or Windows adds to a folder."""
+        *folders, name = self.name.replace("\\", "/").split("/")
+        return "__MACOSX" in folders or name.startswith("._") or name.lower() in _METADATA
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether this is a gzip file, according to its name."""
+        return self.name.lower().endswith(".gz")
 
     @property
     def is_encrypted(self) -> bool:
@@ -206,12 +224,11 @@ def find_end_record(tail: bytes, size: int) -> EndRecord | None:
     :param tail: the last bytes of the file, at least :data:`MAX_END_SIZE` unless the file is shorter
     :param size: the size of the file
     """
-    base = size - len(tail)
     at = len(tail)
     while (at := tail.rfind(END_SIGNATURE, 0, at + 3)) >= 0:
         if at + END_RECORD_SIZE <= len(tail):
             (comment,) = struct.unpack_from("<H", tail, at + 20)
-            if at + END_RECORD_SIZE + comment == len(tail) and (end := _end_record_at(tail, at, base)):
+            if at + END_RECORD_SIZE + comment == len(tail) and (end := _end_record_at(tail, at, size - len(tail))):
                 return end
         if not at:
             return None

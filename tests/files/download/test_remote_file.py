@@ -48,7 +48,7 @@ def test_any_range_can_be_read_without_the_bytes_before_it() -> None:
 
 def test_a_range_can_be_read_from_a_store_without_ranges() -> None:
     with remote_file(BYTES, Faults(ranges=False)) as (file, _):
-        assert not file.supports_ranges
+        assert not file.info.supports_ranges
         assert b"".join(file.chunks(MB, 2 * MB)) == BYTES[MB : 2 * MB]
         assert b"".join(file.chunks(5, 9)) == BYTES[5:9]
 

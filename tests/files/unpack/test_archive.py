@@ -127,8 +127,6 @@ def test_members_that_cannot_be_unpacked_can_be_stored_as_an_archive() -> None:
     [
         (b"", "empty"),
         (gzip.compress(b""), "empty"),
-        (b"<!DOCTYPE html><html>Sign in</html>", "web page"),
-        (b'\n<?xml version="1.0"?><Error>Expired</Error>', "web page or an XML"),
         (b"7z\xbc\xaf\x27\x1c\x00\x04rest", "not a ZIP archive, a CSV or a gzip file"),
         (gzip.compress(make_zip({"a.csv": b"1"})), "not a ZIP archive"),
         (gzip.compress(ROWS)[:-4], "truncated gzip file"),
@@ -136,7 +134,7 @@ def test_members_that_cannot_be_unpacked_can_be_stored_as_an_archive() -> None:
         (gzip.compress(ROWS) + b"something else", "damaged"),
     ],
     # Fixed ids: archives contain the time, and processes that share the tests compare their ids.
-    ids=["nothing", "empty gzip", "page", "XML", "7z", "gzip of a ZIP", "truncated gzip", "CRC", "data after a gzip"],
+    ids=["nothing", "empty gzip", "7z", "gzip of a ZIP", "truncated gzip", "CRC", "data after a gzip"],
 )
 def test_a_file_that_is_not_an_export_is_refused(content: bytes, words: str, file_format: str, ranges: bool) -> None:
     with pytest.raises(ArchiveError, match=words):

@@ -40,7 +40,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[FileServer]:
 @given(
     # `zipfile` itself truncates a name at the first NUL, and treats a name that ends with a slash as a folder.
     members=st.dictionaries(
-        _NAMES.filter(lambda name: "\0" not in name and not name.endswith("/")), _CONTENTS, max_size=6
+        _NAMES.filter(lambda name: "\0" not in name and not name.endswith("/")), _CONTENTS, min_size=1, max_size=6
     ),
     method=st.sampled_from([zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED]),
     writer=st.sampled_from(["file", "stream", "stream64"]),

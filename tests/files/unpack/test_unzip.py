@@ -13,6 +13,7 @@ from airflow_provider_connectif.files.errors import (
     ArchiveCorrupt,
     ArchiveError,
     ArchiveTooLarge,
+    ExportMissing,
     FileError,
 )
 from airflow_provider_connectif.files.unpack.archive import open_archive
@@ -66,8 +67,11 @@ def test_a_deflated_member_becomes_a_gzip_file_without_being_compressed_again(ra
 
 
 @WITH_AND_WITHOUT_RANGES
-def test_an_archive_without_members_has_none(ranges: bool) -> None:
-    assert unpack(make_zip({}), ranges=ranges) == {}
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
+def test_an_archive_without_files_is_an_error_that_may_pass(file_format: str, ranges: bool) -> None:
+    with pytest.raises(ExportMissing, match="contains no files") as caught:
+        unpack(make_zip({}), file_format, ranges=ranges)
+    assert not caught.value.final
 
 
 @WITH_AND_WITHOUT_RANGES
