@@ -242,6 +242,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.respond(200, found[1], Content_Type="application/json")
 
     def list_objects(self, bucket: str) -> None:
+        if bucket.startswith("missing"):
+            self.error(404, "The specified bucket does not exist.")
+            return
         prefix, delimiter = self.query.get("prefix", ""), self.query.get("delimiter")
         items, prefixes = [], set()
         for path, (_, metadata) in sorted(self.server.objects.items()):

@@ -25,6 +25,7 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
     Unavailable,
     UnexpectedResponse,
+    name_connection,
 )
 from airflow_provider_connectif.api.export_pages import DEFAULT_PAGE_SIZE, ExportPages, ListPage
 from airflow_provider_connectif.api.export_request import ExportRequest
@@ -67,6 +68,7 @@ class ConnectifClient:
     :param timeout: seconds to wait for a connection, and for each part of a response
     :param retry_policy: how requests are retried
     :param user_agent: the value of the ``User-Agent`` header
+    :param name: the id of the Airflow connection, which errors then name
     :param session: the ``requests`` session; ``None`` creates one
     :param clock: returns epoch seconds
     :param sleep: sleeps for a number of seconds
@@ -81,12 +83,14 @@ class ConnectifClient:
         timeout: float = DEFAULT_TIMEOUT,
         retry_policy: RetryPolicy | None = None,
         user_agent: str = "airflow-provider-connectif",
+        name: str | None = None,
         session: Session | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:
         self.base_url = base_url
+        self._name = name
         self._auth = ApiKeyAuth(key, base_url)
         self.timeout = timeout
         # A proxy cannot reach this machine's own addresses, and would see a key that is sent unencrypted.
@@ -269,7 +273,7 @@ class ConnectifClient:
         :param arguments: further arguments of ``requests``
         :raises ApiError: if there is no response, or if it is not successful
         """
-        import requests
+        from airflow_provider_connectif.api.connection_problems import error_from_exception
 
         try:
             response = self._open_session().request(
@@ -282,21 +286,15 @@ class ConnectifClient:
                 allow_redirects=False,
                 **arguments,
             )
-        # "from None": the messages of requests' errors contain what was sent.
-        except requests.ConnectTimeout:
-            raise ConnectionProblem(f"Could not connect to {self.base_url} in time.", sent=False) from None
-        except requests.Timeout:
-            raise ConnectionProblem(f"No response from {self.base_url} within {self.timeout:g} s.") from None
-        except requests.ConnectionError as error:
-            raise ConnectionProblem(
-                f"No connection to {self.base_url}: {_reason(error)}.", sent=not _failed_to_connect(error)
-            ) from None
         # ValueError: requests parses the target of a redirect, even though it does not follow it.
-        except (requests.RequestException, ValueError) as error:
-            raise ConnectionProblem(f"The connection to {self.base_url} failed: {_reason(error)}.") from None
+        except (OSError, ValueError) as error:
+            problem = error_from_exception(error, base_url=self.base_url, timeout=self.timeout)
+            # "from None": the messages of requests' errors contain what was sent.
+            raise name_connection(problem, self._name, self.base_url) from None
         retry_after = self._rate_limit.observe(response.headers, limited=response.status_code == 429)
         if response.status_code // 100 != 2:
-            raise error_from_response(response, what=what, scope=scope, retry_after=retry_after)
+            refusal = error_from_response(response, what=what, scope=scope, retry_after=retry_after)
+            raise name_connection(refusal, self._name, self.base_url)
         return response
 
     def _open_session(self) -> Session:
@@ -317,28 +315,3 @@ def _log_retry(state: RetryCallState) -> None:
     error = _error(state)
     level = logging.INFO if isinstance(error, RateLimited) else logging.WARNING
     log.log(level, "%s Retrying in %.1f s.", error, state.upcoming_sleep)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost cause without the messages of requests and urllib3, which contain URLs."""
-    name = type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        inner = cause.__cause__ or cause.__context__ or getattr(cause, "reason", None)
-        if inner is None and cause.args and isinstance(cause.args[0], BaseException):
-            inner = cause.args[0]
-        if isinstance(inner, OSError) and inner.strerror and not hasattr(inner, "request"):
-            return inner.strerror
-        cause = inner if isinstance(inner, BaseException) else None
-        if cause is not None:
-            name = type(cause).__name__
-    return name
-
-
-def _failed_to_connect(error: BaseException) -> bool:
-    """Return whether no connection was established, so that nothing can have been received."""
-    from urllib3.exceptions import NewConnectionError
-
-    inner = error.args[0] if error.args else None
-    reason = getattr(inner, "reason", inner)
-    return isinstance(reason, NewConnectionError)

@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 DEFAULT_BASE_URL = "https://api.connectif.cloud"
 
 _PREFIX = re.compile(r"^(?:authorization:\s*)?apikey\s+", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?:authorization:\s*)?(bearer|basic|token)\s", re.IGNORECASE)
+_QUOTES = ("'", '"', "`")
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
+_ENDPOINT = re.compile(r"/exports?(/.*)?$")
+_WEB_APPLICATION = re.compile(r"(?:[a-z]{2}\d+|app|www)\.connectif\.(?:cloud|ai)")
 _HOST_NAME = re.compile(r"[\w.:%-]+")
 
 
@@ -31,8 +35,20 @@ def normalize_api_key(password: str | None, login: str | None = None) -> str:
     """
     key = _PREFIX.sub("", (password or "").strip()).strip()
     key_id = (login or "").strip()
+    if found := _OTHER_SCHEME.match(key):
+        raise InvalidConnection(
+            f"Password begins with {found[1]}, but Connectif's API uses no such tokens: put only the "
+            "keyId:keySecret string into Password."
+        )
+    if key[:1] in _QUOTES and key[:1] == key[-1:]:
+        raise InvalidConnection("The API key in Password has quotes around it: remove them.")
     if key_id and ":" not in key:
         key = f"{key_id}:{key}" if key else ""
+    elif key_id and key.partition(":")[0] != key_id:
+        raise InvalidConnection(
+            "Login is the id of one API key, and Password a whole keyId:keySecret string of another one: empty Login, "
+            "or put only the secret into Password."
+        )
     if not key:
         raise InvalidConnection(
             "The connection has no API key: put the whole keyId:keySecret string, as copied with Connectif's copy "
@@ -78,6 +94,16 @@ def normalize_base_url(host: str | None, *, schema: str | None = None, port: int
             "Host must be only a base URL, without a user, a query or a fragment; the API key belongs in Password."
         )
     hostname = str(parts.hostname)
+    if found := _ENDPOINT.search(parts.path):
+        raise InvalidConnection(
+            f"Host ends with {found[0].rstrip('/')}, which is not part of the base URL: use {DEFAULT_BASE_URL}, or "
+            "leave it empty for the real API."
+        )
+    if _WEB_APPLICATION.fullmatch(hostname):
+        raise InvalidConnection(
+            f"Host is {hostname}, which is Connectif's web application, not its API: leave Host empty, and put this "
+            "URL into Web application."
+        )
     if parts.scheme == "http" and not is_loopback(hostname):
         raise InvalidConnection(
             f"Host is http://{hostname}: plain http is allowed only for loopback addresses, because the API key "

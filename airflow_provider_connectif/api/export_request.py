@@ -11,11 +11,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import (
     UNKNOWN,
+    check_id,
+    check_not_missing,
     check_one_of,
+    check_spelling,
     parse_date_argument,
     parse_datetime_argument,
 )
@@ -34,8 +37,16 @@ DELIMITERS = (",", ";")
 DATE_FORMATS = ("ISO", "L", "LL", "LLL")
 MAX_DAYS = 31
 
-_VERSION = re.compile(r"v[0-9]+")
+# For completion in editors. The arguments also accept other strings, such as templates.
+CreatableType = Literal["contacts", "activities", "data-explorer"]
+Delimiter = Literal[",", ";"]
+DateFormat = Literal["ISO", "L", "LL", "LLL"]
+
+_VERSION = re.compile(r"v[1-9][0-9]*")
 _DEFAULT_VERSION = "v1"
+# Others may exist: these are only used to recognize misspelled ones.
+_ACTIVITY_TYPES = ("purchase", "login", "register", "contact-created", "contact-merged")
+_ID_SOURCE = "copy the id from the address bar of the Connectif application"
 
 _SUPPORTED_TYPES = {
     "segment_id": (CONTACTS, ACTIVITIES),
@@ -209,8 +220,9 @@ def check_request(arguments: Mapping[str, Any]) -> None:
     check_one_of("export_type", export_type, CREATABLE_TYPES)
     if export_type is not UNKNOWN:
         _check_combination(str(export_type), arguments)
-    _check_id("segment_id", arguments.get("segment_id"))
-    _check_id("report_id", arguments.get("report_id"))
+    for name in ("segment_id", "report_id"):
+        if arguments.get(name) is not None:
+            check_id(name, arguments[name], source=_ID_SOURCE)
     _check_activity_types(arguments.get("activity_types"))
     check_one_of("delimiter", arguments.get("delimiter", ","), DELIMITERS)
     check_one_of("date_format", arguments.get("date_format", "ISO"), DATE_FORMATS)
@@ -237,16 +249,8 @@ def _check_combination(export_type: str, arguments: Mapping[str, Any]) -> None:
             raise InvalidArgument(name, f"is missing; export_type={export_type!r} requires it.")
 
 
-def _check_id(name: str, value: object) -> None:
-    if not _is_given(value):
-        return
-    if not isinstance(value, str) or not value or any(ch.isspace() or not ch.isprintable() for ch in value):
-        raise InvalidArgument(
-            name, f"{value!r} is not an id; copy it from the address bar of the Connectif application."
-        )
-
-
 def _check_version(value: object) -> None:
+    check_not_missing("version", value)
     if _is_given(value) and not (isinstance(value, str) and _VERSION.fullmatch(value)):
         raise InvalidArgument("version", f"{value!r} is not a version; use 'v' and a number, such as 'v5'.")
 
@@ -259,10 +263,13 @@ def _check_activity_types(value: object) -> None:
         raise InvalidArgument("activity_types", f"{value!r} is not a list; {hint}")
     items = list(value)
     if not items:
-        raise InvalidArgument("activity_types", f"is empty; {hint}")
+        raise InvalidArgument("activity_types", f"is an empty list; {hint}")
     for item in items:
-        if item is not UNKNOWN and (not isinstance(item, str) or not item.strip()):
+        if item is UNKNOWN:
+            continue
+        if not isinstance(item, str) or not item.strip():
             raise InvalidArgument("activity_types", f"contains {item!r}, which is not a name; {hint}")
+        check_spelling("activity_types", item, _ACTIVITY_TYPES)
 
 
 def _check_dates(export_type: str, from_date: object, to_date: object) -> None:
@@ -292,7 +299,10 @@ def _check_dates(export_type: str, from_date: object, to_date: object) -> None:
 
 def _parse_date(export_type: str, name: str, value: object) -> date:
     if export_type == DATA_EXPLORER:
-        hint = "use a date in the account's time zone, such as '2026-11-01' or '{{ ds }}'."
+        hint = (
+            "use a date in the account's time zone, such as '2026-11-01' or "
+            "\"{{ data_interval_start.in_timezone('Europe/Madrid').to_date_string() }}\"."
+        )
         return parse_date_argument(name, value, hint=hint)
     return parse_datetime_argument(name, value)
 

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-#: The provider's own objects have names that begin with one of these: the manifest with the first, hidden objects with
-#: the second. A file of an export never gets such a name.
-RESERVED_PREFIXES = ("_connectif", ".connectif")
+#: The provider's own objects have names that begin with one of the reserved prefixes: the manifest with the first,
+#: hidden objects with the second. A file of an export never gets such a name.
+HIDDEN_PREFIX = ".connectif"
+RESERVED_PREFIXES = ("_connectif", HIDDEN_PREFIX)
 
 
 def is_plain_name(name: object) -> bool:

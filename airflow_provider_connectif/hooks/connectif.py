@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_connectif import __version__
 from airflow_provider_connectif.api.credentials import normalize_api_key, normalize_base_url
-from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection
+from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection, name_connection
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -58,7 +58,7 @@ class ConnectifHook(BaseHook):
         :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         connection = self.get_connection(self.connectif_conn_id)
-        return _create_client(connection, connection.extra_dejson, retry_policy)
+        return self._create_client(connection, connection.extra_dejson, retry_policy)
 
     async def open_client_async(self, *, retry_policy: RetryPolicy | None = None) -> ConnectifClient:
         """Return a new client without blocking the event loop, such as the triggerer's.
@@ -70,7 +70,7 @@ class ConnectifHook(BaseHook):
 
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.connectif_conn_id)
-            return _create_client(connection, await connection.aextra_dejson(), retry_policy)
+            return self._create_client(connection, await connection.aextra_dejson(), retry_policy)
 
         # Airflow 3.0 has no `aget_connection`. Until 3.3.2, masking the connection's secrets blocks the event loop, or
         # fails while another such call is running. In asgiref's thread, Airflow's blocking calls find their event loop.
@@ -154,19 +154,22 @@ class ConnectifHook(BaseHook):
             return False, str(error)
         return True, f"Connectif at {client.base_url} accepts the API key, which may read exports."
 
+    def _create_client(
+        self, connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None
+    ) -> ConnectifClient:
+        from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
 
-def _create_client(
-    connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None
-) -> ConnectifClient:
-    from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
-
-    return ConnectifClient(
-        normalize_api_key(connection.password, connection.login),
-        normalize_base_url(connection.host, schema=connection.schema, port=connection.port),
-        timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
-        retry_policy=retry_policy,
-        user_agent=f"airflow-provider-connectif/{__version__}",
-    )
+        try:
+            return ConnectifClient(
+                normalize_api_key(connection.password, connection.login),
+                normalize_base_url(connection.host, schema=connection.schema, port=connection.port),
+                timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
+                retry_policy=retry_policy,
+                user_agent=f"airflow-provider-connectif/{__version__}",
+                name=self.connectif_conn_id,
+            )
+        except InvalidConnection as error:
+            raise name_connection(error, self.connectif_conn_id) from None
 
 
 def _parse_timeout(value: object, default: float) -> float:

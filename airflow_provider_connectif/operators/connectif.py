@@ -81,7 +81,7 @@ class ConnectifCreateExportOperator(BaseOperator):
         self.date_format = date_format
         self.version = version
         self.connectif_conn_id = connectif_conn_id
-        with argument_errors():
+        with argument_errors(self):
             check_request(get_request_arguments(self, rendered=False))
 
     def execute(self, context: Context) -> str:
@@ -90,7 +90,7 @@ class ConnectifCreateExportOperator(BaseOperator):
         from airflow_provider_connectif.tasks.creation import create_export, mark_succeeded
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors():
+        with airflow_errors(self):
             request = ExportRequest.of(**get_request_arguments(self))
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
                 export_id = create_export(context, client, request)
@@ -148,7 +148,7 @@ class ConnectifListExportsOperator(BaseOperator):
         self.finished_after = finished_after
         self.latest_per = latest_per
         self.connectif_conn_id = connectif_conn_id
-        with argument_errors():
+        with argument_errors(self):
             self._check_arguments(rendered=False)
 
     def execute(self, context: Context) -> list[str]:
@@ -157,7 +157,7 @@ class ConnectifListExportsOperator(BaseOperator):
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors():
+        with airflow_errors(self):
             self._check_arguments(rendered=True)
             export_filter = ExportFilter.from_arguments(get_arguments(self, _FILTER_ARGUMENTS, rendered=True))
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:

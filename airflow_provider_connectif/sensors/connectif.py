@@ -17,7 +17,7 @@ from airflow.providers.common.compat.sdk import (
     PokeReturnValue,
 )
 
-from airflow_provider_connectif.api.argument_checks import UNKNOWN
+from airflow_provider_connectif.api.argument_checks import UNKNOWN, check_id
 from airflow_provider_connectif.api.errors import InvalidArgument, WaitTimeout
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
@@ -80,7 +80,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         self.deferrable = default_deferrable(deferrable)
         self.connectif_conn_id = connectif_conn_id
         self._export_wait: ExportWait | None = None
-        with argument_errors():
+        with argument_errors(self):
             self._check_arguments(rendered=False)
 
     def execute(self, context: Context) -> Any:
@@ -114,7 +114,7 @@ class ConnectifExportSensor(BaseSensorOperator):
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors():
+        with airflow_errors(self):
             if self._export_wait is None:
                 self._export_wait = self._new_wait(context, resumed=bool(context.get("task_reschedule_count")))
             with ConnectifHook(self.connectif_conn_id).open_client(retry_policy=poll_retry_policy()) as client:
@@ -135,7 +135,7 @@ class ConnectifExportSensor(BaseSensorOperator):
     def _complete(self, context: Context, event: Mapping[str, Any] | None) -> Any:
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors():
+        with airflow_errors(self):
             self._export_wait = self._new_wait(context, resumed=True)
             try:
                 finished = finished_exports(event, self.timeout)
@@ -175,9 +175,10 @@ class ConnectifExportSensor(BaseSensorOperator):
         from airflow_provider_connectif.tasks.state_store import get_wait_deadline
 
         self._check_arguments(rendered=True)
+        arguments = get_arguments(self, FILTER_ARGUMENTS, rendered=True)
         return ExportWait(
             self._ids(),
-            ExportFilter.from_arguments(self._match_arguments()) if self.export_id is None else None,
+            ExportFilter.from_arguments(arguments) if self.export_id is None else None,
             timeout=self.timeout,
             deadline=get_wait_deadline(context, self.timeout, clock=self._clock),
             resumed=resumed,
@@ -187,9 +188,6 @@ class ConnectifExportSensor(BaseSensorOperator):
 
     def _ids(self) -> list[str]:
         return [self.export_id] if isinstance(self.export_id, str) else list(self.export_id or ())
-
-    def _match_arguments(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in FILTER_ARGUMENTS}
 
     def _xcom_value(self, finished: list[str]) -> Any:
         """Return one id if one id or a description was given; otherwise the list as given, with repeated ids."""
@@ -208,12 +206,12 @@ class ConnectifExportSensor(BaseSensorOperator):
 
 
 def _check_ids(export_id: object) -> None:
-    remedy = "pass the id of an export, or a list of ids."
-    if isinstance(export_id, (bytes, Mapping)) or not isinstance(export_id, Iterable):
-        raise InvalidArgument("export_id", f"{export_id!r} is not an export id; {remedy}")
-    ids = [export_id] if isinstance(export_id, str) else list(export_id)
+    source = "pass the id of an export, or a list of ids"
+    if isinstance(export_id, (str, bytes, Mapping)) or not isinstance(export_id, Iterable):
+        check_id("export_id", export_id, source=source)
+        return
+    ids = list(export_id)
     if not ids:
         raise InvalidArgument("export_id", "the list is empty; pass at least one id.")
     for each in ids:
-        if each is not UNKNOWN and (not isinstance(each, str) or not each.strip()):
-            raise InvalidArgument("export_id", f"{each!r} is not an export id; {remedy}")
+        check_id("export_id", each, source=source)

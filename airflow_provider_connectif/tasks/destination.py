@@ -8,19 +8,23 @@ that a destination can be checked when the DAG is parsed, before it is rendered.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import date, datetime, timezone, tzinfo
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.export_request import DATA_EXPLORER
+from airflow_provider_connectif.api.export_request import ACTIVITIES, CONTACTS, DATA_EXPLORER
 from airflow_provider_connectif.api.file_names import without_extension
 from airflow_provider_connectif.api.timestamps import is_date, parse_timestamp_or_none
-from airflow_provider_connectif.tasks.arguments import is_unknown
+from airflow_provider_connectif.files.errors import DestinationError
+from airflow_provider_connectif.tasks.arguments import is_path, is_unknown
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
@@ -36,10 +40,27 @@ EXTRAS = {
     "microsoft-azure": ("abfs", "abfss", "adl"),
 }
 
+#: The fields that an export of this type never has.
+_MISSING_FIELDS = {
+    CONTACTS: ("from_date", "to_date", "report_id"),
+    ACTIVITIES: ("report_id",),
+    DATA_EXPLORER: ("segment_id",),
+}
+
 _JINJA = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _DATE_FORMAT, _DATETIME_FORMAT = "%Y-%m-%d", "%Y-%m-%dT%H%M%S"
 _MAX_PART_BYTES = 150
+
+
+def path_to_uri(destination: Any) -> Any:
+    """Return the URI of a path, with the connection of an ``ObjectStoragePath``; anything else is returned unchanged.
+
+    :param destination: an operator's argument
+    """
+    if not is_path(destination):
+        return destination
+    return os.fspath(destination) if isinstance(destination, os.PathLike) else str(destination)
 
 
 def check_destination(destination: object) -> list[str]:
@@ -53,9 +74,46 @@ def check_destination(destination: object) -> list[str]:
     expected = "write the URI of a folder, such as 's3://lake/connectif/{export_id}' or 'file:///data/lake'."
     if not isinstance(destination, str) or not destination.strip():
         raise InvalidArgument("destination", f"{destination!r} is not the URI of a folder; {expected}")
-    if not is_unknown(destination) and "://" not in destination and not destination.startswith("/"):
-        raise InvalidArgument("destination", f"{destination!r} has no scheme; {expected}")
+    _check_uri(destination.strip(), expected)
     return find_fields(destination)
+
+
+def _check_uri(destination: str, expected: str) -> None:
+    """Check scheme and bucket. A message must not quote a URL with a password or a signature in it."""
+    scheme, separator, rest = destination.partition("://")
+    if not separator:
+        if not is_unknown(destination) and not destination.startswith("/"):
+            raise InvalidArgument("destination", f"{destination!r} has no scheme; {expected}")
+        return
+    bucket = rest.partition("/")[0]
+    if scheme.lower() in ("http", "https", "ftp"):
+        raise InvalidArgument("destination", f"is a URL with the scheme {scheme}://, which is not a store; {expected}")
+    if ":" in bucket.rpartition("@")[0] and not is_unknown(bucket):
+        raise InvalidArgument(
+            "destination", "contains a user and a password; put them into the connection that storage_conn_id names."
+        )
+    if not bucket.rpartition("@")[2] and scheme != "file":
+        raise InvalidArgument("destination", f"{destination!r} names no bucket or container; {expected}")
+
+
+def check_fields_of_request(fields: list[str], request: Mapping[str, Any]) -> None:
+    """Check that the export that a request creates will have the fields that a destination names.
+
+    :param fields: the names of the fields
+    :param request: the arguments for creating an export
+    :raises InvalidArgument: for the first field that it will not have
+    """
+    export_type = request["export_type"]
+    if export_type is UNKNOWN:
+        return
+    missing = {*_MISSING_FIELDS[export_type], *(name for name in ("segment_id",) if request[name] is None)}
+    for name in fields:
+        if name in missing:
+            dates = " or {created_at:%Y-%m-%d}" if name in DATE_FIELDS else ""
+            raise InvalidArgument(
+                "destination",
+                f"names {{{name}}}, which this export of {export_type} will not have; use {{export_id}}{dates}.",
+            )
 
 
 def fill_destination(destination: str, export: Export, zone: tzinfo = timezone.utc) -> str:
@@ -82,7 +140,7 @@ def find_fields(text: str) -> list[str]:
     rest = _JINJA.sub("", text)
     names = []
     for found in _FIELD.finditer(rest):
-        name, colon, _ = found[1].partition(":")
+        name, colon, date_format = found[1].partition(":")
         if name not in TEXT_FIELDS + DATE_FIELDS:
             known = ", ".join(f"{{{field}}}" for field in TEXT_FIELDS + DATE_FIELDS)
             raise InvalidArgument("destination", f"{{{name}}} is not a field of an export; use one of {known}.")
@@ -90,12 +148,30 @@ def find_fields(text: str) -> list[str]:
             raise InvalidArgument(
                 "destination", f"{{{name}}} has a format, which only dates accept; write {{{name}}} without it."
             )
+        if date_format:
+            _check_date_format(name, date_format)
         names.append(name)
     if "{" in _FIELD.sub("", rest) or "}" in _FIELD.sub("", rest):
         raise InvalidArgument(
             "destination", "has an unmatched brace; write fields in single braces, such as {export_id}."
         )
     return names
+
+
+def _check_date_format(name: str, date_format: str) -> None:
+    """Check a format, so that no date is written as the format itself, and no two months into one folder."""
+    problem = None
+    if "%" not in date_format:
+        problem = "contains no date"
+    elif "%" in datetime(2026, 11, 1).strftime(date_format.replace("%%", "")):  # noqa: DTZ001
+        problem = "contains a % that is not followed by a known letter"
+    elif "%M" in date_format and "%m" not in date_format and "%H" not in date_format:
+        problem = "has the minute, %M, but no hour; the month is %m"
+    if problem:
+        raise InvalidArgument(
+            "destination",
+            f"the format of {{{name}:{date_format}}} {problem}; use strftime's letters, as in {{{name}:%Y-%m-%d}}.",
+        )
 
 
 def fill_fields(text: str, values: Mapping[str, str | date | datetime | None], zone: tzinfo) -> str:
@@ -149,7 +225,7 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Store:
 
     from airflow_provider_connectif.files.stores.resolve import resolve_store
 
-    scheme = uri.partition("://")[0]
+    scheme = uri.partition("://")[0] if "://" in uri else "file"
     try:
         path = ObjectStoragePath(uri, conn_id=storage_conn_id)
         fs = path.fs
@@ -163,6 +239,52 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Store:
             "that storage_conn_id names, or without storage_conn_id the credentials of the environment."
         ) from None
     return resolve_store(fs, path.path)
+
+
+def check_store(destination: str, storage_conn_id: str | None) -> None:
+    """Look at the store before an export is created, so that a store that cannot be used fails the task at once.
+
+    :param destination: rendered, with the export's fields in it, which are not known yet
+    :raises DestinationError: if the store refuses access, or the bucket does not exist
+    :raises AirflowFailException: if the store's package is not installed, or the store cannot be opened
+    """
+    uri = normalize_uri(_FIELD.sub("-", destination))
+    if "{" in destination.partition("://")[2].partition("/")[0]:
+        return
+    with destination_errors(uri, storage_conn_id):
+        open_folder(uri, storage_conn_id).check()
+
+
+@contextmanager
+def destination_errors(uri: str, storage_conn_id: str | None) -> Iterator[None]:
+    """Name the destination and its connection in the errors of the store.
+
+    :param uri: the folder's URI
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise DestinationError(
+            f"The bucket or container of the destination does not exist{_place(uri, storage_conn_id)}. "
+            "Create it, or correct the destination."
+        ) from None
+    except DestinationError as error:
+        raise DestinationError(f"{error}{_place(uri, storage_conn_id)}") from error.__cause__
+
+
+def _place(uri: str, storage_conn_id: str | None) -> str:
+    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
+
+    conn_id = storage_conn_id or uri.partition("://")[2].partition("/")[0].rpartition("@")[0]
+    if not conn_id:
+        used = "the credentials of the environment, because storage_conn_id is not set"
+    else:
+        used = f"the connection {conn_id} (storage_conn_id)"
+        try:
+            BaseHook.get_connection(conn_id)
+        except AirflowNotFoundException:
+            used += ", which is not defined"
+    return f" [destination {uri}, {used}]"
 
 
 def safe_path_part(text: str) -> str:

@@ -6,12 +6,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
+    destination_errors,
     export_fields,
     fill_destination,
     normalize_uri,
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 
 FILE_FORMATS = ("csv", "csv.gz", "archive")
 IF_EXISTS = ("replace", "skip", "error")
+
+# For completion in editors. The arguments also accept other strings, such as templates.
+FileFormat = Literal["csv", "csv.gz", "archive"]
+IfExists = Literal["replace", "skip", "error"]
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,8 @@ def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log:
     if check_destination(options.destination):
         return None
     uri = normalize_uri(options.destination)
-    result = find_delivered(open_folder(uri, options.storage_conn_id), uri=uri, writer=writer)
+    with destination_errors(uri, options.storage_conn_id):
+        result = find_delivered(open_folder(uri, options.storage_conn_id), uri=uri, writer=writer)
     if result is not None:
         log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
@@ -107,16 +113,17 @@ def store_export(
 
     uri = fill_destination(options.destination, export, zone)
     file = _ExportFile(client, export, options)
-    result = deliver(
-        file.open,
-        open_folder(uri, options.storage_conn_id),
-        uri=uri,
-        export=export.describe(),
-        file_format=options.file_format,
-        if_exists=options.if_exists,  # type: ignore[arg-type]
-        writer=writer,
-        on_progress=on_progress,
-    )
+    with destination_errors(uri, options.storage_conn_id):
+        result = deliver(
+            file.open,
+            open_folder(uri, options.storage_conn_id),
+            uri=uri,
+            export=export.describe(),
+            file_format=options.file_format,
+            if_exists=options.if_exists,  # type: ignore[arg-type]
+            writer=writer,
+            on_progress=on_progress,
+        )
     size = format_size(sum(file["bytes"] for file in result["files"]))
     summary = f"{len(result['files'])} file(s), {size}, in {uri}"
     if file.opened:

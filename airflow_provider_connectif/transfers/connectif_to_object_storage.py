@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
-from airflow_provider_connectif.api.argument_checks import UNKNOWN
+from airflow_provider_connectif.api.argument_checks import check_id
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, WaitTimeout
 from airflow_provider_connectif.api.export_request import ExportRequest, check_request
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
@@ -23,6 +23,12 @@ from airflow_provider_connectif.tasks.arguments import (
     get_arguments,
     get_request_arguments,
     to_seconds,
+)
+from airflow_provider_connectif.tasks.destination import (
+    check_destination,
+    check_fields_of_request,
+    check_store,
+    path_to_uri,
 )
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
 from airflow_provider_connectif.tasks.progress import ProgressLog
@@ -118,7 +124,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.destination = destination
+        self.destination = path_to_uri(destination)
         self.storage_conn_id = storage_conn_id
         self.file_format = file_format
         self.export_id = export_id
@@ -138,7 +144,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.max_uncompressed_bytes = max_uncompressed_bytes
         self.connectif_conn_id = connectif_conn_id
         self._result: dict[str, Any] | None = None
-        with argument_errors():
+        with argument_errors(self):
             self.poke_interval = to_seconds("poke_interval", poke_interval)
             self.timeout = to_seconds("timeout", timeout)
             self._check_arguments(rendered=False)
@@ -149,7 +155,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         from airflow_provider_connectif.tasks.creation import create_export
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
-        with airflow_errors():
+        with airflow_errors(self):
             self._check_arguments(rendered=True)
             if self.if_exists == "skip":
                 stored = find_stored_export(self._options(), writer=manifest_writer(context), log=self.log)
@@ -158,7 +164,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
                 export_id = self.export_id
                 if export_id is None:
-                    export_id = create_export(context, client, ExportRequest.of(**get_request_arguments(self)))
+                    request = ExportRequest.of(**get_request_arguments(self))
+                    self._check_store()
+                    export_id = create_export(context, client, request)
                 with self._new_export_on_retry(context):
                     export = client.get_export(export_id)
                     if not export.finished:
@@ -179,7 +187,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         from airflow_provider_connectif.tasks.errors import airflow_errors
 
         with (
-            airflow_errors(),
+            airflow_errors(self),
             ConnectifHook(self.connectif_conn_id).get_conn() as client,
             self._new_export_on_retry(context),
         ):
@@ -213,6 +221,8 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         if export.failed:
             raise ExportFailed(export.id, export.status)
+        if self.export_id is not None:
+            self._check_store()
         deadline = get_wait_deadline(context, self.timeout, clock=self._clock)
         if self.deferrable:
             from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
@@ -262,22 +272,26 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._result = result
         return result
 
+    def _check_store(self) -> None:
+        options = self._options()
+        check_store(options.destination, options.storage_conn_id)
+
     def _options(self, *, rendered: bool = True) -> StoreOptions:
         names = ("storage_conn_id", "file_format", "if_exists", "max_uncompressed_bytes")
         # The destination's own check supports templates.
-        return StoreOptions(self.destination, **get_arguments(self, names, rendered=rendered))
+        return StoreOptions(path_to_uri(self.destination), **get_arguments(self, names, rendered=rendered))
 
     def _check_arguments(self, *, rendered: bool) -> None:
-        self._options(rendered=rendered).check()
-        check_exactly_one({"export_id": self.export_id, "export_type": self.export_type})
-        if self.export_id is None:
-            check_request(get_request_arguments(self, rendered=rendered))
-            return
+        options = self._options(rendered=rendered)
+        options.check()
+        request = get_request_arguments(self, rendered=rendered)
         export_id = get_arguments(self, ["export_id"], rendered=rendered)["export_id"]
-        if export_id is not UNKNOWN and (not isinstance(export_id, str) or not export_id.strip()):
-            raise InvalidArgument(
-                "export_id", f"{export_id!r} is not the id of an export; for several exports, use .expand(export_id=…)."
-            )
-        for name, value in get_request_arguments(self).items():
+        check_exactly_one({"export_id": export_id, "export_type": request["export_type"]})
+        if export_id is None:
+            check_request(request)
+            check_fields_of_request(check_destination(options.destination), request)
+            return
+        check_id("export_id", export_id, source="pass the id of one export")
+        for name, value in request.items():
             if value != _REQUEST_DEFAULTS.get(name):
                 raise InvalidArgument(name, "is only for creating an export, and cannot be combined with export_id.")

@@ -18,7 +18,12 @@ from airflow_provider_connectif.api.models import FINISHED
 from airflow_provider_connectif.api.polling.event_stream import FinishedExportStream, poll_finished_exports
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import ExportWait
-from airflow_provider_connectif.tasks.arguments import argument_errors, check_seconds, check_string
+from airflow_provider_connectif.tasks.arguments import (
+    argument_errors,
+    check_filter,
+    check_seconds,
+    check_string,
+)
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.tasks.waiting import error_event, finished_event, poll_retry_policy, timeout_event
 
@@ -139,6 +144,7 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         with argument_errors():
             for name, value in self._identity().items():
                 check_string(name, value)
+            check_filter({name: getattr(self, name) for name in ("export_type", "origin", "report_id")})
             check_seconds("poke_interval", poke_interval)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:

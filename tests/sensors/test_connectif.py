@@ -300,7 +300,7 @@ class TestArguments:
             ({"export_id": ["a", None]}, "export_id: None is not an export id"),
             ({"export_id": {"a": 1}}, "export_id: .* is not an export id"),
             ({"export_type": ""}, "export_type: '' is not a non-empty string"),
-            ({"segment_id": 7}, "segment_id: 7 is not a non-empty string"),
+            ({"segment_id": 7}, "segment_id: 7 is not a segment id but a number"),
             ({"created_after": "2026-11-01"}, "created_after: .* has no time zone"),
             ({"created_after": "yesterday"}, "created_after: .* is not an ISO 8601 date-time"),
             ({"created_after": datetime(2026, 11, 1)}, "created_after: .* has no time zone"),  # noqa: DTZ001

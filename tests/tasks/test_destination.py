@@ -108,7 +108,10 @@ class TestSafety:
 
     @given(st.text(st.sampled_from("%YmdHM/.\\ -:_"), max_size=12))
     def test_no_date_format_leaves_the_folder(self, style):
-        filled = fill_fields(f"a/{{from_date:{style}}}/b", VALUES, UTC)
+        try:
+            filled = fill_fields(f"a/{{from_date:{style}}}/b", VALUES, UTC)
+        except InvalidArgument:
+            return
         assert not {"", ".", ".."} & set(filled.split("/"))
 
     def test_the_day_of_a_datetime_is_that_in_the_zone(self):

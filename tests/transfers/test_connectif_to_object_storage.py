@@ -373,7 +373,7 @@ class TestDestination:
     def test_an_invalid_destination_fails_when_the_dag_is_parsed(self, destination, words):
         with pytest.raises(ConnectifArgumentError) as caught:
             ConnectifExportToObjectStorageOperator(task_id="store", export_id="a", destination=destination)
-        assert str(caught.value).startswith(words)
+        assert str(caught.value).startswith(f"Task 'store': {words}")
 
     @pytest.mark.parametrize(("scheme", "extra"), [("s3", "amazon"), ("gs", "google"), ("abfs", "microsoft-azure")])
     def test_a_store_whose_package_is_missing_names_the_extra(self, sandbox, task, monkeypatch, scheme, extra):
@@ -444,8 +444,8 @@ class TestArguments:
             ({"export_id": "a", "export_type": "contacts"}, "export_id: cannot be combined with export_type"),
             ({"export_id": "a", "segment_id": "b"}, "segment_id: is only for creating an export"),
             ({"export_id": "a", "delimiter": ";"}, "delimiter: is only for creating an export"),
-            ({"export_id": ["a"]}, r"export_id: \['a'\] is not the id of an export; for several exports, use .expand"),
-            ({"export_id": " "}, "export_id: ' ' is not the id"),
+            ({"export_id": ["a"]}, r"export_id: \['a'\] is not an export id but a list: .* \.expand"),
+            ({"export_id": " "}, "export_id: ' ' is not an export id: it is empty"),
             ({"export_type": "banners"}, "export_type: 'banners' is not supported"),
             ({"export_type": "contacts", "from_date": "2026-11-01"}, "from_date: is not supported for"),
             ({**ACTIVITIES, "to_date": "2026-12-11T00:00:00Z"}, "to_date: .* more than 31 days"),
@@ -483,7 +483,7 @@ class TestArguments:
         ("name", "rendered", "words"),
         [
             ("export_id", None, "export_id: is missing"),
-            ("export_id", ["a", "b"], "export_id: .* use .expand"),
+            ("export_id", ["a", "b"], r"export_id: .* with \.expand"),
             ("file_format", "zip", "file_format: 'zip' is not supported"),
             ("destination", "somewhere", "destination: 'somewhere' has no scheme"),
         ],

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.object_names import is_reserved_name
+from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_reserved_name
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
 from airflow_provider_connectif.files.stores.content_types import content_type
@@ -173,6 +173,14 @@ class AzureStore(Store):
                 return _stored_object(name, await blob.get_blob_properties())
             except ResourceNotFoundError as error:
                 raise FileNotFoundError(name) from error
+
+    def _check(self) -> None:
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            self.run(self._list_blobs, HIDDEN_PREFIX)
+        except ResourceNotFoundError:
+            raise FileNotFoundError(f"the container {self.container} does not exist") from None
 
     def _find(self, prefix: str) -> list[StoredObject]:
         found: list[StoredObject] = self.run(self._list_blobs, prefix)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_connectif.files.object_names import is_plain_name
+from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_plain_name
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.errors import store_errors
 from airflow_provider_connectif.files.stores.staged import ByteBudget, Staged
@@ -88,6 +88,15 @@ class Store(ABC):
     def exclusive_put(self) -> bool:
         """Whether :meth:`put` can be exclusive."""
         return self.conditional_writes
+
+    def check(self) -> None:
+        """Check that the folder can be used, as far as that shows without writing.
+
+        :raises FileNotFoundError: if the bucket or container does not exist
+        :raises DestinationError: if the store refuses access, or cannot be reached
+        """
+        with store_errors("looking at the folder"):
+            self._check()
 
     def stage(self, name: str, expected_bytes: int | None = None) -> Staged:
         """Begin the object ``name``.
@@ -193,6 +202,9 @@ class Store(ABC):
     def _is_abandoned(self, modified: float | None) -> bool:
         """Return whether an upload last modified at this time must belong to a dead process."""
         return modified is not None and self._clock() - modified > ABANDONED_AFTER
+
+    def _check(self) -> None:
+        self._find(HIDDEN_PREFIX)
 
     @abstractmethod
     def _stage(self, name: str, expected_bytes: int | None) -> Staged: ...

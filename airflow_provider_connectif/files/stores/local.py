@@ -98,6 +98,16 @@ class LocalStore(Store):
         super().__init__(fs, os.path.abspath(root or "/"), **kwargs)
         self._locks_work: bool | None = None
 
+    def _check(self) -> None:
+        # Missing folders are created.
+        existing = self.root
+        while not os.path.lexists(existing):
+            existing = os.path.dirname(existing)
+        if not os.path.isdir(existing):
+            raise NotADirectoryError(f"{existing} is not a folder")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise PermissionError(f"the user that runs the task may not write to {existing}")
+
     def _stage(self, name: str, expected_bytes: int | None) -> LocalStaged:
         return LocalStaged(self, name)
 
