@@ -338,7 +338,7 @@ class TestStores:
         assert "pip install 'airflow-provider-connectif[google]'" in message
         assert sandbox.stats.created_by_api == 0
 
-    def test_a_file_in_place_of_a_folder(self, sandbox, task, tmp_path):
+    def test_a_file_where_a_folder_should_be(self, sandbox, task, tmp_path):
         (tmp_path / "lake").write_text("")
         message = self.refused(task, f"file://{tmp_path}/lake/x")
         assert f"{tmp_path}/lake is not a folder" in message
