@@ -6,6 +6,7 @@
     ConnectifError
     ├── InvalidArgument          an argument is wrong; nothing was sent                     (final)
     ├── InvalidConnection        the API key or the base URL cannot be used; nothing was sent (final)
+    ├── ConnectionUnusable       the connection is missing or invalid where it is needed
     ├── ApiError                 the API's response, or the lack of one
     │   ├── Refused              a definite refusal; a retry would be refused as well        (final)
     │   │   ├── AuthenticationFailed   401
@@ -54,6 +55,12 @@ class InvalidArgument(ConnectifError, ValueError):
 
 class InvalidConnection(ConnectifError, ValueError):
     """The connection's API key or base URL cannot be used."""
+
+
+class ConnectionUnusable(ConnectifError):
+    """The connection is missing or invalid in this process, but may be usable in another one, or later."""
+
+    final = False
 
 
 class ApiError(ConnectifError):

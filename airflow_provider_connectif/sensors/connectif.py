@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.polling.wait import ExportWait
 
 
+# Seconds between two requests while the API denies that an export exists, if a rescheduled task waits for it.
+_REFUSED_POKE_INTERVAL = 5.0
+
+
 class ConnectifExportSensor(BaseSensorOperator):
     """Waits until exports are finished, and returns the id, or the list of ids, in the order given.
 
@@ -56,6 +60,8 @@ class ConnectifExportSensor(BaseSensorOperator):
     template_fields: Sequence[str] = ("export_id", *FILTER_ARGUMENTS, "connectif_conn_id")
     ui_color = "#e4f0fb"
     _clock = staticmethod(time.time)
+    _monotonic = staticmethod(time.monotonic)
+    _sleep = staticmethod(time.sleep)
 
     def __init__(
         self,
@@ -118,8 +124,11 @@ class ConnectifExportSensor(BaseSensorOperator):
             if self._export_wait is None:
                 self._export_wait = self._new_wait(context, resumed=bool(context.get("task_reschedule_count")))
             with ConnectifHook(self.connectif_conn_id).open_client(retry_policy=poll_retry_policy()) as client:
-                if not self._export_wait.poll(client):
-                    return PokeReturnValue(False)
+                while not self._export_wait.poll(client):
+                    # The next poke of a rescheduled task would not know since when the API has been refusing.
+                    if not (self.reschedule and self._export_wait.refused):
+                        return PokeReturnValue(False)
+                    self._sleep(_REFUSED_POKE_INTERVAL)
         return PokeReturnValue(True, self._xcom_value(self._export_wait.result))
 
     def execute_complete(self, context: Context, event: Mapping[str, Any] | None = None) -> Any:
@@ -184,6 +193,7 @@ class ConnectifExportSensor(BaseSensorOperator):
             resumed=resumed,
             log=self.log,
             clock=self._clock,
+            monotonic=self._monotonic,
         )
 
     def _ids(self) -> list[str]:

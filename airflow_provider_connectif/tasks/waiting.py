@@ -22,6 +22,13 @@ def poll_retry_policy() -> RetryPolicy:
     return RetryPolicy(attempts=2, seconds=60.0)
 
 
+def one_attempt() -> RetryPolicy:
+    """Return the policy of a client that never sleeps: its caller waits and retries without blocking a thread."""
+    from airflow_provider_connectif.api.client import RetryPolicy
+
+    return RetryPolicy(attempts=1, seconds=0.0)
+
+
 def default_deferrable(deferrable: bool | None) -> bool:
     """Return the argument, or Airflow's ``[operators] default_deferrable`` if it is None."""
     return conf.getboolean("operators", "default_deferrable", fallback=False) if deferrable is None else deferrable

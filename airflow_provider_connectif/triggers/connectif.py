@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -15,7 +15,8 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import FINISHED
-from airflow_provider_connectif.api.polling.event_stream import FinishedExportStream, poll_finished_exports
+from airflow_provider_connectif.api.polling.event_loop import event_loop_time, run_in_thread
+from airflow_provider_connectif.api.polling.event_stream import MIN_ROUND_INTERVAL, FinishedExportStream
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.tasks.arguments import (
@@ -25,7 +26,7 @@ from airflow_provider_connectif.tasks.arguments import (
     check_string,
 )
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
-from airflow_provider_connectif.tasks.waiting import error_event, finished_event, poll_retry_policy, timeout_event
+from airflow_provider_connectif.tasks.waiting import error_event, finished_event, one_attempt, timeout_event
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -91,6 +92,7 @@ class ConnectifExportTrigger(BaseTrigger):
             ExportFilter.from_arguments(self.match) if self.match is not None else None,
             resumed=True,
             log=self.log,
+            monotonic=event_loop_time,
         )
         remaining = None if self.deadline is None else max(0.0, self.deadline - self._clock())
         try:
@@ -106,9 +108,8 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
     """For an ``AssetWatcher``: an asset event for each export that finishes and matches, whoever created it.
 
     The event's payload has ``export_id`` and ``export``, the export as the API describes it, without its signed URL.
-    Triggers with the same connection and the same ``poke_interval`` share one poll of the list per round (Airflow 3.3
-    and later). See ``docs/guides/watch-for-exports.md`` for which exports have an event, and when one may be lost or
-    repeated.
+    All triggers of one connection in one triggerer share one poll of the list per round. See
+    ``docs/guides/watch-for-exports.md`` for which exports have an event, and when one may be lost or repeated.
 
     :param connectif_conn_id: the id of the Airflow connection
     :param export_type: only exports of this type, such as ``data-explorer``
@@ -154,18 +155,8 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
             {**self._identity(), "poke_interval": self.poke_interval},
         )
 
-    def shared_stream_key(self) -> Hashable | None:
-        """Return the key of the poll that all triggers with this connection and interval share."""
-        return "connectif finished exports", self.connectif_conn_id, float(self.poke_interval)
-
-    @classmethod
-    async def open_shared_stream(cls, kwargs: dict[str, Any]) -> AsyncIterator[Any]:
-        """Poll the list for all triggers that share the stream."""
-        async for exports in poll_finished_exports(_opener(kwargs["connectif_conn_id"]), kwargs["poke_interval"]):
-            yield exports
-
-    async def filter_shared_stream(self, shared_stream: AsyncIterator[Any]) -> AsyncIterator[TriggerEvent]:
-        """Yield this trigger's events."""
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Yield an event for each export, from now on or from the stored cursor on."""
         accessors = getattr(self, "asset_state_store", None)
         store = None if accessors is None else AssetCursorStore(accessors, self._identity())
         export_filter = ExportFilter(
@@ -175,20 +166,17 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
             status=FINISHED,
             file_name=self.file_name,
         )
-        stream = FinishedExportStream(export_filter, store, log=self.log)
+        interval = max(self.poke_interval, MIN_ROUND_INTERVAL)
+        stream = FinishedExportStream(export_filter, store, interval=interval, log=self.log)
+        lists = _poller(self.connectif_conn_id).lists
         try:
-            async for export in stream.new_exports(shared_stream):
-                yield TriggerEvent({"export_id": export.id, "export": export.describe()})  # type: ignore[no-untyped-call]
+            with lists.subscribed(interval, first_within=MIN_ROUND_INTERVAL) as subscription:
+                async for export in stream.new_exports(subscription.read):
+                    yield TriggerEvent({"export_id": export.id, "export": export.describe()})  # type: ignore[no-untyped-call]
         except InvalidArgument as error:
             self.log.error("%s There are no events until then.", error)
             await asyncio.sleep(_SECONDS_BEFORE_FAILING)
             raise
-
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Poll the list for this trigger only, as Airflow before 3.3 does, where triggers do not share streams."""
-        rounds = poll_finished_exports(_opener(self.connectif_conn_id), self.poke_interval, log=self.log)
-        async for event in self.filter_shared_stream(rounds):
-            yield event
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -206,10 +194,10 @@ def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:
 
     async def open_client() -> ConnectifClient:
         # Importing these for the first time takes longer than the event loop may be blocked.
-        await asyncio.to_thread(_import_modules)
+        await run_in_thread(_import_modules)
         from airflow_provider_connectif.hooks.connectif import ConnectifHook
 
-        return await ConnectifHook(connectif_conn_id).open_client_async(retry_policy=poll_retry_policy())
+        return await ConnectifHook(connectif_conn_id).open_client_async(retry_policy=one_attempt())
 
     return open_client
 
@@ -223,5 +211,5 @@ def _poller(connectif_conn_id: str) -> Poller:
     """Return the poller of this connection in this event loop."""
     pollers = _pollers.setdefault(asyncio.get_running_loop(), {})
     if connectif_conn_id not in pollers:
-        pollers[connectif_conn_id] = Poller(_opener(connectif_conn_id))
+        pollers[connectif_conn_id] = Poller(_opener(connectif_conn_id), connection=connectif_conn_id)
     return pollers[connectif_conn_id]

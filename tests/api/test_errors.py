@@ -13,6 +13,7 @@ from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectifError,
     ConnectionProblem,
+    ConnectionUnusable,
     CreationOutcomeUnknown,
     ExportFailed,
     InvalidArgument,
@@ -31,6 +32,7 @@ from airflow_provider_connectif.api.errors import (
 EXAMPLES = [
     InvalidArgument("to_date", "is missing."),
     InvalidConnection("no key"),
+    ConnectionUnusable("no connection"),
     AuthenticationFailed("no", status=401),
     PermissionDenied("no", status=403),
     NotFound("no", status=404),

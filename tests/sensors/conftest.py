@@ -31,4 +31,6 @@ def simulated_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "time", CLOCK)
     monkeypatch.setattr(module, "timezone", SimpleNamespace(utcnow=CLOCK.utcnow))
     monkeypatch.setattr(ConnectifExportSensor, "_clock", CLOCK.time)
+    monkeypatch.setattr(ConnectifExportSensor, "_monotonic", CLOCK.monotonic)
+    monkeypatch.setattr(ConnectifExportSensor, "_sleep", CLOCK.sleep)
     monkeypatch.setattr(ConnectifExportTrigger, "_clock", CLOCK.time)

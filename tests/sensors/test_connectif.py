@@ -73,17 +73,27 @@ class TestById:
         export_id = sandbox.create_in_app()
         assert sensor_of("deferrable", export_id=export_id).execute(task.context()) == export_id
 
-    def test_an_unknown_id_fails_immediately(self, sandbox, task, mode):
+    def test_an_unknown_id_fails_when_the_api_has_repeated_it(self, sandbox, task, mode):
+        started = CLOCK.time()
         with pytest.raises(AirflowFailException, match="does not know export 000000000000000000000000"):
-            wait(task, mode, export_id="0" * 24)
+            wait(task, mode, export_id="0" * 24, poke_interval=30, timeout=3600)
+        assert 180 <= CLOCK.time() - started <= 300
 
-    def test_an_export_that_is_deleted_during_the_wait_fails_immediately(self, sandbox, task, mode):
+    def test_an_export_that_some_responses_deny_is_waited_for(self, sandbox, task, mode):
+        sandbox.set(seconds_per_export=400)
+        export_id = sandbox.create_in_app()
+        sandbox.fault("get", "404", times=4)
+        assert wait(task, mode, export_id=export_id, poke_interval=30, timeout=3600) == export_id
+        assert sandbox.stats.faults == {"get:404": 4}
+
+    def test_an_export_that_is_deleted_during_the_wait_fails_a_minute_later(self, sandbox, task, mode):
         import requests
 
-        sandbox.set(seconds_per_export=30)
+        sandbox.set(seconds_per_export=3000)
         export_id = sandbox.create_in_app()
         headers = {"Authorization": f"apiKey {sandbox.key}"}
-        sensor = sensor_of(mode, export_id=export_id)
+        arguments = {"export_id": export_id, "poke_interval": 30, "timeout": 3600}
+        sensor = sensor_of(mode, **arguments)
         if mode == "deferrable":
             deferred = task.run_until_deferred(sensor)
         else:
@@ -91,7 +101,7 @@ class TestById:
         requests.delete(f"{sandbox.url}/exports/{export_id}", headers=headers, timeout=5).raise_for_status()
         event = run_trigger(deferred) if mode == "deferrable" else None
         with pytest.raises(AirflowFailException, match="does not know"):
-            task.resume(sensor, deferred, event) if event else sensor.poke(task.context())
+            task.resume(sensor, deferred, event) if event else wait(task, mode, **arguments)
 
     def test_a_failed_export_fails_immediately(self, sandbox, task, mode):
         sandbox.set(seconds_per_export=0.15)

@@ -15,8 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from airflow_provider_connectif.api.polling import poller
-from airflow_provider_connectif.api.polling.poll import PollResult
+from airflow_provider_connectif.api.polling.poll import IdPoll, IdReader
 from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 from tests.airflow_harness import first_event
@@ -91,7 +90,7 @@ class TestEvent:
         assert (event["status"], event["kind"], event["final"]) == ("error", "ExportFailed", True)
 
     def test_error_for_an_export_that_does_not_exist(self, sandbox):
-        event = run_trigger(trigger_for("nothing"))
+        event = run_trigger(trigger_for("nothing", poke_interval=10, deadline=CLOCK.time() + 1000))
         assert (event["status"], event["kind"], event["final"]) == ("error", "NotFound", True)
 
     def test_no_event_for_rounds_that_fail(self, sandbox):
@@ -175,15 +174,15 @@ class TestManyTriggers:
         sandbox.set(seconds_per_export=0.5)
         ids = [sandbox.create_in_app() for _ in range(250)]
         handled: Counter[int] = Counter()
-        original = ExportWait.handle_result
+        original = ExportWait.handle_exports
 
-        def handle_result(self: ExportWait, result: PollResult) -> bool:
+        def handle_exports(self: ExportWait, reader: IdReader) -> bool:
             loop = asyncio.get_running_loop()
             assert isinstance(loop, SimulatedEventLoop)
             handled[loop.turns] += 1
-            return original(self, result)
+            return original(self, reader)
 
-        monkeypatch.setattr(ExportWait, "handle_result", handle_result)
+        monkeypatch.setattr(ExportWait, "handle_exports", handle_exports)
 
         async def wait_for_all() -> None:
             await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
@@ -203,7 +202,7 @@ class TestManyTriggers:
             return wrapper
 
         monkeypatch.setattr(ConnectifClient, "_send", in_thread(ConnectifClient._send))
-        monkeypatch.setattr(poller, "poll_exports", in_thread(poller.poll_exports))
+        monkeypatch.setattr(IdPoll, "step", in_thread(IdPoll.step))
         run_trigger(trigger_for(sandbox.create_in_app()))
         assert threads
         assert threading.get_ident() not in threads

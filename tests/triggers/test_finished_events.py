@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The trigger for asset watchers, run as in Airflow's triggerer, which includes the shared stream."""
+"""The trigger for asset watchers, run as in Airflow's triggerer."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishedEventTrigger
 from tests.leaks import words_before_a_secret
 from tests.simulated_clock import CLOCK
-
-shared_stream = pytest.importorskip("airflow.triggers.shared_stream", reason="Airflow 3.3 and later")
 
 
 class AssetStore:
@@ -46,7 +44,6 @@ class Triggerer:
     """Runs event triggers as Airflow's triggerer does, and keeps their events."""
 
     def __init__(self) -> None:
-        self.manager = shared_stream.SharedStreamManager()
         self.events: dict[int, list[Any]] = {}
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -60,13 +57,9 @@ class Triggerer:
         return self.events[number]
 
     async def _run(self, number: int, trigger: ConnectifExportFinishedEventTrigger) -> None:
-        key = trigger.shared_stream_key()
-        stream = self.manager.subscribe(trigger_id=number, trigger=trigger, key=key)
-        try:
-            async for event in trigger.filter_shared_stream(stream):
-                self.events[number].append(event.payload)
-        finally:
-            await self.manager.unsubscribe(number, key)
+        assert getattr(trigger, "shared_stream_key", lambda: None)() is None
+        async for event in trigger.run():
+            self.events[number].append(event.payload)
 
     async def stop(self) -> None:
         for task in self.tasks:
@@ -216,12 +209,6 @@ class TestTriggersOfOneConnection:
         CLOCK.run(scenario())
         # A round is 4.5 to 5 seconds.
         assert sandbox.stats.by_route["GET /exports"] <= (CLOCK.time() - started) / 4.5 + 1
-
-    def test_share_a_stream_if_their_interval_is_the_same(self):
-        key = watch().shared_stream_key()
-        assert watch(report_id="other", consumer="x").shared_stream_key() == key
-        assert ConnectifExportFinishedEventTrigger("other", poke_interval=0.1).shared_stream_key() != key
-        assert watch(poke_interval=9).shared_stream_key() != key
 
     def test_of_one_asset_have_a_cursor_each(self):
         keys = {

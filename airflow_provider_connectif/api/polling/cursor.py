@@ -48,18 +48,25 @@ class Cursor:
 
         :param exports: all finished exports
         """
-        unseen = {export.id: export for export in exports if export.id not in self.seen and self._is_above(export)}
-        return sorted(unseen.values(), key=_finishing_key)
+        unseen = {export.id: export for export in exports if self.is_new(export)}
+        return sorted(unseen.values(), key=finishing_key)
 
-    def advance(self, exports: Iterable[Export], *, max_ids: int = MAX_IDS) -> Cursor:
+    def is_new(self, export: Export) -> bool:
+        """Return whether a finished export has not been seen."""
+        return export.id not in self.seen and self._is_above(export)
+
+    def advance(self, exports: Iterable[Export], *, complete: bool = True, max_ids: int = MAX_IDS) -> Cursor:
         """Return a cursor that has seen these exports too.
 
-        :param exports: all finished exports
+        :param exports: all finished exports, or some of them
+        :param complete: whether they are all; then exports without a finishing time that are not among them are
+            forgotten
         :param max_ids: how many are remembered by id
         """
         listed = {export.id: export.finished_at for export in exports}
         # Without a finishing time, an id can only be forgotten when it is no longer listed.
-        undated = {export_id: None for export_id, finished_at in listed.items() if finished_at is None}
+        known = listed if complete else {**self.seen, **listed}
+        undated = {export_id: None for export_id, finished_at in known.items() if finished_at is None}
         dated = {
             export_id: finished_at
             for export_id, finished_at in {**self.seen, **listed}.items()
@@ -105,6 +112,7 @@ def _read_optional(value: object) -> datetime | None:
     return timestamp
 
 
-def _finishing_key(export: Export) -> tuple[bool, float, str]:
+def finishing_key(export: Export) -> tuple[bool, float, str]:
+    """Return a key that sorts exports by their finishing times."""
     finished_at = export.finished_at
     return finished_at is None, finished_at.timestamp() if finished_at else 0.0, export.id

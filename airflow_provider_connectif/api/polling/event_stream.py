@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Yielding each export that finishes, whoever created it: none is lost, and as few as possible are repeated.
 
-One poll of the list (:func:`poll_finished_exports`) serves any number of streams. Each :class:`FinishedExportStream`
-has a cursor, which is stored one round *behind* what was yielded: an export that was just yielded is not safe yet if
-the process is killed in the next second, and nobody can find out afterwards. So after a kill the last round is
-repeated, and nothing is left out.
+Each :class:`FinishedExportStream` has a cursor, which is stored one round *behind* what was yielded: an export that was
+just yielded is not safe yet if the process is killed in the next second, and nobody can find out afterwards. So after a
+kill the last round is repeated, and nothing is left out.
 """
 
 from __future__ import annotations
@@ -12,17 +11,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import random as random_module
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
-from airflow_provider_connectif.api.polling.cursor import Cursor
-from airflow_provider_connectif.api.polling.event_loop import ReconnectingClient, event_loop_time
+from airflow_provider_connectif.api.polling.cursor import Cursor, finishing_key
+from airflow_provider_connectif.api.polling.event_loop import event_loop_time
 
 if TYPE_CHECKING:
-    from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.api.models import Export
 
@@ -33,8 +31,6 @@ MIN_ROUND_INTERVAL = 5.0
 
 #: Seconds after which a yielded export is taken to have been delivered.
 DELIVERY_SECONDS = 3.0
-
-_JITTER = 0.1
 
 
 class CursorStore(Protocol):
@@ -50,43 +46,50 @@ class CursorStore(Protocol):
         """Replace what was last written."""
 
 
-async def poll_finished_exports(
-    open_client: Callable[[], Awaitable[ConnectifClient]],
-    interval: float,
-    *,
-    log: Any = log,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    random: Callable[[], float] = random_module.random,
-) -> AsyncIterator[tuple[Export, ...]]:
-    """Yield all finished exports of the list, without their signed URLs, at intervals.
+class NewExportsReader:
+    """Finds the exports of the list that a cursor has not seen, and advances the cursor.
 
-    A round that fails is logged, and yields nothing.
+    It keeps the new exports only. If the list could not be read to its end, they are those of the pages before.
 
-    :param open_client: opens the API's client; awaited in the event loop, so it must not block
-    :param interval: seconds between two rounds
-    :param log: where errors are logged; an error that repeats is logged once
-    :param sleep: takes seconds
-    :param random: returns a number from 0 to 1, for the jitter
+    :param export_filter: which exports; its status must be one at which an export remains
+    :param cursor: the cursor; if None, start one, so that no export is new
     """
-    client = ReconnectingClient(open_client)
-    last_message = ""
-    try:
-        while True:
-            message, exports = "", None
-            try:
-                exports = await client.call(_finished_exports)
-            except ConnectifError as error:
-                message = str(error)
-            except Exception as error:
-                message = f"Polling the list of exports failed with {type(error).__name__}."
-            if message and message != last_message:
-                log.warning("%s Still watching for finished exports.", message)
-            last_message = message
-            if exports is not None:
-                yield exports
-            await sleep(max(interval, MIN_ROUND_INTERVAL) * (1 - _JITTER * random()))
-    finally:
-        client.close()
+
+    def __init__(self, export_filter: ExportFilter, cursor: Cursor | None) -> None:
+        #: The new exports without their signed URLs, in the order of their finishing times.
+        self.new_exports: list[Export] = []
+        #: The cursor after them; None if it could not be started because the list was not complete.
+        self.cursor = cursor
+        #: How many exports match.
+        self.count = 0
+        self.error: ConnectifError | None = None
+        self._filter = export_filter
+        self._started = None if cursor is not None else Cursor(None, {})
+        self._new: dict[str, Export] = {}
+        self._undated: dict[str, Export] = {}
+
+    def take(self, exports: Sequence[Export]) -> None:
+        """Take in one page of the list."""
+        matching = list(filter(self._filter.matches, exports))
+        self.count += len(matching)
+        self._undated.update({export.id: _without_url(export) for export in matching if export.finished_at is None})
+        if self.cursor is None:
+            # Page by page, since all that is listed may be much.
+            self._started = (self._started or Cursor(None, {})).advance(matching, complete=False)
+        else:
+            self._new.update({export.id: _without_url(export) for export in matching if self.cursor.is_new(export)})
+
+    def missing_id(self) -> None:
+        """Return None: no export is needed that is on none of the pages."""
+
+    def end(self, *, complete: bool) -> None:
+        """Compute the new exports and the cursor."""
+        if self.cursor is not None:
+            self.new_exports = sorted(self._new.values(), key=finishing_key)
+            listed = {**self._new, **self._undated}
+            self.cursor = self.cursor.advance(listed.values(), complete=complete)
+        elif complete:
+            self.cursor = self._started
 
 
 class FinishedExportStream:
@@ -94,7 +97,8 @@ class FinishedExportStream:
 
     :param export_filter: the filter
     :param store: where the cursor is stored; if None, each start begins with the exports that finish from then on
-    :param log: where progress and errors are logged
+    :param interval: seconds after which the store is read again if that fails
+    :param log: where progress and errors are logged; an error that repeats is logged once
     :param clock: returns seconds, monotonic
     :param sleep: takes seconds
     """
@@ -104,66 +108,88 @@ class FinishedExportStream:
         export_filter: ExportFilter,
         store: CursorStore | None,
         *,
+        interval: float = MIN_ROUND_INTERVAL,
         log: Any = log,
         clock: Callable[[], float] = event_loop_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._filter = export_filter
         self._store = store
+        self._interval = interval
         self._log = log
         self._clock = clock
         self._sleep = sleep
-        self._cursor: Cursor | None = None
-        self._has_read_store = False
         self._unsaved: deque[tuple[float, Cursor]] = deque()
+        self._last_message = ""
 
-    async def new_exports(self, rounds: AsyncIterator[tuple[Export, ...]]) -> AsyncIterator[Export]:
+    async def new_exports(self, read: Callable[[NewExportsReader], Awaitable[None]]) -> AsyncIterator[Export]:
         """Yield each export that finishes and matches, once, in the order of the finishing times within a round.
 
         The very first round only records which exports have finished before.
 
-        :param rounds: see :func:`poll_finished_exports`
+        :param read: takes part in the next round; see
+            :meth:`~airflow_provider_connectif.api.polling.rounds.Subscription.read`
         :raises InvalidArgument: if it is not clear whose cursor to read
         """
-        async for listed in rounds:
-            matching = [export for export in listed if self._filter.matches(export)]
-            try:
-                if not await self._is_started(matching):
-                    continue
-                await self._save_delivered()
-            except InvalidArgument:
-                raise
-            except Exception as error:
-                self._log.warning("The cursor could not be stored (%s); trying again.", type(error).__name__)
-            if self._cursor is None:
+        cursor = await self._load_cursor()
+        while True:
+            reader = NewExportsReader(self._filter, cursor)
+            await read(reader)
+            self._log_error(reader.error)
+            if cursor is None:
+                cursor = await self._start(reader)
                 continue
-            new = self._cursor.new_exports(matching)
+            with self._logged_errors():
+                await self._save_delivered()
             # Before they are yielded: if the consumer leaves in between, it continues from the stored cursor.
-            self._cursor = self._cursor.advance(matching)
-            for export in new:
+            cursor = reader.cursor or cursor
+            for export in reader.new_exports:
                 yield export
-            if new and self._store is not None:
-                self._unsaved.append((self._clock(), self._cursor))
+            if reader.new_exports and self._store is not None:
+                self._unsaved.append((self._clock(), cursor))
 
-    async def _is_started(self, matching: list[Export]) -> bool:
-        """Read the cursor; if there is none, start one, so that this round has no new exports."""
-        if self._cursor is not None:
-            return True
-        if not self._has_read_store and self._store is not None:
-            stored = await self._store.read()
-            if stored is not None:
-                try:
-                    self._cursor = Cursor.from_json(stored)
-                    return True
-                except ValueError:
-                    self._log.error("The stored cursor of finished exports is not readable; starting again.")
-            self._has_read_store = True
-        cursor = Cursor.start(matching)
-        if self._store is not None:
-            await self._store.write(cursor.to_json())
-        self._cursor = cursor
-        self._log.info("Watching for exports that finish from now on; %d have finished before.", len(matching))
-        return False
+    async def _load_cursor(self) -> Cursor | None:
+        """Return the stored cursor, or None if there is none; try until the store can be read."""
+        if self._store is None:
+            return None
+        while True:
+            with self._logged_errors():
+                stored = await self._store.read()
+                break
+            await self._sleep(self._interval)
+        if stored is not None:
+            try:
+                return Cursor.from_json(stored)
+            except ValueError:
+                self._log.error("The stored cursor of finished exports is not readable; starting again.")
+        return None
+
+    async def _start(self, reader: NewExportsReader) -> Cursor | None:
+        """Store and return the cursor that a first round has started; return None if it must be started again."""
+        if reader.cursor is None:
+            return None
+        with self._logged_errors():
+            if self._store is not None:
+                await self._store.write(reader.cursor.to_json())
+            self._log.info("Watching for exports that finish from now on; %d have finished before.", reader.count)
+            return reader.cursor
+        return None
+
+    @contextmanager
+    def _logged_errors(self) -> Iterator[None]:
+        """Log any error of the store, unless it must be fixed by the author of the DAG."""
+        try:
+            yield
+        except InvalidArgument:
+            raise
+        except Exception as error:
+            self._log.warning("The cursor could not be read or stored (%s); trying again.", type(error).__name__)
+
+    def _log_error(self, error: ConnectifError | None) -> None:
+        message = str(error or "")
+        if message and message != self._last_message:
+            self._log.warning("%s Still watching for finished exports.", message)
+        self._last_message = message
 
     async def _save_delivered(self) -> None:
         delivered: Cursor | None = None
@@ -182,7 +208,5 @@ class FinishedExportStream:
             self._unsaved.popleft()
 
 
-def _finished_exports(client: ConnectifClient) -> tuple[Export, ...]:
-    exports = client.list_exports()
-    # Every response has new signed URLs, which are not needed here.
-    return tuple(dataclasses.replace(export, file_url=None) for export in exports if export.finished)
+def _without_url(export: Export) -> Export:
+    return dataclasses.replace(export, file_url=None)

@@ -13,10 +13,25 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_connectif.api.errors import ConnectifError, ExportFailed, NotFound, Refused, WaitTimeout
+from airflow_provider_connectif.api.errors import (
+    ConnectifError,
+    ExportFailed,
+    NotFound,
+    Refused,
+    UnexpectedResponse,
+    WaitTimeout,
+)
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.poll import PollResult, poll_exports
+from airflow_provider_connectif.api.polling.poll import (
+    SETUP_ERRORS,
+    IdPoll,
+    IdReader,
+    ListPoll,
+    NewestReader,
+    run_poll,
+)
+from airflow_provider_connectif.api.refusals import Refusals
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -24,7 +39,13 @@ if TYPE_CHECKING:
 #: Seconds between two polls, whatever interval is asked for.
 MIN_INTERVAL = 0.2
 
+#: After so many consecutive polls in which the connection could not be used, the wait ends.
+MAX_SETUP_FAILURES = 10
+
 _MAX_IDS_DESCRIBED = 10
+
+# The poll as a whole, among the things that the API may refuse and that are logged.
+_POLL = "poll"
 
 
 class ExportWait:
@@ -34,10 +55,11 @@ class ExportWait:
     :param export_filter: the filter, instead of ids
     :param timeout: seconds, for the error message
     :param deadline: the time at which the wait ends, in seconds since the epoch
-    :param resumed: whether an earlier process has polled before. Only the very first poll of a wait raises every final
-        error, since it is the one that shows a wrong connection. Later polls raise only refusals.
-    :param log: where progress is logged; nothing is logged twice
+    :param resumed: whether an earlier process has polled before. Only the very first poll of a wait raises every error
+        that a wrong connection may cause. Later polls raise what the API or the connection repeats.
+    :param log: where progress is logged; nothing is logged twice in a row
     :param clock: returns seconds since the epoch
+    :param monotonic: returns seconds, monotonic
     """
 
     def __init__(
@@ -50,6 +72,7 @@ class ExportWait:
         resumed: bool = False,
         log: Any = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.export_ids = list(dict.fromkeys(export_ids))
         self.export_filter = export_filter
@@ -58,8 +81,14 @@ class ExportWait:
         self._tolerant = resumed
         self._log = log or logging.getLogger(__name__)
         self._clock = clock
+        #: Whether the API denied in the last poll that an export exists; this is not believed until it is repeated.
+        self.refused = False
         self._pending = set(self.export_ids)
+        self._refusals = Refusals(clock=monotonic)
+        self._setup_failures = 0
+        self._newest_id: str | None = None
         self._last_messages: dict[str, str] = {}
+        self._last_errors: dict[str, str] = {}
         self._result: list[str] | None = None
 
     @property
@@ -74,10 +103,15 @@ class ExportWait:
         """The ids of the exports that have not been seen finished yet."""
         return [export_id for export_id in self.export_ids if export_id in self._pending]
 
-    @property
-    def filters(self) -> list[ExportFilter]:
-        """The filter as a list, which is empty if there is no filter."""
-        return [] if self.export_filter is None else [self.export_filter]
+    def new_id_reader(self) -> IdReader:
+        """Return a reader for a poll, if the wait is for ids."""
+        return IdReader(self.pending)
+
+    def new_newest_reader(self) -> NewestReader:
+        """Return a reader for a poll, if the wait is for an export that matches a filter."""
+        if self.export_filter is None:
+            raise RuntimeError("The wait has no filter.")
+        return NewestReader(self.export_filter, self._newest_id)
 
     def run(
         self, client: ConnectifClient, intervals: Iterable[float], *, sleep: Callable[[float], None] = time.sleep
@@ -102,48 +136,97 @@ class ExportWait:
         :param client: the API
         :return: whether the wait is over
         :raises WaitTimeout: if it is not, and the deadline has passed
-        :raises ConnectifError: see :meth:`handle_result` and :meth:`handle_error`
+        :raises ConnectifError: see :meth:`handle_exports`
         """
-        try:
-            result = poll_exports(client, self.pending, self.filters)
-        except ConnectifError as error:
-            self.handle_error(error)
+        if self.export_filter is None:
+            ids = self.new_id_reader()
+            run_poll(IdPoll([ids]), client)
+            is_over = self.handle_exports(ids)
         else:
-            if self.handle_result(result):
-                return True
-        if self._clock() >= self.deadline:
+            newest = self.new_newest_reader()
+            run_poll(ListPoll([newest]), client)
+            is_over = self.handle_newest(newest)
+        if not is_over and self._clock() >= self.deadline:
             raise WaitTimeout(self.describe(), self.timeout)
-        return False
+        return is_over
 
-    def handle_result(self, result: PollResult) -> bool:
-        """Take in the result of a poll.
+    def handle_exports(self, reader: IdReader) -> bool:
+        """Take in the exports that a poll has found, and log its errors.
 
         :return: whether the wait is over
-        :raises NotFound: if an export does not exist, or no longer exists
         :raises ExportFailed: if an export has failed
+        :raises ConnectifError: the poll's error, if the API or the connection has repeated it long enough, or if it is
+            an error of the very first poll that a wrong connection may cause
         """
-        self._tolerant = True
-        if self.export_filter is not None:
-            return self._handle_newest(result.newest.get(self.export_filter))
-        for export_id in self.pending:
-            found = result.exports.get(export_id)
-            if isinstance(found, NotFound):
-                raise found
-            if found is not None and self._is_finished(found):
-                self._pending.discard(export_id)
+        self.refused = False
+        errors = []
+        for export_id, found in reader.found.items():
+            if isinstance(found, ConnectifError):
+                errors.append((export_id, found))
+            elif export_id in self._pending:
+                self._tolerant = True
+                self._forget_errors(export_id)
+                if self._is_finished(found):
+                    self._pending.discard(export_id)
+        if reader.error is not None:
+            errors.append((_POLL, reader.error))
+        self._handle_errors(errors)
         if not self._pending:
             self._result = list(self.export_ids)
         return not self._pending
 
-    def handle_error(self, error: ConnectifError) -> None:
-        """Log the error of a failed poll, which does not end the wait.
+    def handle_newest(self, reader: NewestReader) -> bool:
+        """Take in the newest export that a poll has found, and log its error.
 
-        :raises ConnectifError: the same error, if the API refused the request, or if it is a final error of the very
-            first poll
+        :return: whether the wait is over
+        :raises ConnectifError: see :meth:`handle_exports`
         """
-        if isinstance(error, Refused) or (error.final and not self._tolerant):
-            raise error
-        self._log.warning("%s Still waiting.", error)
+        self._handle_errors([(_POLL, reader.error)] if reader.error is not None else [])
+        if not reader.is_result:
+            return False
+        self._tolerant = True
+        export = reader.newest
+        if export is None:
+            self._log_change("filter", f"No export with {self.export_filter} yet.")
+            return False
+        self._newest_id = export.id
+        self._log_change("filter", f"Export {export.id} is the newest with {self.export_filter}.")
+        if not self._is_finished(export):
+            return False
+        self._result = [export.id]
+        return True
+
+    def _handle_errors(self, errors: Sequence[tuple[str, ConnectifError]]) -> None:
+        """Log errors that do not end the wait, each once, and raise one that does.
+
+        :param errors: each with the id of the export that it is about, or "poll"
+        """
+        if not any(isinstance(error, SETUP_ERRORS) for _, error in errors):
+            self._setup_failures = 0
+        if not any(subject == _POLL for subject, _ in errors):
+            self._forget_errors(_POLL)
+        for subject, error in errors:
+            if self._ends_wait(subject, error):
+                raise error
+            if self._last_errors.get(subject) != str(error):
+                self._last_errors[subject] = str(error)
+                self._log.warning("%s Still waiting.", error)
+
+    def _ends_wait(self, subject: str, error: ConnectifError) -> bool:
+        if isinstance(error, NotFound):
+            self.refused = True
+            return self._refusals.is_definite(subject)
+        # The first response is HTML more probably because of a wrong Host than because of a gateway.
+        if not self._tolerant and (error.final or isinstance(error, UnexpectedResponse)):
+            return True
+        if isinstance(error, SETUP_ERRORS):
+            self._setup_failures += 1
+            return self._setup_failures >= MAX_SETUP_FAILURES
+        return isinstance(error, Refused) and self._refusals.is_definite(subject)
+
+    def _forget_errors(self, subject: str) -> None:
+        self._refusals.see(subject)
+        self._last_errors.pop(subject, None)
 
     def describe(self) -> str:
         """Describe what is being waited for, and its progress."""
@@ -159,16 +242,6 @@ class ExportWait:
         if len(pending) > _MAX_IDS_DESCRIBED:
             texts.append(f"{len(pending) - _MAX_IDS_DESCRIBED} more")
         return ", ".join(texts)
-
-    def _handle_newest(self, export: Export | None) -> bool:
-        if export is None:
-            self._log_change("filter", f"No export with {self.export_filter} yet.")
-            return False
-        self._log_change("filter", f"Export {export.id} is the newest with {self.export_filter}.")
-        if not self._is_finished(export):
-            return False
-        self._result = [export.id]
-        return True
 
     def _is_finished(self, export: Export) -> bool:
         if export.failed:

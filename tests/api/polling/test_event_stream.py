@@ -6,20 +6,22 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator
+import tracemalloc
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.api.errors import AuthenticationFailed, InvalidArgument, ServerError
+from airflow_provider_connectif.api.errors import InvalidArgument, ServerError
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.api.polling.cursor import MAX_IDS, Cursor
 from airflow_provider_connectif.api.polling.event_stream import (
     DELIVERY_SECONDS,
     MIN_ROUND_INTERVAL,
     FinishedExportStream,
-    poll_finished_exports,
+    NewExportsReader,
 )
 
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -28,6 +30,10 @@ SIGNED_URL = "https://files.example/secret"
 
 class Killed(BaseException):
     """The process is killed: nothing after this runs."""
+
+
+class Ended(Exception):
+    """The process ends."""
 
 
 class Scenario:
@@ -71,13 +77,24 @@ class Scenario:
         self.stored = json.dumps(value)
         self.step()
 
-    async def rounds(self, how_many: int, actions: list[Any] | None = None) -> AsyncIterator[tuple[Export, ...]]:
-        for number in range(how_many):
+    def reads(self, how_many: int, actions: list[Any] | None = None) -> Callable[[NewExportsReader], Awaitable[None]]:
+        """Return a function that reads the list so many times, and then ends the process."""
+        numbers = iter(range(how_many))
+
+        async def read(reader: NewExportsReader) -> None:
+            number = next(numbers, None)
+            if number != 0:
+                await self.sleep(MIN_ROUND_INTERVAL)
+            if number is None:
+                raise Ended
             if actions and number < len(actions) and actions[number]:
                 actions[number]()
                 actions[number] = None
-            yield tuple(self.listed)
-            await self.sleep(MIN_ROUND_INTERVAL)
+            for first in range(0, len(self.listed), 2):
+                reader.take(self.listed[first : first + 2])
+            reader.end(complete=True)
+
+        return read
 
     def run_process(self, how_many: int, actions: list[Any] | None = None, store: bool = True) -> list[str]:
         """Run a process for some rounds, or until it is killed, and return what it yielded."""
@@ -91,13 +108,15 @@ class Scenario:
                 sleep=self.sleep,
                 log=logging.getLogger("t"),
             )
-            async for export in stream.new_exports(self.rounds(how_many, actions)):
+            async for export in stream.new_exports(self.reads(how_many, actions)):
                 self.step()
                 yielded.append(export.id)
                 self.in_delivery.append((self.now, export.id))
 
         try:
             asyncio.run(follow())
+        except Ended:
+            pass
         except Killed:
             self.in_delivery = []
         return yielded
@@ -216,79 +235,95 @@ def test_delivery_takes_less_time_than_a_round():
     assert DELIVERY_SECONDS < MIN_ROUND_INTERVAL * 0.9
 
 
-class FakeClient:
-    """The API client, as far as the list is concerned."""
-
-    def __init__(self) -> None:
-        self.errors: list[Exception] = []
-        self.opened = self.closed = self.requests = 0
-
-    async def open(self) -> Any:
-        self.opened += 1
-        return self
-
-    def close(self) -> None:
-        self.closed += 1
-
-    def list_exports(self) -> Any:
-        self.requests += 1
-        if self.errors:
-            raise self.errors.pop(0)
-        yield Export("a", "finished", file_url=SIGNED_URL)
-        yield Export("b", "queued")
+DONE = ExportFilter(status="finished")
 
 
-def run_rounds(client: FakeClient, how_many: int, interval: float = 60.0) -> tuple[list[Any], list[float]]:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    async def collect() -> list[Any]:
-        found = []
-        stream = poll_finished_exports(
-            client.open, interval, sleep=sleep, random=lambda: 0.5, log=logging.getLogger("t")
-        )
-        async for listed in stream:
-            found.append(listed)
-            if len(found) == how_many:
-                break
-        await stream.aclose()  # type: ignore[attr-defined]
-        return found
-
-    return asyncio.run(collect()), slept
+def read(cursor: Cursor | None, *pages: list[Export], complete: bool = True) -> NewExportsReader:
+    reader = NewExportsReader(DONE, cursor)
+    for page in pages:
+        reader.take(page)
+    reader.end(complete=complete)
+    return reader
 
 
-class TestRounds:
-    def test_yield_the_finished_exports_without_their_signed_urls(self):
-        found, _ = run_rounds(FakeClient(), 1)
-        assert [[(export.id, export.file_url) for export in listed] for listed in found] == [[("a", None)]]
+def done(name: str, seconds: float | None = 0.0) -> Export:
+    finished_at = None if seconds is None else BEGIN + timedelta(seconds=seconds)
+    return Export(name, "finished", finished_at=finished_at, file_url=SIGNED_URL)
 
-    def test_come_at_the_interval_minus_some_jitter(self):
-        _, slept = run_rounds(FakeClient(), 3)
-        assert slept == [57.0, 57.0]
 
-    def test_respect_the_minimum_interval(self):
-        _, slept = run_rounds(FakeClient(), 2, interval=0.1)
-        assert slept == [MIN_ROUND_INTERVAL * 0.95]
+class TestReader:
+    def test_finds_new_exports_in_the_order_of_their_finishing_times_without_signed_urls(self):
+        reader = read(Cursor.start([done("old")]), [done("c", 9), Export("x", "queued"), done("old")], [done("b", 5)])
+        assert [(export.id, export.file_url) for export in reader.new_exports] == [("b", None), ("c", None)]
+        assert read(reader.cursor, [done("c", 9), done("b", 5), done("old")]).new_exports == []
 
-    def test_continue_after_any_error_which_is_logged_once(self, caplog):
-        client = FakeClient()
-        client.errors = [ServerError("500."), ServerError("500."), ZeroDivisionError("x")]
-        found, slept = run_rounds(client, 1)
-        assert (len(found), len(slept)) == (1, 3)
-        assert [record.getMessage().split(".")[0] for record in caplog.records if record.name == "t"] == [
-            "500",
-            "Polling the list of exports failed with ZeroDivisionError",
-        ]
+    def test_starts_a_cursor_that_has_seen_everything_however_long_the_list_is(self):
+        listed = [done(str(number), number % 1700) for number in range(5000)]
+        reader = read(None, *(listed[first : first + 50] for first in range(0, 5000, 50)))
+        assert (reader.new_exports, reader.count) == ([], 5000)
+        assert reader.cursor.new_exports(listed) == []
+        assert len(reader.cursor.seen) <= MAX_IDS
 
-    def test_read_the_connection_again_if_the_key_is_refused(self):
-        client = FakeClient()
-        client.errors = [AuthenticationFailed("401")]
-        run_rounds(client, 1)
-        assert (client.opened, client.closed) == (2, 2)
+    def test_starts_no_cursor_from_a_part_of_the_list(self):
+        """What is on the other pages would be new in the next round."""
+        assert read(None, [done("a")], complete=False).cursor is None
 
-    def test_leave_no_client_open(self):
-        client = FakeClient()
-        run_rounds(client, 2)
-        assert (client.opened, client.closed) == (1, 1)
+    def test_finds_new_exports_in_a_part_of_the_list_once(self):
+        reader = read(Cursor.start([]), [done("a")], complete=False)
+        assert [export.id for export in reader.new_exports] == ["a"]
+        assert [export.id for export in read(reader.cursor, [done("a")], [done("b", -5)]).new_exports] == ["b"]
+
+    def test_keeps_exports_without_a_finishing_time_that_are_on_the_other_pages(self):
+        cursor = read(Cursor.start([done("undated", None)]), [done("a")], complete=False).cursor
+        assert read(cursor, [done("a")], [done("undated", None)]).new_exports == []
+
+    def test_forgets_exports_without_a_finishing_time_that_are_no_longer_listed(self):
+        assert set(read(Cursor.start([done("undated", None)]), [done("a")]).cursor.seen) == {"a"}
+
+    def test_keeps_only_new_exports(self):
+        listed = [done(str(number), number) for number in range(5000)]
+        cursor = Cursor.start(listed)
+        tracemalloc.start()
+        try:
+            for first in range(0, 5000, 50):
+                read(cursor, listed[first : first + 50])
+            reader = read(cursor, *(listed[first : first + 50] for first in range(0, 5000, 50)))
+            kept, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert reader.count == 5000
+        assert kept < 500_000  # the cursor's 800 ids
+
+
+class TestErrors:
+    def follow(self, errors: list[Exception | None], caplog: pytest.LogCaptureFixture) -> list[str]:
+        remaining = iter(errors)
+        yielded = []
+
+        async def read(reader: NewExportsReader) -> None:
+            error = next(remaining, Ended())
+            if isinstance(error, Ended):
+                raise error
+            reader.error = error
+            if error is None:
+                reader.take([done("a")])
+                reader.end(complete=True)
+
+        async def run() -> None:
+            stream = FinishedExportStream(DONE, None, log=logging.getLogger("t"), clock=lambda: 0.0)
+            async for export in stream.new_exports(read):
+                yielded.append(export.id)
+
+        with pytest.raises(Ended):
+            asyncio.run(run())
+        return [record.getMessage() for record in caplog.records if record.name == "t"]
+
+    def test_of_a_round_are_logged_once_while_they_stay_the_same(self, caplog):
+        errors = [ServerError("500."), ServerError("500."), ServerError("502."), None, ServerError("502.")]
+        messages = [message for message in self.follow(errors, caplog) if "Still watching" in message]
+        assert messages == [f"{text} Still watching for finished exports." for text in ("500.", "502.", "502.")]
+
+    def test_of_the_first_rounds_do_not_start_the_cursor(self, caplog):
+        with caplog.at_level(logging.INFO):
+            messages = self.follow([ServerError("500."), None], caplog)
+        assert messages[-1] == "Watching for exports that finish from now on; 1 have finished before."

@@ -11,7 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.api.errors import AuthenticationFailed, NotFound, ServerError
+from airflow_provider_connectif.api.errors import (
+    AuthenticationFailed,
+    ConnectionUnusable,
+    InvalidConnection,
+    NotFound,
+    ServerError,
+)
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL, ExportWait
@@ -38,6 +44,9 @@ class FakeClient:
 
     def close(self) -> None:
         self.closed += 1
+
+    def retry_delay(self, error: BaseException | None, attempt: int) -> float:
+        return 0.01
 
     def get_export(self, export_id: str) -> Export:
         self.requested.append(export_id)
@@ -191,27 +200,45 @@ def test_a_missing_connection_after_a_refused_key_does_not_end_any_wait(client, 
     run(scenario)
 
 
-def test_a_key_that_is_refused_twice_in_one_round_ends_the_wait(client, run):
+def test_a_key_that_is_refused_in_ten_rounds_in_a_row_ends_the_wait(client, clock, run):
     client.exports["a"] = "queued"
+    refused = AuthenticationFailed("401")
 
     async def scenario(poller: Poller) -> None:
-        waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 0.2))
-        await asyncio.sleep(0.3)
-        client.errors = [AuthenticationFailed("401"), AuthenticationFailed("401")]
+        waiting = asyncio.create_task(poller.wait(ExportWait(["a"], resumed=True), 1.0))
+        await asyncio.sleep(1.5)
+        # With the client of the first round, and then once in each round with a new one.
+        client.errors = [refused] * 10
+        await asyncio.sleep(12)
+        assert not waiting.done()
+        client.errors = [refused] * 11
         with pytest.raises(AuthenticationFailed):
             await waiting
 
     run(scenario)
-    assert client.opened == 2
 
 
-def test_an_export_that_does_not_exist_ends_only_its_own_wait(client, run):
+@pytest.mark.parametrize("error", [LookupError("secret"), InvalidConnection("The connection has no API key.")])
+def test_a_connection_that_cannot_be_used_ends_the_wait_after_ten_rounds_and_is_named(client, clock, run, error):
+    async def open_client() -> Any:
+        raise error
+
+    client.open = open_client  # type: ignore[method-assign]
+    poller = Poller(open_client, connection="shop", clock=clock.monotonic, random=lambda: 0.0)
+    with pytest.raises(ConnectionUnusable, match=r"cannot use the connection shop: .*(LookupError|no API key)") as e:
+        clock.run(poller.wait(ExportWait(["a"], resumed=True), 60))
+    assert clock.monotonic() == pytest.approx(600)
+    assert not e.value.final
+    assert "secret" not in str(e.value)
+
+
+def test_an_export_that_does_not_exist_ends_only_its_own_wait(client, clock, run):
     client.exports["a"] = "queued"
 
     async def scenario(poller: Poller) -> None:
         other = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         with pytest.raises(NotFound):
-            await poller.wait(ExportWait(["gone"]), 0.2)
+            await poller.wait(ExportWait(["gone"], monotonic=clock.monotonic), 0.2)
         client.exports["a"] = "finished"
         await other
 

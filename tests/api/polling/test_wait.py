@@ -11,36 +11,55 @@ import pytest
 
 from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
+    ConnectifError,
+    ConnectionUnusable,
     ExportFailed,
     NotFound,
+    PermissionDenied,
     ServerError,
     UnexpectedResponse,
     WaitTimeout,
 )
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
-from airflow_provider_connectif.api.polling.poll import PollResult
-from airflow_provider_connectif.api.polling.wait import MIN_INTERVAL, ExportWait
+from airflow_provider_connectif.api.polling.poll import IdReader, NewestReader
+from airflow_provider_connectif.api.polling.wait import MAX_SETUP_FAILURES, MIN_INTERVAL, ExportWait
 from tests.simulated_clock import SimulatedClock
 
 
-def result_of(*exports: Export | tuple[str, NotFound], **newest: Any) -> PollResult:
-    found = {each.id: each if isinstance(each, Export) else None for each in exports if isinstance(each, Export)}
-    return PollResult(found, newest)
+def found(*exports: Export, error: ConnectifError | None = None, **errors: ConnectifError) -> IdReader:
+    """Return a reader that has found exports, and errors by id."""
+    reader = IdReader([*(export.id for export in exports), *errors])
+    reader.found = {**{export.id: export for export in exports}, **errors}
+    reader.error = error
+    return reader
+
+
+def newest(export: Export | None) -> NewestReader:
+    """Return a reader of a complete list."""
+    reader = NewestReader(ExportFilter())
+    reader.take([export] if export else [])
+    reader.end(complete=True)
+    return reader
+
+
+def failed(error: ConnectifError) -> IdReader:
+    """Return a reader of a poll that failed."""
+    return found(error=error)
 
 
 class TestIds:
     def test_end_the_wait_when_all_are_finished(self):
         export_wait = ExportWait(["a", "b", "a"])
-        assert not export_wait.handle_result(result_of(Export("a", "finished"), Export("b", "inProgress")))
+        assert not export_wait.handle_exports(found(Export("a", "finished"), Export("b", "inProgress")))
         assert export_wait.pending == ["b"]
-        assert export_wait.handle_result(result_of(Export("b", "finished")))
+        assert export_wait.handle_exports(found(Export("b", "finished")))
         assert export_wait.result == ["a", "b"]
 
     def test_that_were_seen_finished_are_not_polled_again(self):
         export_wait = ExportWait(["a", "b"])
-        export_wait.handle_result(result_of(Export("a", "finished")))
-        assert export_wait.handle_result(result_of(Export("b", "finished")))
+        export_wait.handle_exports(found(Export("a", "finished")))
+        assert export_wait.handle_exports(found(Export("b", "finished")))
 
     def test_have_no_result_before_the_end(self):
         with pytest.raises(RuntimeError):
@@ -49,11 +68,62 @@ class TestIds:
     @pytest.mark.parametrize("status", ["error", "Failed", "cancelled", "canceled"])
     def test_that_failed_end_the_wait_with_an_error(self, status):
         with pytest.raises(ExportFailed, match=status):
-            ExportWait(["a", "b"]).handle_result(result_of(Export("b", status)))
+            ExportWait(["a", "b"]).handle_exports(found(Export("b", status)))
 
-    def test_that_do_not_exist_end_the_wait_with_an_error(self):
+    def test_are_seen_finished_although_the_poll_was_not_complete(self):
+        export_wait = ExportWait(["a", "b"])
+        assert not export_wait.handle_exports(found(Export("a", "finished"), error=ServerError("500")))
+        assert export_wait.pending == ["b"]
+
+
+class TestExportThatDoesNotExist:
+    """A replica of the API may lag behind: one 404 is not a deletion."""
+
+    def poll(self, how_often: int, *, every: float, **arguments: Any) -> ExportWait:
+        clock = SimulatedClock()
+        export_wait = ExportWait(["a"], monotonic=clock.monotonic, **arguments)
+        for _ in range(how_often):
+            clock.sleep(every)
+            assert not export_wait.handle_exports(found(a=NotFound("no a")))
+        return export_wait
+
+    def test_ends_the_wait_if_the_api_repeats_it_for_three_minutes(self):
+        export_wait = self.poll(3, every=60)
+        assert export_wait.refused
         with pytest.raises(NotFound):
-            ExportWait(["a"]).handle_result(PollResult({"a": NotFound("no a")}, {}))
+            self.poll(4, every=60)
+
+    def test_does_not_end_the_wait_by_many_polls_in_a_short_time(self):
+        self.poll(100, every=1)
+
+    def test_ends_the_wait_sooner_if_it_was_seen_before(self):
+        clock = SimulatedClock()
+        export_wait = ExportWait(["a"], monotonic=clock.monotonic)
+        export_wait.handle_exports(found(Export("a", "queued")))
+        export_wait.handle_exports(found(a=NotFound("no a")))
+        clock.sleep(60)
+        with pytest.raises(NotFound):
+            export_wait.handle_exports(found(a=NotFound("no a")))
+
+    def test_counts_from_the_last_time_it_was_seen(self):
+        clock = SimulatedClock()
+        export_wait = ExportWait(["a"], monotonic=clock.monotonic)
+        for _ in range(10):
+            clock.sleep(50)
+            export_wait.handle_exports(found(a=NotFound("no a")))
+            assert export_wait.refused
+            export_wait.handle_exports(found(Export("a", "queued")))
+            assert not export_wait.refused
+
+    def test_is_the_same_for_the_list(self):
+        clock = SimulatedClock()
+        export_wait = ExportWait(export_filter=TestFilter.FILTER, monotonic=clock.monotonic)
+        reader = export_wait.new_newest_reader()
+        reader.error = NotFound("no list")
+        assert not export_wait.handle_newest(reader)
+        clock.sleep(180)
+        with pytest.raises(NotFound):
+            export_wait.handle_newest(reader)
 
 
 class TestFilter:
@@ -61,14 +131,26 @@ class TestFilter:
 
     def test_waits_for_a_matching_export(self):
         export_wait = ExportWait(export_filter=self.FILTER)
-        assert not export_wait.handle_result(PollResult({}, {self.FILTER: None}))
-        assert not export_wait.handle_result(PollResult({}, {self.FILTER: Export("a", "queued")}))
-        assert export_wait.handle_result(PollResult({}, {self.FILTER: Export("b", "finished")}))
+        assert not export_wait.handle_newest(newest(None))
+        assert not export_wait.handle_newest(newest(Export("a", "queued")))
+        assert export_wait.handle_newest(newest(Export("b", "finished")))
         assert export_wait.result == ["b"]
 
     def test_has_no_pending_ids(self):
         assert ExportWait(export_filter=self.FILTER).pending == []
-        assert ExportWait(export_filter=self.FILTER).filters == [self.FILTER]
+
+    def test_asks_for_the_newest_export_of_the_last_complete_list(self):
+        export_wait = ExportWait(export_filter=ExportFilter())
+        export_wait.handle_newest(newest(Export("a", "queued")))
+        assert export_wait.new_newest_reader().missing_id() == "a"
+
+    def test_is_not_satisfied_by_a_list_that_was_not_complete(self):
+        export_wait = ExportWait(export_filter=ExportFilter())
+        reader = NewestReader(ExportFilter())
+        reader.take([Export("a", "finished")])
+        reader.error = ServerError("500")
+        reader.end(complete=False)
+        assert not export_wait.handle_newest(reader)
 
 
 class TestFailedPoll:
@@ -76,22 +158,57 @@ class TestFailedPoll:
     def test_is_logged_if_the_wait_was_resumed(self, error, caplog):
         export_wait = ExportWait(["a"], resumed=True)
         with caplog.at_level(logging.WARNING):
-            export_wait.handle_error(error)
+            export_wait.handle_exports(failed(error))
         assert "Still waiting." in caplog.text
 
     def test_with_a_temporary_error_is_logged_at_the_first_poll(self):
-        ExportWait(["a"]).handle_error(ServerError("500"))
+        ExportWait(["a"]).handle_exports(failed(ServerError("500")))
 
     def test_with_a_final_error_raises_it_at_the_first_poll_only(self):
         export_wait = ExportWait(["a"])
         with pytest.raises(UnexpectedResponse):
-            export_wait.handle_error(UnexpectedResponse("HTML"))
-        export_wait.handle_result(result_of(Export("a", "queued")))
-        export_wait.handle_error(UnexpectedResponse("HTML"))
+            export_wait.handle_exports(failed(UnexpectedResponse("HTML")))
+        export_wait.handle_exports(found(Export("a", "queued")))
+        export_wait.handle_exports(failed(UnexpectedResponse("HTML")))
 
-    def test_that_was_refused_always_raises(self):
-        with pytest.raises(AuthenticationFailed):
-            ExportWait(["a"], resumed=True).handle_error(AuthenticationFailed("401"))
+    @pytest.mark.parametrize(
+        "error", [AuthenticationFailed("401"), ConnectionUnusable("no connection 'c'")], ids=lambda e: type(e).__name__
+    )
+    def test_because_of_the_connection_raises_after_ten_in_a_row(self, error):
+        export_wait = ExportWait(["a"], resumed=True)
+        for _ in range(MAX_SETUP_FAILURES - 1):
+            export_wait.handle_exports(failed(error))
+        with pytest.raises(type(error)):
+            export_wait.handle_exports(failed(error))
+
+    @pytest.mark.parametrize("other", [found(Export("a", "queued")), failed(ServerError("500"))])
+    def test_because_of_the_connection_does_not_count_if_it_works_in_between(self, other):
+        export_wait = ExportWait(["a"], resumed=True)
+        for _ in range(3):
+            for _ in range(MAX_SETUP_FAILURES - 1):
+                export_wait.handle_exports(failed(ConnectionUnusable("no connection")))
+            export_wait.handle_exports(other)
+
+    def test_that_was_refused_raises_at_the_first_poll(self):
+        with pytest.raises(PermissionDenied):
+            ExportWait(["a"]).handle_exports(failed(PermissionDenied("403")))
+
+    def test_that_was_refused_later_raises_if_the_api_repeats_it(self):
+        clock = SimulatedClock()
+        export_wait = ExportWait(["a"], resumed=True, monotonic=clock.monotonic)
+        export_wait.handle_exports(found(a=PermissionDenied("403")))
+        clock.sleep(180)
+        with pytest.raises(PermissionDenied):
+            export_wait.handle_exports(found(a=PermissionDenied("403")))
+
+    def test_is_logged_once_while_the_error_stays_the_same(self, caplog):
+        export_wait = ExportWait(["a", "b"], resumed=True)
+        for error in (ServerError("500."), ServerError("500."), ServerError("502."), ServerError("502.")):
+            export_wait.handle_exports(failed(error))
+        export_wait.handle_exports(found(Export("a", "queued"), b=ServerError("of b.")))
+        export_wait.handle_exports(failed(ServerError("502.")))
+        messages = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+        assert messages == [f"{text} Still waiting." for text in ("500.", "502.", "of b.", "502.")]
 
 
 class TestMessages:
@@ -99,7 +216,7 @@ class TestMessages:
         export_wait = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for progress in (1, 1, 2):
-                export_wait.handle_result(result_of(Export("a", "inProgress", progress=progress, total=4)))
+                export_wait.handle_exports(found(Export("a", "inProgress", progress=progress, total=4)))
         assert [record.getMessage() for record in caplog.records] == [
             "Export a: inProgress, 1 of 4 (25%).",
             "Export a: inProgress, 2 of 4 (50%).",
@@ -109,19 +226,19 @@ class TestMessages:
         export_wait = ExportWait(["a"])
         with caplog.at_level(logging.INFO):
             for _ in range(3):
-                assert not export_wait.handle_result(result_of(Export("a", "archiving")))
+                assert not export_wait.handle_exports(found(Export("a", "archiving")))
         assert caplog.text.count("unknown status, 'archiving'; it is treated as not finished") == 1
 
     def test_describe_at_most_ten_exports(self):
         export_wait = ExportWait([f"e{number}" for number in range(12)])
-        export_wait.handle_result(result_of(Export("e0", "queued")))
+        export_wait.handle_exports(found(Export("e0", "queued")))
         text = export_wait.describe()
         assert text.startswith("e0 (Export e0: queued.), e1 (not seen)")
         assert text.endswith("e9 (not seen), 2 more")
 
     def test_describe_a_filter(self):
         export_wait = ExportWait(export_filter=TestFilter.FILTER)
-        export_wait.handle_result(PollResult({}, {TestFilter.FILTER: None}))
+        export_wait.handle_newest(newest(None))
         assert export_wait.describe().startswith("an export with export_type=contacts (No export with")
 
 
