@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Requires make and Python 3.10 to 3.13; everything else is installed into .venv and .tools.
+# Requires make and Python 3.10 or later; everything else is installed into .venv and .tools.
 
 PYTHON ?= python3
 # The number of test processes. One runs the tests of the real Airflow, which mostly wait, and the others run the rest.
@@ -97,8 +97,8 @@ clean: ## remove everything that the other targets created
 
 # Stamp files: installed once, and again when a prerequisite changes.
 $(VENV)/.uv:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "$(PYTHON) is $$($(PYTHON) -V): Python 3.10 to 3.13 is required; choose one with make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "$(PYTHON) is $$($(PYTHON) -V): Python 3.10 or later is required; choose one with make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || { echo "Could not create a virtual environment; on Debian, run apt-get install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@touch $@

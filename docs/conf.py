@@ -56,6 +56,7 @@ NAVIGATION: dict[str, list[str]] = {
     "Operations": [
         "scale",
         "compatibility",
+        "policies",
         "troubleshooting",
         "guarantees",
         "benchmarks",

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import airflow_provider_connectif as installed
 from airflow.providers_manager import ProvidersManager
+from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 folder = Path(installed.__file__).parent
@@ -31,7 +32,7 @@ assert folder.is_relative_to(sys.prefix), folder
 assert version("airflow-provider-connectif") == installed.__version__ == {__version__!r}
 assert (folder / "py.typed").exists()
 assert "airflow-provider-connectif" in ProvidersManager().providers
-assert "connectif" in ProvidersManager().hooks
+assert "connectif" in ProvidersManagerTaskRuntime().hooks
 """
 
 

@@ -20,7 +20,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 _BEGINNING = """
-import functools, hashlib, json, pathlib, sys
+import functools, hashlib, json, pathlib, sys, warnings
 from airflow.utils.db import initdb
 from airflow.dag_processing.dagbag import DagBag
 import pendulum, requests
@@ -32,8 +32,12 @@ initdb()
 # No other process of a task is running, so a creation need not wait for one.
 creation.LookupPolicy = functools.partial(creation.LookupPolicy, settle_time=0.0)
 
+# Neither the package nor a DAG file may use what Python or Airflow deprecates.
+for category in (DeprecationWarning, FutureWarning):
+    warnings.filterwarnings("error", category=category, module="airflow_provider_connectif")
+
 dagbag = DagBag(dags)
-print("IMPORT ERRORS", json.dumps(dagbag.import_errors), flush=True)
+print("IMPORT ERRORS", json.dumps({**dagbag.import_errors, **dagbag.captured_warnings}), flush=True)
 for dag in dagbag.dags.values():
     # The intervals in the DAGs are for real exports.
     for task in dag.tasks:
@@ -128,7 +132,7 @@ def run_dags(
 class ScriptResult:
     """The outcome of a script.
 
-    :param import_errors: import errors by DAG file
+    :param import_errors: import errors and warnings by DAG file
     :param parts: for each run, the object that the script printed, and the output of the run
     """
 

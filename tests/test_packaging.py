@@ -68,7 +68,7 @@ def test_the_wheel_is_typed_and_licensed(wheel):
 
 
 def test_the_wheel_declares_the_supported_versions_of_python_and_airflow(metadata):
-    assert set(metadata["Requires-Python"].split(",")) == {">=3.10", "<3.14"}
+    assert metadata["Requires-Python"] == ">=3.10"
     assert "apache-airflow>=3.0" in metadata.get_all("Requires-Dist")
     assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier")
     assert set(metadata.get_all("Provides-Extra")) == {"amazon", "google", "microsoft-azure", "parquet"}
