@@ -15,10 +15,10 @@ from tests.stores import Place
 class Generated:
     """A file of this size that is never in memory as a whole."""
 
-    name = "generated.csv"
     sha256 = None
 
-    def __init__(self, mib: int) -> None:
+    def __init__(self, mib: int, number: int = 0) -> None:
+        self.name = f"generated-{number}.csv"
         self.size = mib * MIB
 
     def chunks(self) -> Iterator[bytes]:
@@ -37,7 +37,8 @@ def main() -> None:
     place = Place.from_description(arguments["place"])
     deliver_to(place, {"id": "small"}, Archive(Generated(1)))  # type: ignore[arg-type]
     base = peak_mib()
-    deliver_to(place, {"id": "large"}, Archive(Generated(arguments["mib"])))  # type: ignore[arg-type]
+    members = [Generated(arguments["mib"], number) for number in range(arguments["members"])]
+    deliver_to(place, {"id": "large"}, Archive(*members))  # type: ignore[arg-type]
     sys.stdout.write(str(peak_mib() - base))
 
 

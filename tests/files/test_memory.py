@@ -13,9 +13,9 @@ import pytest
 from tests.stores import Place
 
 
-def growth(place: Place, mib: int) -> float:
-    """Return by how many MiB the peak memory of a process grows when it delivers a file of this size."""
-    arguments = {"place": place.describe(), "mib": mib}
+def growth(place: Place, mib: int, members: int = 1) -> float:
+    """Return by how many MiB the peak memory of a process grows when it delivers files of this size."""
+    arguments = {"place": place.describe(), "mib": mib, "members": members}
     done = subprocess.run(
         [sys.executable, "-m", "tests.files.memory_process", json.dumps(arguments)],
         cwd=Path(__file__).parents[2],
@@ -32,3 +32,7 @@ def test_a_large_file_takes_no_more_memory_than_a_small_one(request: pytest.Fixt
     small, large = growth(place, 64), growth(place, 400)
     assert large < 150
     assert large < small + 40
+
+
+def test_eight_files_take_at_most_10_mb_more_than_one(s3_store: Place) -> None:
+    assert growth(s3_store, 64, members=8) < growth(s3_store, 64) + 10

@@ -27,13 +27,14 @@ from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_plai
 from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.errors import store_errors
 from airflow_provider_connectif.files.stores.staged import ByteBudget, Staged
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_staged, is_temporary
 
 log = logging.getLogger(__name__)
 
 #: The bytes that all small objects of a folder may hold together until they are published.
 MAX_SMALL_BYTES = 8 * MIB
 
-#: Seconds after which an unfinished upload belongs to a dead process, where nothing better shows that.
+#: Seconds after which a hidden file that any writer may have written belongs to a dead process.
 ABANDONED_AFTER = 24 * 3600.0
 
 
@@ -192,16 +193,20 @@ class Store(ABC):
     def delete_abandoned_uploads(self, names: Iterable[str]) -> None:
         """Delete the unpublished uploads of these objects that killed processes left behind.
 
-        Never raises: the permission to do this may be missing.
+        Only for the one writer of the folder, and only when it has published its own objects: every other upload is
+        then abandoned. Never raises: the permission to do this may be missing.
         """
         try:
             self._delete_abandoned_uploads(set(names))
         except Exception as error:
             log.debug("Abandoned uploads could not be deleted: %s", type(error).__name__)
 
-    def _is_abandoned(self, modified: float | None) -> bool:
-        """Return whether an upload last modified at this time must belong to a dead process."""
-        return modified is not None and self._clock() - modified > ABANDONED_AFTER
+    def _delete_hidden_files(self) -> None:
+        """Delete the hidden files of killed processes, in stores where objects are staged in such files."""
+        for each in self._find(PREFIX):
+            is_old = each.modified is not None and self._clock() - each.modified > ABANDONED_AFTER
+            if is_staged(each.name) or (is_old and is_temporary(each.name)):
+                self._delete(each.name)
 
     def _check(self) -> None:
         self._find(HIDDEN_PREFIX)
@@ -246,7 +251,7 @@ class Store(ABC):
         """Delete an object, if it exists."""
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        """Delete what killed writers left of the objects ``names``, but nothing of a writer that may be alive."""
+        """Delete every upload of the objects ``names``."""
         return
 
 

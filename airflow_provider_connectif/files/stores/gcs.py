@@ -31,7 +31,7 @@ from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.event_loop import run_in_loop
 from airflow_provider_connectif.files.stores.listing import ListingStore
 from airflow_provider_connectif.files.stores.staged import Staged, require_size
-from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
+from airflow_provider_connectif.files.stores.temporary_names import temporary_name
 
 #: All requests of a resumable upload but the last one have a multiple of this.
 UNIT = MIB // 4
@@ -65,7 +65,7 @@ class GCSStaged(Staged):
         self._checksum: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
         if not self._store.budget.take(UNIT):
             # Many objects keep the bytes of their last request: this one is finished under a hidden name.
-            self._target = temporary_name()
+            self._target = temporary_name(staged=True)
         self._session = self._store.begin_upload(self._target, content_type(self.name))
 
     def _submit(self, size: int) -> None:
@@ -226,9 +226,7 @@ class GCSStore(ListingStore):
         return StoredObject(name, entry["size"], entry.get("etag"), updated.timestamp() if updated else None)
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        for each in self._find(PREFIX):
-            if is_temporary(each.name) and self._is_abandoned(each.modified):
-                self._delete(each.name)
+        self._delete_hidden_files()
 
 
 @contextlib.contextmanager

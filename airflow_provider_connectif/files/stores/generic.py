@@ -15,7 +15,7 @@ from airflow_provider_connectif.files.stores.background import BackgroundCalls
 from airflow_provider_connectif.files.stores.base import StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
 from airflow_provider_connectif.files.stores.staged import Staged, require_size
-from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_temporary, temporary_name
+from airflow_provider_connectif.files.stores.temporary_names import temporary_name
 
 _MODIFIED_KEYS = ("modified", "mtime", "last_modified", "LastModified", "created")
 
@@ -23,10 +23,10 @@ _MODIFIED_KEYS = ("modified", "mtime", "last_modified", "LastModified", "created
 class GenericStaged(Staged):
     """An object under a hidden name, written through a file of the filesystem in a background thread."""
 
-    def __init__(self, store: GenericStore, name: str) -> None:
+    def __init__(self, store: GenericStore, name: str, temporary: str) -> None:
         super().__init__(name)
         self._store = store
-        self._temporary = temporary_name()
+        self._temporary = temporary
         self._file: Any = None
         self._calls = BackgroundCalls()
 
@@ -65,10 +65,10 @@ class GenericStore(ListingStore):
     """A folder in any fsspec filesystem."""
 
     def _stage(self, name: str, expected_bytes: int | None) -> GenericStaged:
-        return GenericStaged(self, name)
+        return GenericStaged(self, name, temporary_name(staged=True))
 
     def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> None:
-        with GenericStaged(self, name) as staged:
+        with GenericStaged(self, name, temporary_name(staged=False)) as staged:
             staged.write(data)
             staged.complete()
             staged.publish()
@@ -89,6 +89,4 @@ class GenericStore(ListingStore):
         return StoredObject(name, entry["size"])
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        for each in self._find(PREFIX):
-            if is_temporary(each.name) and self._is_abandoned(each.modified):
-                self._delete(each.name)
+        self._delete_hidden_files()

@@ -2,8 +2,7 @@
 """Files in a folder of this machine, or of a file server that is mounted here.
 
 A file is written under a hidden name in the same folder, synced to disk, and renamed, which replaces what was there in
-one step. Its writer holds a lock on it meanwhile, which the system releases when the process ends: this is how a later
-run distinguishes what a killed process left behind from what another one is writing.
+one step. Conditional writers hold a lock on a hidden file in the folder, which the system releases when a process ends.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import errno
 import fcntl
 import hashlib
 import os
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,7 +19,7 @@ from airflow_provider_connectif.files.stores.background import MIB, BackgroundCa
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
 from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.staged import Staged, require_size
-from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX, is_temporary, temporary_name
+from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX, temporary_name
 
 #: Data is synced to disk each time so many bytes have been written, to keep the last wait short.
 _SYNC_EVERY = 64 * MIB
@@ -35,25 +33,17 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPN
 class LocalStaged(Staged):
     """A hidden file."""
 
-    def __init__(self, store: LocalStore, name: str) -> None:
+    def __init__(self, store: LocalStore, name: str, temporary: str) -> None:
         super().__init__(name)
         self._store = store
-        self.temporary_path = ""
+        self._temporary_path = store.path(temporary)
         self._fd = -1
         self._unsynced = 0
         self._syncing = BackgroundCalls()
 
     def _open(self) -> None:
         os.makedirs(self._store.root, exist_ok=True)
-        while self._fd < 0:
-            path = self._store.path(temporary_name(_machine()))
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-            self.temporary_path, self._fd = path, fd
-            _lock(fd)
-            if not os.fstat(fd).st_nlink:
-                # Between the two calls above, another run considered it abandoned and deleted it.
-                os.close(fd)
-                self._fd = -1
+        self._fd = os.open(self._temporary_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
 
     def _write(self, data: bytes) -> None:
         if self._fd < 0:
@@ -72,16 +62,15 @@ class LocalStaged(Staged):
         self._syncing.finish()
         _sync(self._fd)
         require_size(self.name, os.fstat(self._fd).st_size, self.bytes)
+        self._close()
 
     def _publish(self) -> None:
-        os.replace(self.temporary_path, self._store.path(self.name))
-        self._close()
+        os.replace(self._temporary_path, self._store.path(self.name))
         _sync_folder(self._store.root)
 
     def _discard(self) -> None:
         with contextlib.suppress(FileNotFoundError):
-            if self.temporary_path:
-                os.unlink(self.temporary_path)
+            os.unlink(self._temporary_path)
         self._close()
 
     def _close(self) -> None:
@@ -109,7 +98,7 @@ class LocalStore(Store):
             raise PermissionError(f"the user that runs the task may not write to {existing}")
 
     def _stage(self, name: str, expected_bytes: int | None) -> LocalStaged:
-        return LocalStaged(self, name)
+        return LocalStaged(self, name, temporary_name(staged=True))
 
     def _conditional_writes(self) -> bool:
         if self._locks_work is None:
@@ -122,7 +111,7 @@ class LocalStore(Store):
             if if_absent or if_version is not None:
                 stack.enter_context(self._folder_lock())
                 self._require_version(name, if_version)
-            staged = stack.enter_context(LocalStaged(self, name))
+            staged = stack.enter_context(LocalStaged(self, name, temporary_name(staged=False)))
             staged.write(data)
             staged.complete()
             staged.publish()
@@ -187,38 +176,17 @@ class LocalStore(Store):
             os.unlink(self.path(name))
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        for each in self._find(PREFIX):
-            if is_temporary(each.name, _machine()) or (is_temporary(each.name) and self._is_abandoned(each.modified)):
-                self._delete_unless_locked(each.name)
-
-    def _delete_unless_locked(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            fd = os.open(self.path(name), os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                # Deleted under the lock: a writer that has just created it notices, and creates another.
-                if _lock(fd, wait=False):
-                    os.unlink(self.path(name))
-            finally:
-                os.close(fd)
+        self._delete_hidden_files()
 
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _machine() -> str:
-    return hashlib.sha256(socket.gethostname().encode()).hexdigest()[:12]
-
-
-def _lock(fd: int, *, wait: bool = True) -> bool:
-    """Lock a file, and return whether this succeeded.
-
-    False if another process holds the lock and ``wait`` is False, or if the mount does not support locks.
-    """
+def _lock(fd: int) -> bool:
+    """Lock a file, and return whether the mount supports this."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        fcntl.flock(fd, fcntl.LOCK_EX)
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise

@@ -230,7 +230,7 @@ class S3Store(Store):
         keys = {self.key(name): name for name in names}
         pages = list(self._pages("list_multipart_uploads", "KeyMarker", "UploadIdMarker", Prefix=self._prefix))
         for upload in (upload for page in pages for upload in page.get("Uploads") or []):
-            if upload["Key"] in keys and self._is_abandoned(upload["Initiated"].timestamp()):
+            if upload["Key"] in keys:
                 self.call("abort_multipart_upload", keys[upload["Key"]], UploadId=upload["UploadId"])
 
 

@@ -81,7 +81,7 @@ def _knows_conditions(client: Any) -> bool:
 
 def _try_conditions(store: S3Store) -> bool:
     """Return whether the store refuses to create an object under conditions that are not met."""
-    name = temporary_name()
+    name = temporary_name(staged=False)
     must_be_deleted = True
     try:
         if not _is_refused(store, name, {"IfMatch": _NO_ETAG}):

@@ -9,14 +9,23 @@ PREFIX = ".connectif-"
 SUFFIX = ".part"
 
 
-def temporary_name(owner: str = "") -> str:
+#: The beginning of the names for objects that are staged, which only the one writer of a folder does.
+_STAGED_PREFIX = f"{PREFIX}upload-"
+
+
+def temporary_name(*, staged: bool) -> str:
     """Return a new name.
 
-    :param owner: what the name shall show about its writer, such as its machine
+    :param staged: True for an object that is staged, False for a small one that any writer may put at any time
     """
-    return f"{PREFIX}{owner}{'-' if owner else ''}{uuid.uuid4().hex}{SUFFIX}"
+    return f"{_STAGED_PREFIX if staged else PREFIX}{uuid.uuid4().hex}{SUFFIX}"
 
 
-def is_temporary(name: str, owner: str = "") -> bool:
-    """Return whether it is such a name, and that of ``owner`` if there is one."""
-    return name.startswith(f"{PREFIX}{owner}-" if owner else PREFIX) and name.endswith(SUFFIX)
+def is_temporary(name: str) -> bool:
+    """Return whether it is such a name."""
+    return name.startswith(PREFIX) and name.endswith(SUFFIX)
+
+
+def is_staged(name: str) -> bool:
+    """Return whether it is the name for a staged object."""
+    return name.startswith(_STAGED_PREFIX) and name.endswith(SUFFIX)

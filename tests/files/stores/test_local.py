@@ -11,36 +11,31 @@ import pytest
 
 from airflow_provider_connectif.files.stores import local
 from airflow_provider_connectif.files.stores.base import ABANDONED_AFTER
-from airflow_provider_connectif.files.stores.temporary_names import PREFIX, SUFFIX
+from airflow_provider_connectif.files.stores.temporary_names import temporary_name
 from tests.files.stores.objects import FAR_FUTURE, upload
 from tests.stores import Place
 
 
-def test_what_a_dead_process_left_is_deleted_but_not_what_a_live_one_writes(local_store: Place) -> None:
-    store = local_store.store()
-    live = store.stage("b.csv")
-    live.write(b"in progress")
-    dead = f"{local_store.path}/{PREFIX}{local._machine()}-0123456789abcdef{SUFFIX}"
-    with open(dead, "wb") as file:
-        file.write(b"half")
+def test_a_staged_file_of_a_dead_process_is_deleted_at_once(local_store: Place) -> None:
+    store = local_store.store(clock=lambda: 0.0)
+    dead = store.stage("a.csv")
+    dead.write(b"half")
+    assert len(local_store.names()) == 1
     store.delete_abandoned_uploads([])
-    assert not os.path.exists(dead)
-    live.complete()
-    live.publish()
-    assert local_store.read("b.csv") == b"in progress"
+    assert local_store.names() == set()
 
 
-def test_a_file_of_another_machine_is_deleted_only_after_a_day(local_store: Place) -> None:
+def test_a_small_file_that_another_writer_may_be_putting_is_deleted_after_a_day(local_store: Place) -> None:
     os.makedirs(local_store.path)
-    foreign = f"{local_store.path}/{PREFIX}another-0123456789abcdef{SUFFIX}"
-    with open(foreign, "wb"):
+    other = f"{local_store.path}/{temporary_name(staged=False)}"
+    with open(other, "wb"):
         pass
     written_at = 1_800_000_000.0
-    os.utime(foreign, (written_at, written_at))
+    os.utime(other, (written_at, written_at))
     local_store.store(clock=lambda: written_at + ABANDONED_AFTER).delete_abandoned_uploads([])
-    assert os.path.exists(foreign)
+    assert os.path.exists(other)
     local_store.store(clock=lambda: written_at + ABANDONED_AFTER + 1).delete_abandoned_uploads([])
-    assert not os.path.exists(foreign)
+    assert not os.path.exists(other)
 
 
 def test_only_temporary_files_of_the_provider_are_deleted(local_store: Place) -> None:

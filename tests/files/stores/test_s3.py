@@ -13,7 +13,7 @@ import pytest
 
 from airflow_provider_connectif.files.errors import DestinationError
 from tests.faults import Faults
-from tests.files.stores.objects import FAR_FUTURE, MIB, random_bytes, upload, without_budget
+from tests.files.stores.objects import MIB, random_bytes, upload, without_budget
 from tests.stores import Place
 
 pytestmark = pytest.mark.usefixtures("small_parts")
@@ -27,13 +27,12 @@ def test_a_folder_may_be_the_bucket_itself(s3_store: Place) -> None:
     assert s3_store.fs.cat_file(f"{bucket}/a.csv") == b"data"
 
 
-def test_abandoned_uploads_of_the_given_names_are_aborted_after_a_day(s3_store: Place) -> None:
+def test_only_unfinished_uploads_of_the_given_names_are_aborted(s3_store: Place) -> None:
     store = without_budget(s3_store.store())
     for name in ("a.csv", "not-ours.csv"):
         store.stage(name).write(b"never finished")
-    store.delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished_uploads() == 2
-    s3_store.store(clock=lambda: FAR_FUTURE).delete_abandoned_uploads(["a.csv"])
+    store.delete_abandoned_uploads(["a.csv"])
     assert s3_store.unfinished_uploads() == 1
 
 
@@ -54,7 +53,7 @@ def pages_of_one(place: Place, operation: str, parameter: str) -> Iterator[list[
 
 
 def test_abandoned_uploads_on_all_pages_are_aborted(s3_store: Place) -> None:
-    store = without_budget(s3_store.store(clock=lambda: FAR_FUTURE))
+    store = without_budget(s3_store.store())
     for name in ("a.csv", "b.csv", "c.csv"):
         store.stage(name).write(b"never finished")
     with pages_of_one(s3_store, "ListMultipartUploads", "MaxUploads") as requested:
