@@ -160,11 +160,14 @@ class S3Store(Store):
         return result
 
     def uploaded_bytes(self, name: str, upload_id: str) -> int | None:
-        """Return the number of bytes that the store has of an upload, or None if it does not say."""
+        """Return the number of bytes that the store has of an upload, or None if it does not say.
+
+        Where listing parts is not allowed, the checksum of each part is the only check, which Amazon's S3 verifies.
+        """
         try:
             pages = list(self._pages("list_parts", "PartNumberMarker", Key=self.key(name), UploadId=upload_id))
         except OSError as error:
-            if conditions.is_not_supported(error):
+            if isinstance(error, PermissionError) or conditions.is_not_supported(error):
                 return None
             raise
         return sum(int(part["Size"]) for page in pages for part in page.get("Parts") or [])
