@@ -15,8 +15,9 @@ import pytest
 
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
-from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
+from tests.files.archives import make_zip
 from tests.files.exports import MIB, deliver_to, export, snapshot
 from tests.files.file_server import Faults, FileServer, serve_file
 from tests.files.remote_files import FAST_RETRIES
@@ -197,3 +198,12 @@ def test_a_download_succeeds_with_signed_urls_that_expire_after_one_request(
         store_export(place, source, "csv.gz")
         assert source.renewals >= 5
     assert place.names() == {"contacts.csv.gz", "contacts-products.csv.gz", MANIFEST_NAME}
+
+
+def test_the_manifest_names_the_members_that_were_left_out(local_store: Place) -> None:
+    with serve_file(make_zip({"a.csv": b"1,2\n", "__MACOSX/._a.csv": b"junk", ".DS_Store": b"junk"})) as source:
+        store_export(local_store, source, "csv")
+    assert local_store.names() == {"a.csv", MANIFEST_NAME}
+    manifest = Manifest.from_bytes(local_store.read(MANIFEST_NAME))
+    assert manifest.skipped == ("__MACOSX/._a.csv", ".DS_Store")
+    assert Manifest.from_bytes(manifest.to_bytes()) == manifest

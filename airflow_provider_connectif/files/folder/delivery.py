@@ -153,6 +153,7 @@ class _Delivery:
     note: PublishingNote
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
+    skipped: tuple[str, ...] = ()
 
     def run(self, open_archive: Callable[[], Iterable[Member]]) -> dict[str, Any]:
         existing = self.existing_result(read_manifest(self.store))
@@ -241,6 +242,7 @@ class _Delivery:
                 staged[name].write(chunk)
                 self._report_progress(staged[name], member.size)
             staged[name].complete()
+        self.skipped = tuple(getattr(archive, "skipped", ()))
         return list(staged.values())
 
     def _report_progress(self, staged: Staged, size: int | None) -> None:
@@ -261,6 +263,7 @@ class _Delivery:
             writer=self.writer,
             written_at=datetime.fromtimestamp(self.clock(), timezone.utc).isoformat(timespec="seconds"),
             replaces=tuple(sorted(old - new)),
+            skipped=self.skipped,
         )
 
     def _delete_replaced(self, manifest: Manifest) -> Manifest:

@@ -13,6 +13,9 @@ fields:
 ``files``
     A list of objects: ``path`` (the name in the folder), ``bytes``, ``sha256`` (hexadecimal, of the stored content)
     and, if the store has one, ``etag``.
+``skipped``
+    Names of members of the export's archive that were left out because they are not data, such as ``.DS_Store``. Only
+    present if there are any.
 ``replaces``
     Names of objects of an earlier export that are to be deleted. Only present from the time the new manifest is
     written until these objects are deleted. If a run is killed in between, the next one deletes them.
@@ -68,6 +71,7 @@ class Manifest:
     writer: Mapping[str, Any]
     written_at: str
     replaces: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     @property
     def names(self) -> set[str]:
@@ -88,6 +92,8 @@ class Manifest:
             "writer": dict(self.writer),
             "written_at": self.written_at,
         }
+        if self.skipped:
+            content["skipped"] = list(self.skipped)
         if self.replaces:
             content["replaces"] = list(self.replaces)
         return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -115,6 +121,7 @@ class Manifest:
                 writer=dict(content["writer"]),
                 written_at=str(content["written_at"]),
                 replaces=tuple(_checked_name(name) for name in content.get("replaces", ())),
+                skipped=tuple(str(name) for name in content.get("skipped", ())),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestUnreadable(
