@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient
+from airflow_provider_connectif.api.errors import ConnectionUnusable
 from airflow_provider_connectif.api.polling.poll import IdPoll, IdReader
 from airflow_provider_connectif.api.polling.wait import ExportWait
+from airflow_provider_connectif.tasks.waiting import finished_exports
 from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
 from tests.airflow_harness import first_event
 from tests.leaks import words_before_a_secret
@@ -115,6 +117,91 @@ class TestEvent:
         monkeypatch.setattr(ConnectifHook, "open_client_async", fail_twice)
         assert run_trigger(trigger_for(sandbox.create_in_app()))["status"] == "finished"
         assert len(calls) == 3
+
+
+class TestConnection:
+    """A setup that cannot work ends the wait after a bounded number of rounds, as a failure that Airflow retries."""
+
+    def event(self, sandbox: Any) -> Any:
+        started = CLOCK.time()
+        trigger = trigger_for("a", poke_interval=60.0, deadline=started + 7 * 24 * 3600)
+        event = run_trigger(trigger)
+        assert 540 <= CLOCK.time() - started <= 600
+        assert sandbox.stats.requests == 0
+        assert (event["status"], event["kind"], event["final"]) == ("error", "ConnectionUnusable", False)
+        with pytest.raises(ConnectionUnusable, match=r"^The triggerer cannot use the connection connectif_default: "):
+            finished_exports(event, 1)
+        return event
+
+    def test_that_only_the_workers_have(self, sandbox, monkeypatch):
+        monkeypatch.delenv("AIRFLOW_CONN_CONNECTIF_DEFAULT")
+        assert "it cannot be read (AirflowNotFoundException)" in self.event(sandbox)["message"]
+
+    def test_with_half_a_key(self, sandbox, monkeypatch):
+        half = {"conn_type": "connectif", "host": sandbox.url, "password": "sandbox-key-id"}
+        monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(half))
+        message = self.event(sandbox)["message"]
+        assert "does not have the form keyId:keySecret" in message
+        assert "sandbox-key-id" not in message
+
+    def test_is_logged_once(self, sandbox, monkeypatch, task_log):
+        monkeypatch.delenv("AIRFLOW_CONN_CONNECTIF_DEFAULT")
+        self.event(sandbox)
+        assert task_log().count("The triggerer cannot use the connection connectif_default: ") == 1
+
+
+class TestListWithAPageThatFails:
+    def test_ends_waits_by_id(self, sandbox):
+        ids = [sandbox.create_in_app() for _ in range(5)]
+        sandbox.fault("list", "500", times=999)
+
+        async def wait_for_all() -> list[Any]:
+            return await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
+
+        assert {event["status"] for event in CLOCK.run(wait_for_all())} == {"finished"}
+
+    @pytest.mark.parametrize("skip", [1, 2, 3])
+    def test_ends_waits_for_what_is_on_its_other_pages_and_by_id(self, sandbox, skip):
+        ids = [sandbox.create_in_app() for _ in range(200)]
+        sandbox.fault("list", "html", times=999, skip=skip)
+
+        async def wait_for_all() -> list[Any]:
+            return await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
+
+        assert {event["status"] for event in CLOCK.run(wait_for_all())} == {"finished"}
+        assert sandbox.stats.by_route["GET /exports/{id}"] == 200 - 50 * skip
+
+    @pytest.mark.parametrize("status", [403, 404])
+    def test_and_a_gateway_that_responds_for_the_api_end_no_wait(self, sandbox, status):
+        sandbox.set(seconds_per_export=1)
+        ids = [sandbox.create_in_app() for _ in range(5)]
+        for on in ("list", "get"):
+            sandbox.fault(on, "html", times=6, status=status)
+
+        async def wait_for_all() -> list[Any]:
+            return await asyncio.gather(*(first_event(trigger_for(each)) for each in ids))
+
+        assert {event["status"] for event in CLOCK.run(wait_for_all())} == {"finished"}
+
+
+def test_one_match_does_not_make_waits_by_id_read_the_list(sandbox):
+    sandbox.set(seconds_per_export=3000)
+    ids = [sandbox.create_in_app() for _ in range(300)]
+    match = ConnectifExportTrigger(
+        "connectif_default", match={"export_type": "contacts"}, poke_interval=600, deadline=CLOCK.time() + 3600
+    )
+
+    async def scenario() -> None:
+        matching = asyncio.create_task(first_event(match))
+        waiting = asyncio.create_task(first_event(trigger_for(ids[0], poke_interval=60, deadline=CLOCK.time() + 3600)))
+        await asyncio.sleep(300)
+        matching.cancel()
+        waiting.cancel()
+        await asyncio.gather(matching, waiting, return_exceptions=True)
+
+    CLOCK.run(scenario())
+    assert set(sandbox.stats.by_route) == {"GET /exports/{id}"}
+    assert 5 <= sandbox.stats.requests <= 6
 
 
 class TestApiKey:

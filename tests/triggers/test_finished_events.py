@@ -277,3 +277,36 @@ def test_continues_while_the_key_is_wrong(sandbox):
         await triggerer.stop()
 
     CLOCK.run(scenario())
+
+
+def test_announces_what_was_read_before_a_page_failed(sandbox):
+    async def scenario() -> None:
+        triggerer, store = Triggerer(), AssetStore()
+        events = triggerer.run(watch(), store)
+        await until(lambda: store.content)
+        for _ in range(60):
+            await asyncio.to_thread(sandbox.create_in_app)
+        await asyncio.to_thread(sandbox.fault, "list", "500", times=2, skip=1)
+        await until(lambda: events)
+        assert len(events) == 50
+        await until(lambda: len(events) == 60)
+        await triggerer.stop()
+        assert len(set(ids(events))) == 60
+
+    CLOCK.run(scenario())
+
+
+def test_shares_its_poll_with_a_wait_for_a_match(sandbox):
+    from airflow_provider_connectif.triggers.connectif import ConnectifExportTrigger
+
+    async def scenario() -> None:
+        triggerer = Triggerer()
+        triggerer.run(watch(poke_interval=60), AssetStore())
+        match = ConnectifExportTrigger("connectif_default", match={"export_type": "contacts"}, poke_interval=60)
+        waiting = asyncio.create_task(match.run().__anext__())
+        await asyncio.sleep(600)
+        assert 10 <= sandbox.stats.by_route["GET /exports"] <= 12
+        waiting.cancel()
+        await triggerer.stop()
+
+    CLOCK.run(scenario())
