@@ -19,7 +19,7 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.serialization.serde import deserialize, serialize
 
-from airflow_provider_connectif.api import creation
+from airflow_provider_connectif.api import client, creation
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.server import RunningSandbox
 from tests.leaks import words_before_a_secret
@@ -140,6 +140,8 @@ def short_lookup_policy(monkeypatch: pytest.MonkeyPatch) -> None:
         "LookupPolicy",
         functools.partial(creation.LookupPolicy, grace_period=0.2, interval=0.05, settle_time=0.0),
     )
+    short = functools.partial(client.RefusalPolicy, seen=0.1, unseen=0.2, interval=0.05)
+    monkeypatch.setattr(client, "RefusalPolicy", short)
 
 
 @pytest.fixture(autouse=True)

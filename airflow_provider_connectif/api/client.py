@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, ApiKeyAuth, is_loopback
@@ -21,6 +21,8 @@ from airflow_provider_connectif.api.errors import (
     ConnectionProblem,
     CreationOutcomeUnknown,
     InvalidArgument,
+    NotFound,
+    PermissionDenied,
     RateLimited,
     ServerError,
     Unavailable,
@@ -32,6 +34,7 @@ from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.rate_limit import RateLimit
+from airflow_provider_connectif.api.refusals import RefusalPolicy, Refusals
 from airflow_provider_connectif.api.responses import decode_json, error_from_response
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -70,7 +75,9 @@ class ConnectifClient:
     :param user_agent: the value of the ``User-Agent`` header
     :param name: the id of the Airflow connection, which errors then name
     :param session: the ``requests`` session; ``None`` creates one
-    :param clock: returns epoch seconds
+    :param refusal_policy: how long the API must repeat that an export does not exist
+    :param clock: returns epoch seconds, which are compared with the API's
+    :param monotonic: returns monotonic seconds, by which waiting is measured
     :param sleep: sleeps for a number of seconds
     :param random: returns a number from 0 to 1, for the jitter of waits
     """
@@ -85,7 +92,9 @@ class ConnectifClient:
         user_agent: str = "airflow-provider-connectif",
         name: str | None = None,
         session: Session | None = None,
+        refusal_policy: RefusalPolicy | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         random: Callable[[], float] = random_module.random,
     ) -> None:
@@ -99,10 +108,11 @@ class ConnectifClient:
         self._retry_policy = retry_policy or RetryPolicy()
         self._user_agent = user_agent
         self._session = session
-        self._clock = clock
+        self._refusal_policy = refusal_policy or RefusalPolicy()
+        self._monotonic = monotonic
         self._sleep = sleep
         self._random = random
-        self._rate_limit = RateLimit(clock=clock, random=random)
+        self._rate_limit = RateLimit(clock=clock, monotonic=monotonic, random=random)
 
     def __enter__(self) -> ConnectifClient:
         return self
@@ -149,14 +159,7 @@ class ConnectifClient:
         :raises ApiError: if the request fails
         """
         params = {"page": 1, "pageSize": page_size} if url is None else None
-        url = url or f"{self.base_url}/exports"
-        response = self._get(url, params=params, what="the list of exports")
-        body = decode_json(response)
-        if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
-            raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
-        links = body.get("links")
-        link = links.get("next") if isinstance(links, Mapping) else None
-        return ListPage([Export.from_json(item) for item in body["results"]], url, response.url or url, link)
+        return self._get(url or f"{self.base_url}/exports", _parse_page, params=params, what="the list of exports")
 
     def resolve_page_link(self, page: ListPage) -> str:
         """Return the URL of the page that follows a page.
@@ -178,7 +181,29 @@ class ConnectifClient:
         if not export_id.strip(". "):
             raise InvalidArgument("export_id", f"{export_id!r} is not the id of an export.")
         url = f"{self.base_url}/exports/{quote(export_id, safe='')}"
-        return Export.from_json(decode_json(self._get(url, what=f"export {export_id}")))
+        return self._get(url, _parse_export, what=f"export {export_id}")
+
+    def get_existing_export(self, export_id: str, *, seen: bool = False) -> Export:
+        """Return an export that should exist, like :meth:`get_export`, but do not believe a single refusal.
+
+        :param export_id: the export's id
+        :param seen: whether the API has returned this export before; it may otherwise have just been created
+        :raises NotFound: if the API has repeated over the grace period that there is no such export
+        :raises PermissionDenied: if the key may not read it; if it has been seen, only after the grace period
+        :raises ApiError: if the request fails
+        """
+        refusals = Refusals(self._refusal_policy, clock=self._monotonic)
+        if seen:
+            refusals.see(export_id)
+        while True:
+            try:
+                return self.get_export(export_id)
+            except (NotFound, PermissionDenied) as error:
+                if (isinstance(error, PermissionDenied) and not seen) or refusals.is_definite(export_id):
+                    raise
+                delay = self._refusal_policy.interval
+                log.warning("%s This may be temporary: requesting it again in %.0f s.", error, delay)
+            self._sleep(delay)
 
     def post_export(self, request: ExportRequest) -> Export:
         """Send the request that creates an export, **once**.
@@ -241,17 +266,20 @@ class ConnectifClient:
             return float(retry_after) + backoff * self._random()
         return backoff * (0.5 + self._random() / 2)
 
-    def _get(self, url: str, *, what: str, params: Mapping[str, Any] | None = None) -> Response:
+    def _get(
+        self, url: str, parse: Callable[[str, Response], T], *, what: str, params: Mapping[str, Any] | None = None
+    ) -> T:
+        """Request and parse something; an unreadable response is retried like any other failure."""
         import tenacity
 
-        deadline = self._clock() + self._retry_policy.seconds
+        deadline = self._monotonic() + self._retry_policy.seconds
 
-        def attempt() -> Response:
+        def attempt() -> T:
             self.wait_for_rate_limit()
-            return self._send("GET", url, what=what, scope="read", params=params)
+            return parse(url, self._send("GET", url, what=what, scope="read", params=params))
 
         def must_stop(state: RetryCallState) -> bool:
-            if self._clock() + state.upcoming_sleep > deadline:
+            if self._monotonic() + state.upcoming_sleep > deadline:
                 return True
             return not isinstance(_error(state), RateLimited) and state.attempt_number >= self._retry_policy.attempts
 
@@ -305,6 +333,19 @@ class ConnectifClient:
             self._session.headers["User-Agent"] = self._user_agent
             self._session.headers["Accept"] = "application/json"
         return self._session
+
+
+def _parse_page(url: str, response: Response) -> ListPage:
+    body = decode_json(response)
+    if not isinstance(body, Mapping) or not isinstance(body.get("results"), list):
+        raise UnexpectedResponse("The API's list of exports has no results. Check the connection's Host.")
+    links = body.get("links")
+    link = links.get("next") if isinstance(links, Mapping) else None
+    return ListPage([Export.from_json(item) for item in body["results"]], url, response.url or url, link)
+
+
+def _parse_export(url: str, response: Response) -> Export:
+    return Export.from_json(decode_json(response))
 
 
 def _error(state: RetryCallState) -> BaseException | None:

@@ -8,16 +8,16 @@
     ├── InvalidConnection        the API key or the base URL cannot be used; nothing was sent (final)
     ├── ConnectionUnusable       the connection is missing or invalid where it is needed
     ├── ApiError                 the API's response, or the lack of one
-    │   ├── Refused              a definite refusal; a retry would be refused as well        (final)
+    │   ├── Refused              the API's own refusal; a retry would be refused as well     (final)
     │   │   ├── AuthenticationFailed   401
     │   │   ├── PermissionDenied       403
     │   │   ├── NotFound               404
     │   │   └── RequestRejected        400, 415, 422 and every other 4xx
-    │   ├── UnexpectedResponse   not JSON, an unexpected structure, a link to another host   (final)
     │   └── Unavailable          may pass: worth a retry
     │       ├── RateLimited            429
     │       ├── ServerError            5xx
-    │       └── ConnectionProblem      no response: a timeout, a broken or refused connection
+    │       ├── ConnectionProblem      no response: a timeout, a broken or refused connection
+    │       └── UnexpectedResponse     not JSON, an unexpected structure, a link to another host
     ├── CreationOutcomeUnknown   an export was requested, and it is unknown whether it was created
     ├── ExportFailed             the vendor could not create this export                     (final)
     └── WaitTimeout              the exports were not finished in time                       (final)
@@ -76,7 +76,7 @@ class ApiError(ConnectifError):
 
 
 class Refused(ApiError):
-    """The API definitely refuses the request."""
+    """The API itself refuses the request: the response has the form of its errors, so no gateway sent it."""
 
 
 class AuthenticationFailed(Refused):
@@ -93,10 +93,6 @@ class NotFound(Refused):
 
 class RequestRejected(Refused):
     """400, 415, 422 and other 4xx: the request itself is not accepted."""
-
-
-class UnexpectedResponse(ApiError):
-    """The response is not the API's: HTML, an unexpected structure, a link to another host."""
 
 
 class Unavailable(ApiError):
@@ -136,6 +132,13 @@ class ConnectionProblem(Unavailable):
     def __init__(self, message: str, *, sent: bool = True) -> None:
         super().__init__(message)
         self.sent = sent
+
+
+class UnexpectedResponse(Unavailable):
+    """The response is not the API's: HTML, cut JSON, an unexpected structure, a link to another host.
+
+    A wrong Host causes this permanently, but so does a gateway for a short time.
+    """
 
 
 class CreationOutcomeUnknown(ConnectifError):

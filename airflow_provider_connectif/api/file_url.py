@@ -42,7 +42,7 @@ def fresh_file_url(
     :raises ApiError: if a request fails
     """
     for attempt in range(attempts):
-        export = client.get_export(export_id)
+        export = client.get_existing_export(export_id, seen=True)
         if export.failed:
             raise ExportFailed(export.id, export.status)
         # A URL may be reported before the file is complete: only the status decides.

@@ -49,14 +49,18 @@ class RateLimit:
     """Keeps the time before which no request should be sent.
 
     :param clock: returns epoch seconds
+    :param monotonic: returns monotonic seconds
     :param random: returns a number from 0 to 1, for the jitter
     """
 
-    def __init__(self, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    def __init__(
+        self, *, clock: Callable[[], float], monotonic: Callable[[], float], random: Callable[[], float]
+    ) -> None:
         self._clock = clock
+        self._monotonic = monotonic
         self._random = random
         self._not_before = -math.inf
-        self._clock_offset = 0.0
+        self._server_time: tuple[float, float] | None = None
 
     def observe(self, headers: Mapping[str, str], *, limited: bool = False) -> float | None:
         """Take a response's headers into account.
@@ -68,16 +72,19 @@ class RateLimit:
         now = self._clock()
         date = parse_http_date(headers.get("Date"))
         if date is not None:
-            self._clock_offset = date.timestamp() - now
+            self._server_time = date.timestamp(), self._monotonic()
         wait = parse_wait(headers, now=now, limited=limited)
         if wait is not None:
-            self._not_before = max(self._not_before, now + wait * (1 + JITTER * self._random()))
+            self._not_before = max(self._not_before, self._monotonic() + wait * (1 + JITTER * self._random()))
         return wait
 
     def delay(self) -> float:
         """Return how many seconds to wait before the next request."""
-        return max(0.0, self._not_before - self._clock())
+        return max(0.0, self._not_before - self._monotonic())
 
     def server_now(self) -> datetime:
         """Return the current time by the server's clock, judging by its last ``Date`` (which has whole seconds)."""
-        return datetime.fromtimestamp(self._clock() + self._clock_offset, tz=timezone.utc)
+        if self._server_time is None:
+            return datetime.fromtimestamp(self._clock(), tz=timezone.utc)
+        then, observed = self._server_time
+        return datetime.fromtimestamp(then + self._monotonic() - observed, tz=timezone.utc)

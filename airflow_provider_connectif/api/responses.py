@@ -34,12 +34,7 @@ def decode_json(response: Response) -> Any:
     try:
         return response.json()
     except ValueError:
-        content_type = response.headers.get("Content-Type", "nothing").split(";")[0]
-        raise UnexpectedResponse(
-            f"The API returned {content_type} instead of JSON (status {response.status_code}). "
-            "Check the connection's Host, and any proxy in between.",
-            status=response.status_code,
-        ) from None
+        raise _unreadable(response) from None
 
 
 def error_from_response(response: Response, *, what: str, scope: str, retry_after: float | None) -> ApiError:
@@ -52,6 +47,8 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
     """
     status = response.status_code
     detail = _detail(response)
+    if 400 <= status < 500 and status not in (408, 429) and not _is_from_api(response):
+        return _unreadable(response)
     if status == 401:
         return AuthenticationFailed(
             "Connectif refused the API key (401): it is missing, wrong or revoked. Put the whole "
@@ -79,6 +76,43 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
         return RequestRejected(f"The API does not accept the request ({status}).{detail}", status=status)
     return UnexpectedResponse(
         f"The API responded with status {status} to a request for {what}. Check the connection's Host.", status=status
+    )
+
+
+def _is_from_api(response: Response) -> bool:
+    """Return whether a 4xx response is the API's, rather than the page of a gateway in between.
+
+    403 and 404, which gateways send as well, must be an ``HttpError``; the others may have any JSON, or no body.
+    """
+    must_be_http_error = response.status_code in (403, 404)
+    if not response.content.strip():
+        return not must_be_http_error
+    try:
+        body = response.json()
+    except ValueError:
+        return False
+    return not must_be_http_error or (
+        isinstance(body, Mapping)
+        and isinstance(body.get("title"), str)
+        and str(body.get("status")) == str(response.status_code)
+    )
+
+
+def _unreadable(response: Response) -> UnexpectedResponse:
+    """Return the error for a body that is not what the API sends."""
+    content_type = response.headers.get("Content-Type", "").split(";")[0].strip()
+    if not response.content.strip():
+        found = "an empty body instead of JSON"
+    elif response.status_code >= 400:
+        found = f"{content_type or 'a body'} that is not one of the API's errors"
+    elif "json" in content_type.lower():
+        found = "JSON that is cut off or invalid"
+    else:
+        found = f"{content_type or 'a body of an unknown type'} instead of JSON"
+    return UnexpectedResponse(
+        f"The API returned {found} (status {response.status_code}). If this does not pass, check the connection's "
+        "Host, and any proxy in between.",
+        status=response.status_code,
     )
 
 

@@ -124,7 +124,7 @@ class ConnectifHook(BaseHook):
         from airflow_provider_connectif.api.creation import MemoryRecord, create_once
 
         client = self.get_conn()
-        return client.get_export(create_once(client, request, MemoryRecord()))
+        return client.get_existing_export(create_once(client, request, MemoryRecord()))
 
     def open_file(self, export_id: str) -> RemoteFile:
         """Open the file of a finished export, a ZIP of one or more CSV files, as a readable, seekable stream.

@@ -168,10 +168,10 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                     self._check_store()
                     export_id = create_export(context, client, request)
                 with self._new_export_on_retry(context):
-                    export = client.get_export(export_id)
+                    export = client.get_existing_export(export_id)
                     if not export.finished:
                         self._wait(context, export)
-                        export = client.get_export(export_id)
+                        export = client.get_existing_export(export_id, seen=True)
                     return self._store(context, client, export)
 
     def execute_complete(
@@ -198,7 +198,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                 timeout = error
                 # `airflow dags test` passes only the event.
                 export_id = export_id or (event or {})["export_ids"][0]
-            export = client.get_export(str(export_id))
+            export = client.get_existing_export(str(export_id), seen=True)
             if export.failed:
                 raise ExportFailed(export.id, export.status)
             # An export that finished just before the timeout is a success, as it is if the task itself waits.

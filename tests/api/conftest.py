@@ -34,7 +34,12 @@ def make_client(simulated_time: SimulatedTime) -> Iterator[Callable[..., Connect
     clients: list[ConnectifClient] = []
 
     def make(base_url: str = BASE, **arguments: Any) -> ConnectifClient:
-        defaults = {"clock": simulated_time.clock, "sleep": simulated_time.sleep, "random": lambda: 0.0}
+        defaults = {
+            "clock": simulated_time.clock,
+            "monotonic": simulated_time.clock,
+            "sleep": simulated_time.sleep,
+            "random": lambda: 0.0,
+        }
         clients.append(ConnectifClient(KEY, base_url, **{**defaults, **arguments}))
         return clients[-1]
 

@@ -189,6 +189,7 @@ class FakeApi(BaseAdapter):
             retry_policy=RetryPolicy(),
             session=session,
             clock=lambda: self.time.now + skew,
+            monotonic=self.time.clock,
             sleep=self.time.sleep,
             random=lambda: 0.5,
         )
@@ -241,7 +242,7 @@ class FakeApi(BaseAdapter):
         if outcome == "429":
             return self._respond(request, 429, {}, {"Retry-After": "7"})
         if outcome in ("422", "401"):
-            return self._respond(request, int(outcome), {"title": "No"})
+            return self._respond(request, int(outcome), {"status": int(outcome), "title": "No"})
         self.posted.append(body)
         if outcome in ("timeout", "late"):
             if outcome == "late":
@@ -265,7 +266,7 @@ class FakeApi(BaseAdapter):
     def _get(self, request: requests.PreparedRequest) -> requests.Response:
         outcome = self.lists.pop(0) if self.lists else "ok"
         if outcome != "ok":
-            return self._respond(request, int(outcome), {})
+            return self._respond(request, int(outcome), {"status": int(outcome), "title": "No"})
         exports = sorted(self.exports, key=lambda export: export["createdAt"], reverse=self.newest_first)
         page = int((request.path_url.partition("page=")[2] or "1").split("&")[0])
         links = {"next": f"/exports?page={page + 1}"} if page * 50 < len(exports) else {}

@@ -46,7 +46,7 @@ def create(simulated_time, api, record):
 
     def create(request=YESTERDAY, *, record=record, skew=0.0, timeout=30.0, **arguments):
         client = api.client(skew=skew, timeout=timeout)
-        return create_once(client, request, record, clock=client._clock, sleep=simulated_time.sleep, **arguments)
+        return create_once(client, request, record, clock=simulated_time.clock, sleep=simulated_time.sleep, **arguments)
 
     return create
 

@@ -52,7 +52,6 @@ FINAL = {
     PermissionDenied,
     NotFound,
     RequestRejected,
-    UnexpectedResponse,
     ExportFailed,
     WaitTimeout,
 }

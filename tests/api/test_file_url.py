@@ -53,10 +53,19 @@ def test_a_failed_export_raises_an_error(requests_mock, client, simulated_time):
         fresh_file_url(client, "e1", sleep=simulated_time.sleep)
 
 
+NOT_FOUND = {"status_code": 404, "json": {"status": 404, "title": "Not found"}}
+
+
 def test_a_missing_export_raises_an_error(requests_mock, client, simulated_time):
-    requests_mock.get(f"{BASE}/exports/e1", status_code=404)
+    requests_mock.get(f"{BASE}/exports/e1", **NOT_FOUND)
     with pytest.raises(NotFound):
         fresh_file_url(client, "e1", sleep=simulated_time.sleep)
+    assert sum(simulated_time.slept) == 60
+
+
+def test_a_single_404_is_not_believed(requests_mock, client, simulated_time):
+    requests_mock.get(f"{BASE}/exports/e1", [NOT_FOUND, NOT_FOUND, {"json": {**FINISHED, "fileUrl": URL}}])
+    assert fresh_file_url(client, "e1", sleep=simulated_time.sleep) == URL
 
 
 def test_the_url_is_not_logged(requests_mock, client, simulated_time, caplog):

@@ -82,7 +82,7 @@ class TestRateLimit:
 
     @pytest.fixture
     def rate_limit(self, now):
-        return RateLimit(clock=lambda: now[0], random=lambda: 0.0)
+        return RateLimit(clock=lambda: now[0], monotonic=lambda: now[0], random=lambda: 0.0)
 
     def test_there_is_no_delay_at_first(self, rate_limit):
         assert rate_limit.delay() == 0
@@ -107,7 +107,7 @@ class TestRateLimit:
 
     def test_jitter_lengthens_waits_and_never_shortens_them(self):
         for chance in (0.0, 0.5, 1.0):
-            rate_limit = RateLimit(clock=lambda: float(NOW), random=lambda chance=chance: chance)
+            rate_limit = RateLimit(clock=lambda: float(NOW), monotonic=lambda: 5.0, random=lambda chance=chance: chance)
             rate_limit.observe(CaseInsensitiveDict({"Retry-After": "100"}), limited=True)
             assert rate_limit.delay() == 100 * (1 + JITTER * chance)
 

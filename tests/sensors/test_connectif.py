@@ -115,10 +115,17 @@ class TestById:
         with pytest.raises(AirflowFailException, match="refused the API key"):
             wait(task, mode, export_id=sandbox.create_in_app())
 
-    def test_html_instead_of_json_at_the_first_poke_fails_immediately(self, sandbox, task, mode):
+    def test_html_instead_of_json_at_the_first_poke_fails_immediately_and_can_be_retried(self, sandbox, task, mode):
         sandbox.fault("get", "html", times=9)
-        with pytest.raises(AirflowFailException, match="text/html instead of JSON"):
+        with pytest.raises(AirflowException, match="text/html instead of JSON") as raised:
             wait(task, mode, export_id=sandbox.create_in_app())
+        assert not isinstance(raised.value, AirflowFailException)
+
+    @pytest.mark.parametrize("fault", [{"kind": "html"}, {"kind": "html", "status": 404}])
+    def test_one_response_with_html_at_the_first_poke_is_retried(self, sandbox, task, mode, fault):
+        sandbox.fault("get", **fault)
+        export_id = sandbox.create_in_app()
+        assert wait(task, mode, export_id=export_id) == export_id
 
     def test_an_unknown_status_is_treated_as_not_finished_until_the_timeout(self, sandbox, task, mode, task_log):
         sandbox.set(seconds_per_export=30, unknown_status="archiving")
