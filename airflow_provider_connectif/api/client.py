@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 DEFAULT_TIMEOUT = 30.0
 
@@ -267,14 +267,14 @@ class ConnectifClient:
         return backoff * (0.5 + self._random() / 2)
 
     def _get(
-        self, url: str, parse: Callable[[str, Response], T], *, what: str, params: Mapping[str, Any] | None = None
-    ) -> T:
+        self, url: str, parse: Callable[[str, Response], _T], *, what: str, params: Mapping[str, Any] | None = None
+    ) -> _T:
         """Request and parse something; an unreadable response is retried like any other failure."""
         import tenacity
 
         deadline = self._monotonic() + self._retry_policy.seconds
 
-        def attempt() -> T:
+        def attempt() -> _T:
             self.wait_for_rate_limit()
             return parse(url, self._send("GET", url, what=what, scope="read", params=params))
 

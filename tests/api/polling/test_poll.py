@@ -39,7 +39,7 @@ def listed(requests_mock):
             export_id = request.path.rpartition("/")[2]
             found = [export for export in exports if export["id"] == export_id]
             context.status_code = 200 if found else 404
-            return found[0] if found else {"title": "Not found"}
+            return found[0] if found else {"status": 404, "title": "Not found"}
 
         requests_mock.get(f"{BASE}/exports", json=respond_with_page)
         requests_mock.get(re.compile(f"{BASE}/exports/.+"), json=respond_with_export)
