@@ -219,7 +219,7 @@ class _Steps:
         return False
 
     def abort(self) -> None:
-        """Give the file up, and end the threads."""
+        """Discard what was not written yet, and end the threads."""
         self._write.abort()
         self._read.abort()
 

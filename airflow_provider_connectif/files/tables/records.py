@@ -4,7 +4,7 @@ Where the records and fields of a CSV file begin and end, byte by byte, as Pytho
 
 A field is quoted if its first character is a quotation mark; anywhere else in an unquoted field a quotation mark is
 an ordinary character. In a quoted field a doubled one stands for one, and after a single one the field goes on
-unquoted. LF, CR and CRLF end a record, and an empty line is no record. Delimiter, quotation mark and line breaks are
+unquoted. LF, CR and CRLF end a record, and empty lines are skipped. Delimiter, quotation mark and line breaks are
 ASCII, so UTF-8 need not be decoded to find them.
 """
 

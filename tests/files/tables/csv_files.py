@@ -33,7 +33,7 @@ class CsvFile:
 
 
 def read(data: bytes, delimiter: str) -> list[list[str]]:
-    """What the ``csv`` module reads; an empty line is no record."""
+    """What the ``csv`` module reads; empty lines are skipped."""
     text = io.StringIO(data.decode("utf-8-sig"), newline="")
     return [record for record in csv.reader(text, delimiter=delimiter) if record]
 

@@ -278,7 +278,7 @@ def test_a_failure_of_a_later_step_reaches_the_caller(monkeypatch: pytest.Monkey
         convert([large_file(500_000)])
 
 
-def test_what_pyarrow_refuses_without_reason_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_pyarrow_refuses_without_reason_are_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: object, records: bytes) -> list[Any]:
         raise pa.ArrowInvalid("CSV parse error")
 

@@ -48,7 +48,7 @@ def test_what_changed(
     assert len(found["moved"]) == len(moved)
 
 
-def test_the_same_columns_are_no_change() -> None:
+def test_equal_columns_are_not_a_change() -> None:
     assert schema_changes({"": ["a", "b"], "products": ["c"]}, {"products": ["c"], "": ["a", "b"]}) == []
 
 

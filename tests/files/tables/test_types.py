@@ -282,7 +282,7 @@ def test_a_decimal_that_is_not_possible_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize("declared", [["total"], {"total": 18}, {"total": None}, {1: "int64"}, "int64"])
-def test_what_is_no_dict_of_strings_is_refused(declared: Any) -> None:
+def test_only_a_dict_of_strings_is_accepted(declared: Any) -> None:
     with pytest.raises(TypeError, match="column_types"):
         parse_column_types(declared)
 
