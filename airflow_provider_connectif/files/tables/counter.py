@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import re
+from abc import ABC, abstractmethod
 
 from airflow_provider_connectif.files.tables.records import QUOTED, RECORD_START, Scanner, iter_records
 
@@ -27,33 +28,31 @@ MAX_HEADER = 1 << 20
 _DENSE = 40
 _SAMPLE = 8 << 10
 
+#: Bytes of a line that are kept until the rest of it comes.
+_KEPT = 16 << 10
 #: Stands for ``","``.
 _MARK = b"\0"
 
 
-class RecordCounter:
+class _RecordReader(ABC):
     """
-    Counts the records of one file and reads its header.
+    Follows the records of one file, and reads its header.
 
     :param delimiter: one ASCII character, neither a quotation mark nor a line break
-    :param boundaries_only: find out where records end and read the header, but do not count, which is faster
     """
 
-    def __init__(self, delimiter: str = ",", *, boundaries_only: bool = False) -> None:
+    def __init__(self, delimiter: str = ",") -> None:
         if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
             raise ValueError(f"delimiter: {delimiter!r} is not supported; use one ASCII character, such as ',' or ';'")
         self._delimiter = delimiter
-        self._boundaries_only = boundaries_only
         self._scanner = Scanner(delimiter)
         encoded = delimiter.encode()
         self._before_field = {b"", encoded, b"\n", b"\r"}
         # Each begins where a field may begin, or goes on after a doubled quotation mark.
-        quoted_field = rb'"(?<![^\r\n"' + re.escape(encoded) + rb']")[^"]*"'
-        self._quoted_field = re.compile(quoted_field)
-        self._quoted_fields = re.compile(rb'(?:[^"]*' + quoted_field + rb")*")
-        self._between_quoted = b'"' + encoded + b'"'
+        self._quoted_field = re.compile(rb'"(?<![^\r\n"' + re.escape(encoded) + rb']")[^"]*"')
         self._head = bytearray()
         self._in_head = True
+        self._kept = b""
         self._columns: list[str] | None = None
         #: The header as it was written, with the empty lines before it; empty as long as it is not known.
         self.header = b""
@@ -61,13 +60,8 @@ class RecordCounter:
         self.header_end = 0
 
     @property
-    def in_record(self) -> bool:
-        """Whether the bytes so far end within a record."""
-        return self._scanner.state != RECORD_START
-
-    @property
     def in_quotes(self) -> bool:
-        """Whether the bytes so far end within a quoted field."""
+        """Whether the file ends within a quoted field, known when it has ended."""
         return self._scanner.state == QUOTED
 
     @property
@@ -76,30 +70,30 @@ class RecordCounter:
         return not self._in_head and self._columns is None
 
     @property
-    def rows(self) -> int:
-        """The records without the header."""
-        return max(0, self._scanner.records - 1)
-
-    @property
     def columns(self) -> list[str] | None:
         """The names in the header; None if there is none yet, or if it is longer than :data:`MAX_HEADER`."""
         return self._columns
 
-    def feed(self, block: bytes) -> int:
-        """
-        Count the records in the next bytes of the file.
+    @abstractmethod
+    def _take_plain(self, lines: bytes) -> None:
+        """Take whole lines without a quotation mark, which begin with a record."""
 
-        :return: how many bytes of the block precede the end of the last record that ends in it; 0 if none does
+    @abstractmethod
+    def _take_quoted(self, lines: bytes) -> int | None:
         """
-        if not self._in_head:
-            return self._count(block, 0)
-        return self._read_head(block)
+        Take whole lines with quotation marks, which begin with a record.
 
-    def finish(self) -> tuple[int, list[str] | None]:
-        """Return the number of records and the columns, after the last byte."""
+        :return: the length up to the end of the last record; None if single records have to be followed
+        """
+
+    def _feed(self, block: bytes) -> int:
+        return self._read_head(block) if self._in_head else self._take(block, 0)
+
+    def _finish(self) -> None:
         if self._in_head:
             self._head_is_read(bytes(self._head))
-        return self.rows, self._columns
+        self._scanner.scan(self._kept, 0, len(self._kept))
+        self._kept = b""
 
     def _read_head(self, block: bytes) -> int:
         known = len(self._head)
@@ -113,10 +107,10 @@ class RecordCounter:
         end = self._scanner.scan(head, start, len(head), one_record=True)
         if self._scanner.state == RECORD_START and self._scanner.records:
             self._head_is_read(head[:end])
-            return max(self._count(block, end - known), end - known)
+            return max(self._take(block, end - known), end - known)
         if len(head) >= MAX_HEADER:
             self._in_head = False
-            return self._count(block, len(head) - known)
+            return self._take(block, len(head) - known)
         return 0
 
     def _head_is_read(self, head: bytes) -> None:
@@ -125,74 +119,48 @@ class RecordCounter:
         names = next(iter_records(self.header, self._delimiter), [])
         self._columns = [name.decode("utf-8", "replace") for name in names]
 
-    def _count(self, block: bytes, start: int) -> int:
-        """Follow ``block[start:]``: a record's rest and the last line by itself, the lines between all together."""
-        scanner, size = self._scanner, len(block)
+    def _take(self, block: bytes, start: int) -> int:
+        """Follow ``block[start:]``, whole lines together; the beginning of a line is kept for the next block."""
+        scanner, kept = self._scanner, len(self._kept)
+        if kept:
+            block, start, self._kept = self._kept + block, 0, b""
         first = start
         if scanner.state != RECORD_START:
-            start = scanner.scan(block, start, size, one_record=True)
+            start = scanner.scan(block, start, len(block), one_record=True)
             if scanner.state != RECORD_START:
                 return 0
-        end = max(block.rfind(b"\n", start) + 1, block.rfind(b"\r", start) + 1, start)
         boundary = start if start > first else 0
-        if end > start:
-            boundary = max(boundary, self._count_lines(block, start, end))
-        scanner.scan(block, end, size)
-        return boundary
+        end = (block.rfind(b"\n", start) + 1) or (block.rfind(b"\r", start) + 1)
+        if end:
+            boundary = max(boundary, self._take_lines(block, start, end))
+        rest = block[max(start, end) :]
+        if scanner.state == RECORD_START and len(rest) <= _KEPT:
+            self._kept = rest
+        else:
+            scanner.scan(rest, 0, len(rest))
+        return max(0, boundary - kept)
 
-    def _count_lines(self, block: bytes, start: int, end: int) -> int:
-        """Count the records of ``block[start:end]``, which begins with a record and ends with a line break."""
+    def _take_lines(self, block: bytes, start: int, end: int) -> int:
+        """Take ``block[start:end]``, which begins with a record and ends with a line break."""
         lines = block[start:end]
         if b'"' not in lines:
-            if not self._boundaries_only:
-                self._scanner.records += _lines_with_content(lines)
+            self._take_plain(lines)
             return end
-        counted = self._follow_quoted(lines) if self._boundaries_only else self._count_quoted(lines)
-        if counted is None:
-            return self._follow(block, start, end)
-        return start + counted
+        taken = self._take_quoted(lines)
+        return self._follow(block, start, end) if taken is None else start + taken
 
-    def _count_quoted(self, lines: bytes) -> int | None:
-        """
-        Count records with quoted fields.
-
-        :return: the length up to the end of the last record; None if single records have to be followed
-        """
-        text = None
-        if lines.count(b'"', 0, _SAMPLE) * _DENSE > min(_SAMPLE, len(lines)) and _MARK not in lines:
-            text = self._quoted_field.sub(b"x", lines.replace(self._between_quoted, _MARK))
-        if text is None or _MARK in text:  # one that begins outside of quotes
-            text = self._quoted_field.sub(b"x", lines)
-        unclosed = text.find(b'"')
-        if unclosed >= 0:
-            if text.find(b'"', unclosed + 1) >= 0 or text[max(0, unclosed - 1) : unclosed] not in self._before_field:
-                return None
-            text = text[: unclosed + 1]
-            self._scanner.state = QUOTED
-        self._scanner.records += _lines_with_content(text)
-        return len(lines) if unclosed < 0 else _end_of_last_record(lines)
-
-    def _follow_quoted(self, lines: bytes) -> int | None:
-        """As :meth:`_count_quoted`, without counting."""
-        found = self._quoted_fields.match(lines)
-        rest = found.end() if found else 0
-        unclosed = lines.find(b'"', rest)
-        if unclosed < 0:
-            return len(lines)
-        if lines.find(b'"', unclosed + 1) >= 0 or lines[max(0, unclosed - 1) : unclosed] not in self._before_field:
-            return None
-        self._scanner.state = QUOTED
-        end = max(lines.rfind(b"\n", rest, unclosed), lines.rfind(b"\r", rest, unclosed)) + 1
-        return end or _end_of_last_record(lines)
+    def _opens_a_field(self, text: bytes, quote: int) -> bool:
+        """Return whether the quotation mark there is the last one, and begins a field that is not closed."""
+        return text.find(b'"', quote + 1) < 0 and text[max(0, quote - 1) : quote] in self._before_field
 
     def _follow(self, block: bytes, start: int, end: int) -> int:
-        """Follow each record that has a quotation mark, and count the lines between them."""
+        """Follow each record that has a quotation mark, and take the lines between them."""
         scanner, boundary = self._scanner, 0
         while start < end:
             quote = block.find(b'"', start, end)
             line = end if quote < 0 else max(block.rfind(b"\n", start, quote), block.rfind(b"\r", start, quote)) + 1
             if line > start:
-                scanner.records += _lines_with_content(block[start:line])
+                self._take_plain(block[start:line])
                 start = boundary = line
             if start < end:
                 start = scanner.scan(block, start, end, one_record=True)
@@ -201,12 +169,91 @@ class RecordCounter:
         return boundary
 
 
-def _lines_with_content(lines: bytes) -> int:
-    if b"\r" in lines:
-        found = lines.splitlines()
-        return len(found) - found.count(b"")
-    found = io.BytesIO(lines).readlines()
-    return len(found) - found.count(b"\n")
+class RecordCounter(_RecordReader):
+    """
+    Counts the records of one file and reads its header.
+
+    :param delimiter: one ASCII character, neither a quotation mark nor a line break
+    """
+
+    def __init__(self, delimiter: str = ",") -> None:
+        super().__init__(delimiter)
+        self._between_quoted = f'"{delimiter}"'.encode()
+
+    def feed(self, block: bytes) -> None:
+        """Count the records in the next bytes of the file."""
+        self._feed(block)
+
+    def finish(self) -> tuple[int, list[str] | None]:
+        """Return the number of records and the columns, after the last byte."""
+        self._finish()
+        return self.rows, self.columns
+
+    @property
+    def rows(self) -> int:
+        """The records without the header, complete when the file has ended."""
+        return max(0, self._scanner.records - 1)
+
+    def _take_plain(self, lines: bytes) -> None:
+        if b"\r" in lines:
+            found = lines.splitlines()
+            self._scanner.records += len(found) - found.count(b"")
+        else:
+            found = io.BytesIO(lines).readlines()
+            self._scanner.records += len(found) - found.count(b"\n")
+
+    def _take_quoted(self, lines: bytes) -> int | None:
+        text = None
+        if lines.count(b'"', 0, _SAMPLE) * _DENSE > min(_SAMPLE, len(lines)) and _MARK not in lines:
+            text = self._quoted_field.sub(b"x", lines.replace(self._between_quoted, _MARK))
+        if text is None or _MARK in text:  # one that begins outside of quotes
+            text = self._quoted_field.sub(b"x", lines)
+        quote = text.find(b'"')
+        if quote >= 0:
+            if not self._opens_a_field(text, quote):
+                return None
+            text = text[: quote + 1]
+            self._scanner.state = QUOTED
+        self._take_plain(text)
+        return 0  # where the last one ends is of no use here
+
+
+class RecordFinder(_RecordReader):
+    """
+    Finds where the records of one file end and reads its header, without counting, which is faster.
+
+    :param delimiter: one ASCII character, neither a quotation mark nor a line break
+    """
+
+    def __init__(self, delimiter: str = ",") -> None:
+        super().__init__(delimiter)
+        self._quoted_fields = re.compile(rb'(?:[^"]*' + self._quoted_field.pattern + rb")*")
+
+    def feed(self, block: bytes) -> int:
+        """
+        Follow the records in the next bytes of the file.
+
+        :return: how many bytes of the block precede the end of the last record that ends in it; 0 if none does
+        """
+        return self._feed(block)
+
+    def finish(self) -> None:
+        """Read a header that the file ends with."""
+        self._finish()
+
+    def _take_plain(self, lines: bytes) -> None: ...
+
+    def _take_quoted(self, lines: bytes) -> int | None:
+        found = self._quoted_fields.match(lines)
+        rest = found.end() if found else 0
+        quote = lines.find(b'"', rest)
+        if quote < 0:
+            return len(lines)
+        if not self._opens_a_field(lines, quote):
+            return None
+        self._scanner.state = QUOTED
+        end = max(lines.rfind(b"\n", rest, quote), lines.rfind(b"\r", rest, quote)) + 1
+        return end or _end_of_last_record(lines)
 
 
 def _end_of_last_record(lines: bytes) -> int:

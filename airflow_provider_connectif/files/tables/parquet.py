@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
-from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
+from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordFinder
 from airflow_provider_connectif.files.tables.errors import TableMalformed
 from airflow_provider_connectif.files.tables.names import distinct_names
 from airflow_provider_connectif.files.tables.types import ColumnType
@@ -80,7 +80,7 @@ class ParquetConverter:
         self._delimiter = delimiter
         self._types = dict(column_types or {})
         self._metadata = dict(metadata or {})
-        self._records = RecordCounter(delimiter, boundaries_only=True)
+        self._records = RecordFinder(delimiter)
         self._output = _Output()
         self._steps: _Steps | None = None
         self._piece = bytearray()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from airflow_provider_connectif.files.tables import counter
-from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
+from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter, RecordFinder
 from airflow_provider_connectif.files.tables.records import iter_records
 from tests.files.tables.csv_files import CsvFile, any_files, read, written_files
 
@@ -78,20 +78,17 @@ def _check(file: CsvFile) -> None:
         [field.decode() for field in fields]
         for fields in iter_records(file.data.removeprefix(counter.BOM), file.delimiter)
     ] == (expected)
-    for boundaries_only in (False, True):
-        counting = RecordCounter(file.delimiter, boundaries_only=boundaries_only)
-        position = 0
-        for block in file.blocks:
-            if end := counting.feed(block):
-                before, after = file.data[: position + end], file.data[position + end :]
-                # A character that is a byte order mark at a file's beginning only.
-                after = b"\n" + after if after.startswith(counter.BOM) else after
-                assert read(before, file.delimiter) + read(after, file.delimiter) == expected
-            position += len(block)
-        rows, columns = counting.finish()
-        assert columns == (expected[0] if expected else [])
-        if not boundaries_only:
-            assert rows == max(0, len(expected) - 1)
+    assert count(*file.blocks, delimiter=file.delimiter) == (max(0, len(expected) - 1), expected[0] if expected else [])
+    finder, position = RecordFinder(file.delimiter), 0
+    for block in file.blocks:
+        if end := finder.feed(block):
+            before, after = file.data[: position + end], file.data[position + end :]
+            # A character that is a byte order mark at a file's beginning only.
+            after = b"\n" + after if after.startswith(counter.BOM) else after
+            assert read(before, file.delimiter) + read(after, file.delimiter) == expected
+        position += len(block)
+    finder.finish()
+    assert finder.columns == (expected[0] if expected else [])
 
 
 @settings(deadline=None, max_examples=500)

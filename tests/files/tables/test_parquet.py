@@ -106,6 +106,7 @@ def test_any_characters_are_the_values_of_the_csv_module_or_an_error(file: CsvFi
     ragged = [number for number, record in enumerate(expected) if len(record) != len(expected[0])]
     unclosed = RecordCounter(file.delimiter)
     unclosed.feed(file.data)
+    unclosed.finish()
     if expected and not ragged and not unclosed.in_quotes:
         _check(file)
         return
