@@ -33,7 +33,7 @@ OURS = """
 import hashlib, io, json, sys, threading, zipfile
 from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.read_ahead import ReadAhead
-from airflow_provider_connectif.files.stores.base import BackgroundCalls
+from airflow_provider_connectif.files.stores.background import BackgroundCalls
 from airflow_provider_connectif.files.tables.counter import RecordCounter
 from airflow_provider_connectif.files.tables.parquet import ParquetConverter
 from benchmarks.measurement import measure
@@ -48,9 +48,9 @@ def blocks():
         file.seek(info.header_offset + 26)
         lengths = file.read(4)
         file.seek(int.from_bytes(lengths[:2], "little") + int.from_bytes(lengths[2:], "little"), io.SEEK_CUR)
-        inflater = deflate.Inflater()
-        while not inflater.ended:
-            yield from inflater.inflate(file.read(1 << 20))
+        inflater = deflate.Decompressor()
+        while not inflater.eof:
+            yield from inflater.decompress(file.read(1 << 20))
 
 def run():
     made = blocks()
@@ -66,7 +66,7 @@ def run():
         for block in ahead:
             if what == "counted":
                 counter.feed(block)
-            hashing.do(digest.update, block, size=len(block))
+            hashing.submit(digest.update, block, size=len(block))
             file.write(block)
         counter.finish()
         hashing.finish()
@@ -81,7 +81,9 @@ from benchmarks.measurement import measure
 
 read = "FROM read_csv('/dev/stdin', all_varchar=true, header=true)"
 copy = f"COPY ({read}) TO '{sys.argv[1]}' (FORMAT parquet, COMPRESSION zstd)"
-print(json.dumps(measure(lambda: duckdb.connect(config={"enable_progress_bar": "false"}).execute(copy))))
+connection = duckdb.connect()
+connection.execute("SET enable_progress_bar = false")
+print(json.dumps(measure(lambda: connection.execute(copy))))
 """
 
 
