@@ -5,7 +5,7 @@ Run ``python -m benchmarks.tables``. Each side runs in a new process, in turns, 
 imported; a ratio is the median of the rounds' ratios. Both sides write to the same file system.
 
 - Counting: a member is unpacked, digested and written to a file, with and without the number of its records.
-- Parquet: a member becomes a Parquet file, beside ``unzip -p`` and DuckDB's ``COPY`` with text columns and zstd.
+- Parquet: a member becomes a Parquet file, compared with ``unzip -p`` and DuckDB's ``COPY`` with text columns and zstd.
 """
 
 from __future__ import annotations
