@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_connectif.api.connection_problems import error_from_exception, name_connection
 from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, ApiKeyAuth, is_loopback
 from airflow_provider_connectif.api.errors import (
     ConnectionProblem,
@@ -27,7 +28,6 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
     Unavailable,
     UnexpectedResponse,
-    name_connection,
 )
 from airflow_provider_connectif.api.export_pages import DEFAULT_PAGE_SIZE, ExportPages, ListPage
 from airflow_provider_connectif.api.export_request import ExportRequest
@@ -301,8 +301,6 @@ class ConnectifClient:
         :param arguments: further arguments of ``requests``
         :raises ApiError: if there is no response, or if it is not successful
         """
-        from airflow_provider_connectif.api.connection_problems import error_from_exception
-
         try:
             response = self._open_session().request(
                 method,

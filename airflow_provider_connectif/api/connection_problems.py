@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import ssl
 from collections.abc import Iterator
+from typing import TypeVar
 
 from airflow_provider_connectif.api.errors import ConnectifError, ConnectionProblem, InvalidConnection
 
@@ -17,6 +18,21 @@ _PROXY_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 # What OpenSSL says if the server does not speak TLS.
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 _CERTIFICATE_EXPIRED = 10
+
+_Error = TypeVar("_Error", bound=ConnectifError)
+
+
+def name_connection(error: _Error, name: str | None, base_url: str | None = None) -> _Error:
+    """Add the connection to an error's message.
+
+    :param error: an error whose only argument is its message
+    :param name: the id of the Airflow connection; ``None`` leaves the message as it is
+    :param base_url: the connection's base URL, if it is known
+    """
+    if name is not None:
+        host = "" if base_url is None else f", Host {base_url}"
+        error.args = (f"{error} [connection {name}{host}]",)
+    return error
 
 
 def error_from_exception(error: Exception, *, base_url: str, timeout: float) -> ConnectifError:

@@ -27,7 +27,7 @@ None of their messages contains the API key or the signed URL of a file.
 
 from __future__ import annotations
 
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 
 class ConnectifError(Exception):
@@ -183,19 +183,3 @@ class WaitTimeout(ConnectifError):
 
     def __reduce__(self) -> tuple[type, tuple[str, float]]:
         return type(self), (self.description, self.timeout)
-
-
-Error = TypeVar("Error", bound=ConnectifError)
-
-
-def name_connection(error: Error, name: str | None, base_url: str | None = None) -> Error:
-    """Add the connection to an error's message.
-
-    :param error: an error whose only argument is its message
-    :param name: the id of the Airflow connection; ``None`` leaves the message as it is
-    :param base_url: the connection's base URL, if it is known
-    """
-    if name is not None:
-        host = "" if base_url is None else f", Host {base_url}"
-        error.args = (f"{error} [connection {name}{host}]",)
-    return error

@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_connectif import __version__
 from airflow_provider_connectif.api.credentials import normalize_api_key, normalize_base_url
-from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection, name_connection
+from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -158,6 +158,7 @@ class ConnectifHook(BaseHook):
         self, connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None
     ) -> ConnectifClient:
         from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
+        from airflow_provider_connectif.api.connection_problems import name_connection
 
         try:
             return ConnectifClient(
