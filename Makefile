@@ -48,7 +48,12 @@ lint: $(VENV)/.installed-dev ## check style, format, types and language
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python -m scripts.check_types
 	$(BIN)/python -m scripts.check_language
+
+types: $(VENV)/.installed-dev ## check only the types: of the package, the example DAGs and the snippets in the documentation
+	$(BIN)/mypy
+	$(BIN)/python -m scripts.check_types
 
 docs: $(VENV)/.installed-dev ## build the documentation's site in build/docs; warnings are errors
 	@$(BIN)/python -m scripts.docs

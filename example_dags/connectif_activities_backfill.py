@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timezone
+from typing import Any
 
 from airflow.sdk import DAG, Param, task
 
@@ -32,7 +33,7 @@ with DAG(
 ):
 
     @task
-    def windows(params: dict[str, str]) -> list[dict[str, str]]:
+    def windows(params: Any = None) -> list[dict[str, str]]:
         return export_windows(params["start"], params["end"])
 
     ConnectifExportToObjectStorageOperator.partial(

@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 
 _MAX_DETAIL_LENGTH = 300
 
+# The arguments of this package for the API's fields.
+_ARGUMENTS = {
+    "segmentId": "segment_id",
+    "reportId": "report_id",
+    "fromDate": "from_date",
+    "toDate": "to_date",
+    "activityTypes": "activity_types",
+    "dateFormat": "date_format",
+    "exportType": "export_type",
+}
 _QUERY_STRING = re.compile(r"(https?://[^\s?]*)\?\S*")
 
 
@@ -132,7 +142,9 @@ def _detail(response: Response) -> str:
         for each in validation_errors:
             if isinstance(each, Mapping):
                 path = each.get("path") or each.get("name") or "?"
-                parts.append(f"{path}: {each.get('reason', 'not valid')}")
+                argument = _ARGUMENTS.get(str(path).rpartition("/")[2])
+                field = f"{argument} ({path})" if argument else path
+                parts.append(f"{field}: {each.get('reason', 'not valid')}")
     text = _mask_secrets(" ".join("; ".join(parts).split()), response)
     if not text:
         return ""

@@ -31,13 +31,25 @@ _WAIT = Arg(("--wait",), action="store_true", help="Wait until the export is fin
 
 _FILTERS = (
     Arg(("--type",), help="Only exports of this type, such as activities"),
-    Arg(("--status",), help="Only exports with this status, such as finished"),
-    Arg(("--origin",), help="Only exports created through the API (api) or in the application (app)"),
+    Arg(
+        ("--status",),
+        choices=("queued", "inProgress", "finished", "error", "failed", "cancelled", "canceled"),
+        metavar="STATUS",
+        help="Only exports with this status: queued, inProgress, finished or error",
+    ),
+    Arg(
+        ("--origin",),
+        choices=("app", "api"),
+        help="Only exports created in the application (app) or through the API (api)",
+    ),
+    Arg(("--report-id",), help="Only exports of this Data Explorer report"),
     Arg(
         ("--created-after",),
+        metavar="TIME",
         help="Only exports created after this date or time, such as 2026-11-01 or 2026-11-01T06:30:00Z. "
         "Without a time zone, Airflow's default_timezone is used",
     ),
+    Arg(("--finished-after",), metavar="TIME", help="Only exports that finished after this date or time"),
     Arg(("--limit",), type=positive_int(allow_zero=False), help="Only this many exports, the newest"),
 )
 
@@ -58,7 +70,13 @@ _REQUEST = (
         help="Comma-separated activity types, such as purchase,login (default: all)",
     ),
     Arg(("--report-id",), help="The Data Explorer report"),
-    Arg(("--delimiter",), default=",", choices=(",", ";"), help="The character between fields (default: a comma)"),
+    Arg(
+        ("--delimiter",),
+        default=",",
+        choices=(",", ";"),
+        metavar="CHARACTER",
+        help="The character between fields, ',' or ';' (default: a comma)",
+    ),
     Arg(
         ("--date-format",),
         default="ISO",

@@ -12,15 +12,17 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_connectif.api.argument_checks import check_id
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument
 from airflow_provider_connectif.cli.console import ConsoleLog, command
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
-from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS
+from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS, check_filter
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
 
+_FILTERS = ("status", "origin", "report_id", "created_after", "finished_after")
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
 
@@ -31,11 +33,16 @@ def exports_list(args: Namespace) -> None:
     from airflow_provider_connectif.api.filters import ExportFilter
     from airflow_provider_connectif.cli.output import print_exports
 
-    created_after = None if args.created_after is None else _parse_datetime("created_after", args.created_after)
+    arguments = {"export_type": args.type, **{name: getattr(args, name) for name in _FILTERS}}
+    for name in ("created_after", "finished_after"):
+        if arguments[name] is not None:
+            arguments[name] = _parse_datetime(name, arguments[name])
+    try:
+        check_filter(arguments)
+    except InvalidArgument as error:
+        raise InvalidArgument(error.argument.replace("export_type", "type"), error.problem) from None
+    export_filter = ExportFilter(**arguments)
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
-        export_filter = ExportFilter(
-            export_type=args.type, status=args.status, origin=args.origin, created_after=created_after
-        )
         found = client.list_exports(export_filter)
         # The API documents no order, so the newest are known only when all have been read.
         exports = sorted(found, key=_created_at, reverse=True)
@@ -47,6 +54,7 @@ def exports_show(args: Namespace) -> None:
     """Print everything about one export."""
     from airflow_provider_connectif.cli.output import print_export
 
+    _check_export_id(args.export_id)
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
         print_export(client.get_export(args.export_id), args.output)
 
@@ -75,6 +83,7 @@ def exports_download(args: Namespace) -> None:
     from airflow_provider_connectif.tasks.transfer import StoreOptions, store_export
 
     log = ConsoleLog()
+    _check_export_id(args.export_id)
     destination = args.destination if "://" in args.destination else str(Path(args.destination).absolute())
     options = StoreOptions(destination, args.storage_conn_id, args.file_format, args.if_exists)
     # Each call is a run: two calls with the same folder replace each other's export, as two runs of a DAG do.
@@ -99,6 +108,10 @@ def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callab
     from airflow_provider_connectif.api.polling.wait import ExportWait
 
     ExportWait([export_id], log=log).run(client, _intervals(), sleep=sleep)
+
+
+def _check_export_id(export_id: str) -> None:
+    check_id("export_id", export_id, source="airflow connectif exports list shows the ids")
 
 
 def _intervals() -> Iterator[float]:

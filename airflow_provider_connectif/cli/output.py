@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 _TABLE_FORMATS = ("table", "plain")
 _COLUMNS = ("id", "export_type", "status", "origin", "created_at", "finished_at", "file_name")
+# In a narrow terminal, a table omits columns in this order until the others fit without breaking a value.
+_OMITTED_FIRST = ("file_name", "finished_at", "origin", "created_at", "sha256", "bytes")
 
 
 def print_exports(exports: Sequence[Export], output: str) -> None:
@@ -41,9 +43,25 @@ def print_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:
     """
     from airflow.cli.simple_table import AirflowConsole
 
+    console = AirflowConsole()
     if output in _TABLE_FORMATS:
         rows = [{name: _escape(value, output) for name, value in row.items()} for row in rows]
-    AirflowConsole().print_as([dict(row) for row in rows], output)
+    if output == "table":
+        rows = _fitting_columns(rows, console.width)
+    console.print_as([dict(row) for row in rows], output)
+
+
+def _fitting_columns(rows: Sequence[Mapping[str, str]], width: int) -> list[dict[str, str]]:
+    """Omit columns until the rows fit into a width."""
+    from rich.text import Text
+
+    names = list(rows[0]) if rows else []
+    sizes = {name: max(len(name), *(Text.from_markup(row[name]).cell_len for row in rows)) for name in names}
+    for name in _OMITTED_FIRST:
+        # Between two columns, a table has three characters.
+        if name in names and sum(sizes[each] + 3 for each in names) - 3 > width:
+            names.remove(name)
+    return [{name: row[name] for name in names} for row in rows]
 
 
 def _fields(export: Export) -> dict[str, Any]:
@@ -65,7 +83,7 @@ def _fields(export: Export) -> dict[str, Any]:
 
 
 def _format_datetime(value: datetime | None) -> str | None:
-    return None if value is None else value.isoformat(timespec="seconds")
+    return None if value is None else value.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _escape(value: object, output: str) -> str:

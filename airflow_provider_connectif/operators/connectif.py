@@ -10,11 +10,20 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_connectif.api.argument_checks import check_one_of
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request
+from airflow_provider_connectif.api.export_request import (
+    CreatableType,
+    DateFormat,
+    Delimiter,
+    ExportRequest,
+    check_request,
+)
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
     REQUEST_ARGUMENTS,
+    LatestPer,
+    Origin,
+    Status,
     argument_errors,
     check_filter,
     get_arguments,
@@ -22,7 +31,7 @@ from airflow_provider_connectif.tasks.arguments import (
 )
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
 _FILTER_ARGUMENTS = (*FILTER_ARGUMENTS, "status", "finished_after")
 
@@ -58,16 +67,16 @@ class ConnectifCreateExportOperator(BaseOperator):
     def __init__(
         self,
         *,
-        export_type: str,
-        segment_id: str | None = None,
-        from_date: str | date | None = None,
-        to_date: str | date | None = None,
-        activity_types: Sequence[str] | None = None,
-        report_id: str | None = None,
-        delimiter: str = ",",
-        date_format: str = "ISO",
-        version: str | None = None,
-        connectif_conn_id: str = "connectif_default",
+        export_type: CreatableType | str | XComArg,
+        segment_id: str | XComArg | None = None,
+        from_date: str | date | XComArg | None = None,
+        to_date: str | date | XComArg | None = None,
+        activity_types: Sequence[str | XComArg] | str | XComArg | None = None,
+        report_id: str | XComArg | None = None,
+        delimiter: Delimiter | str | XComArg = ",",
+        date_format: DateFormat | str | XComArg = "ISO",
+        version: str | XComArg | None = None,
+        connectif_conn_id: str | XComArg = "connectif_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -76,11 +85,11 @@ class ConnectifCreateExportOperator(BaseOperator):
         self.from_date = from_date
         self.to_date = to_date
         self.activity_types = activity_types
-        self.report_id = report_id
+        self.report_id: Any = report_id
         self.delimiter = delimiter
         self.date_format = date_format
         self.version = version
-        self.connectif_conn_id = connectif_conn_id
+        self.connectif_conn_id: Any = connectif_conn_id
         with argument_errors(self):
             check_request(get_request_arguments(self, rendered=False))
 
@@ -127,27 +136,27 @@ class ConnectifListExportsOperator(BaseOperator):
     def __init__(
         self,
         *,
-        export_type: str | None = None,
-        status: str | None = "finished",
-        origin: str | None = None,
-        report_id: str | None = None,
-        segment_id: str | None = None,
-        created_after: str | datetime | None = None,
-        finished_after: str | datetime | None = None,
-        latest_per: str | None = None,
-        connectif_conn_id: str = "connectif_default",
+        export_type: str | XComArg | None = None,
+        status: Status | str | XComArg | None = "finished",
+        origin: Origin | str | XComArg | None = None,
+        report_id: str | XComArg | None = None,
+        segment_id: str | XComArg | None = None,
+        created_after: str | datetime | XComArg | None = None,
+        finished_after: str | datetime | XComArg | None = None,
+        latest_per: LatestPer | str | XComArg | None = None,
+        connectif_conn_id: str | XComArg = "connectif_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.export_type = export_type
         self.status = status
         self.origin = origin
-        self.report_id = report_id
+        self.report_id: Any = report_id
         self.segment_id = segment_id
         self.created_after = created_after
         self.finished_after = finished_after
-        self.latest_per = latest_per
-        self.connectif_conn_id = connectif_conn_id
+        self.latest_per: Any = latest_per
+        self.connectif_conn_id: Any = connectif_conn_id
         with argument_errors(self):
             self._check_arguments(rendered=False)
 

@@ -13,6 +13,8 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
+from airflow_provider_connectif.sandbox.data import ACTIVITY_TYPES
+
 READ_WRITE_KEY = "sandbox-key-id:sandbox-key-secret"
 READ_ONLY_KEY = "sandbox-read-id:sandbox-read-secret"
 BLOCKED_KEY = "sandbox-blocked-id:sandbox-blocked-secret"
@@ -63,6 +65,9 @@ class SandboxOptions:
         "how filters report dates: normal (date-times in UTC, dates unchanged), as-sent, "
         "date-time (dates become date-times too)",
         FILTER_DATES,
+    )
+    known_activity_types: tuple[str, ...] = _option(
+        (*ACTIVITY_TYPES, "contact-merged"), "activity types that exist; if empty, every name is accepted"
     )
     known_segments: tuple[str, ...] = _option((), "segments that exist; if empty, every id is accepted")
     known_reports: tuple[str, ...] = _option((), "reports that exist; if empty, every id is accepted")

@@ -75,6 +75,13 @@ def _strings(value: Any) -> str | None:
     return None if valid else "Value must be an array of strings"
 
 
+def _activity_types(known: tuple[str, ...]) -> Check:
+    def check(value: Any) -> str | None:
+        return _strings(value) or (INVALID if known and not set(value) <= set(known) else None)
+
+    return check
+
+
 def _object(value: Any) -> str | None:
     return None if isinstance(value, dict) else "Value must be an object"
 
@@ -109,7 +116,7 @@ def check_export(body: Mapping[str, Any], options: SandboxOptions) -> None:
             "segmentId": _id(options.known_segments),
             "fromDate": _date_time if dated else _forbidden,
             "toDate": _date_time if dated else _forbidden,
-            "activityTypes": _strings if dated else _forbidden,
+            "activityTypes": _activity_types(options.known_activity_types) if dated else _forbidden,
             "reportId": _forbidden,
         }
         errors.check("/filters", filters, filter_rules, {"fromDate", "toDate"} if dated else set())

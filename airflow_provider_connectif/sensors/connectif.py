@@ -21,6 +21,7 @@ from airflow_provider_connectif.api.argument_checks import UNKNOWN, check_id
 from airflow_provider_connectif.api.errors import InvalidArgument, WaitTimeout
 from airflow_provider_connectif.tasks.arguments import (
     FILTER_ARGUMENTS,
+    Origin,
     argument_errors,
     check_exactly_one,
     check_filter,
@@ -29,7 +30,7 @@ from airflow_provider_connectif.tasks.arguments import (
 from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, XComArg
 
     from airflow_provider_connectif.api.polling.wait import ExportWait
 
@@ -66,25 +67,25 @@ class ConnectifExportSensor(BaseSensorOperator):
     def __init__(
         self,
         *,
-        export_id: str | Sequence[str] | None = None,
-        export_type: str | None = None,
-        created_after: str | datetime | None = None,
-        origin: str | None = None,
-        report_id: str | None = None,
-        segment_id: str | None = None,
+        export_id: str | Sequence[str | XComArg] | XComArg | None = None,
+        export_type: str | XComArg | None = None,
+        created_after: str | datetime | XComArg | None = None,
+        origin: Origin | str | XComArg | None = None,
+        report_id: str | XComArg | None = None,
+        segment_id: str | XComArg | None = None,
         deferrable: bool | None = None,
-        connectif_conn_id: str = "connectif_default",
+        connectif_conn_id: str | XComArg = "connectif_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.export_id = export_id
+        self.export_id: Any = export_id
         self.export_type = export_type
         self.created_after = created_after
         self.origin = origin
-        self.report_id = report_id
+        self.report_id: Any = report_id
         self.segment_id = segment_id
         self.deferrable = default_deferrable(deferrable)
-        self.connectif_conn_id = connectif_conn_id
+        self.connectif_conn_id: Any = connectif_conn_id
         self._export_wait: ExportWait | None = None
         with argument_errors(self):
             self._check_arguments(rendered=False)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 # For completion in editors. The arguments also accept other strings, such as templates.
 Origin = Literal["app", "api"]
 Status = Literal["queued", "inProgress", "finished", "error"]
+LatestPer = Literal["report_id", "export_type", "file_name"]
 
 ORIGINS = ("app", "api")
 STATUSES = ("queued", "inProgress", "finished", "error", "failed", "cancelled", "canceled")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -14,7 +15,13 @@ from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_connectif.api.argument_checks import check_id
 from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument, WaitTimeout
-from airflow_provider_connectif.api.export_request import ExportRequest, check_request
+from airflow_provider_connectif.api.export_request import (
+    CreatableType,
+    DateFormat,
+    Delimiter,
+    ExportRequest,
+    check_request,
+)
 from airflow_provider_connectif.links.connectif import ConnectifReportLink, set_report_link
 from airflow_provider_connectif.tasks.arguments import (
     REQUEST_ARGUMENTS,
@@ -33,6 +40,8 @@ from airflow_provider_connectif.tasks.destination import (
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
 from airflow_provider_connectif.tasks.progress import ProgressLog
 from airflow_provider_connectif.tasks.transfer import (
+    FileFormat,
+    IfExists,
     StoreOptions,
     find_stored_export,
     manifest_writer,
@@ -41,7 +50,7 @@ from airflow_provider_connectif.tasks.transfer import (
 from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg
 
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
@@ -102,38 +111,38 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     def __init__(
         self,
         *,
-        destination: str,
-        storage_conn_id: str | None = None,
-        file_format: str = "csv",
-        export_id: str | None = None,
-        export_type: str | None = None,
-        segment_id: str | None = None,
-        from_date: str | date | None = None,
-        to_date: str | date | None = None,
-        activity_types: Sequence[str] | None = None,
-        report_id: str | None = None,
-        delimiter: str = ",",
-        date_format: str = "ISO",
-        version: str | None = None,
-        if_exists: str = "replace",
+        destination: str | os.PathLike[str] | ObjectStoragePath | XComArg,
+        storage_conn_id: str | XComArg | None = None,
+        file_format: FileFormat | str | XComArg = "csv",
+        export_id: str | XComArg | None = None,
+        export_type: CreatableType | str | XComArg | None = None,
+        segment_id: str | XComArg | None = None,
+        from_date: str | date | XComArg | None = None,
+        to_date: str | date | XComArg | None = None,
+        activity_types: Sequence[str | XComArg] | str | XComArg | None = None,
+        report_id: str | XComArg | None = None,
+        delimiter: Delimiter | str | XComArg = ",",
+        date_format: DateFormat | str | XComArg = "ISO",
+        version: str | XComArg | None = None,
+        if_exists: IfExists | str | XComArg = "replace",
         deferrable: bool | None = None,
         poke_interval: float | timedelta = 60.0,
         timeout: float | timedelta | None = None,
         max_uncompressed_bytes: int | None = None,
-        connectif_conn_id: str = "connectif_default",
+        connectif_conn_id: str | XComArg = "connectif_default",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.destination = path_to_uri(destination)
         self.storage_conn_id = storage_conn_id
         self.file_format = file_format
-        self.export_id = export_id
+        self.export_id: Any = export_id
         self.export_type = export_type
         self.segment_id = segment_id
         self.from_date = from_date
         self.to_date = to_date
         self.activity_types = activity_types
-        self.report_id = report_id
+        self.report_id: Any = report_id
         self.delimiter = delimiter
         self.date_format = date_format
         self.version = version
@@ -142,7 +151,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         if timeout is None:
             timeout = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600)
         self.max_uncompressed_bytes = max_uncompressed_bytes
-        self.connectif_conn_id = connectif_conn_id
+        self.connectif_conn_id: Any = connectif_conn_id
         self._result: dict[str, Any] | None = None
         with argument_errors(self):
             self.poke_interval = to_seconds("poke_interval", poke_interval)

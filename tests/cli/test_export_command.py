@@ -42,6 +42,41 @@ def month(monkeypatch):
         yield running
 
 
+@pytest.fixture
+def terminal(monkeypatch):
+    """Let the output be a terminal with a number of columns."""
+
+    def resize(columns: int) -> None:
+        monkeypatch.setattr("airflow.cli.simple_table.is_tty", lambda: True)
+        monkeypatch.setenv("COLUMNS", str(columns))
+
+    return resize
+
+
+class TestNarrowTerminal:
+    @pytest.mark.parametrize(
+        ("columns", "last"), [(300, "file_name"), (110, "finished_at"), (80, "created_at"), (60, "status")]
+    )
+    def test_fewer_columns_are_shown_and_no_value_is_broken(self, month, airflow, terminal, columns, last):
+        terminal(columns)
+        head, _, *lines = airflow("list")[0].rstrip().splitlines()
+        assert head.split("|")[-1].strip() == last
+        ids = [row["id"] for row in rows(airflow("list", "--output", "json")[0])]
+        assert [line.split()[0] for line in lines if line.strip()] == ids
+        assert all(len(line) <= columns for line in lines)
+
+    def test_the_checksum_of_a_file_is_omitted_before_its_path_is_broken(self, terminal, capsys):
+        from airflow_provider_connectif.cli.output import print_rows
+
+        terminal(80)
+        path = "s3://lake/connectif/" + "a" * 50
+        print_rows([{"path": path, "bytes": 5, "sha256": "0" * 64}], "table")
+        written = capsys.readouterr().out
+        assert path in written
+        assert "bytes" in written
+        assert "sha256" not in written
+
+
 class TestList:
     def ids(self, airflow, *words):
         return [row["id"] for row in rows(airflow("list", "--output", "json", *words)[0])]
@@ -76,6 +111,32 @@ class TestList:
         # The output has no fractions of seconds.
         assert {row["id"] for row in exports if row["created_at"] > created_after} <= found
         assert found <= {row["id"] for row in exports if row["created_at"] >= created_after}
+
+    def test_filters_by_report_and_by_the_time_of_finishing(self, sandbox, airflow, account):
+        filters = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-01"}
+        report = sandbox.create_in_app({"exportType": "data-explorer", "filters": filters})
+        assert self.ids(airflow, "--report-id", "rep-1") == [report]
+        assert self.ids(airflow, "--report-id", "rep-2") == []
+        assert self.ids(airflow, "--finished-after", "2100-01-01") == []
+        assert set(self.ids(airflow, "--finished-after", "2020-01-01")) >= set(account[:2])
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            (["--type", "contact"], "--type: 'contact' is not known to Connectif; did you mean 'contacts'?"),
+            (["--report-id", "a b"], "--report-id: 'a b' is not a report id: it contains white space"),
+            (["--finished-after", "soon"], "--finished-after: 'soon' is not a date or time"),
+        ],
+    )
+    def test_a_filter_that_matches_nothing_is_rejected(self, sandbox, refused, words, expected):
+        assert refused("list", *words).startswith(expected)
+        assert sandbox.stats.requests == 0
+
+    @pytest.mark.parametrize("words", [["--origin", "application"], ["--status", "done"]])
+    def test_a_value_that_is_not_a_choice_is_rejected(self, sandbox, airflow, words):
+        with pytest.raises(SystemExit):
+            airflow("list", *words)
+        assert sandbox.stats.requests == 0
 
     def test_a_date_means_its_start_in_airflows_time_zone(self, airflow, account):
         assert self.ids(airflow, "--created-after", "2020-01-01") == account[::-1]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, ObjectStoragePath
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
 from airflow.sdk import DAG
 
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator, ConnectifListExportsOperator
@@ -260,6 +260,14 @@ class TestEmptyTemplates:
         )
         operator.storage_conn_id = ""
         assert task.run(operator)["files"]
+
+
+def test_an_activity_type_that_does_not_exist_is_refused_by_the_api_and_named(sandbox, task):
+    operator = CREATE(task_id="mine", **ACTIVITIES, activity_types=["purchase", "coupon-used"])
+    with pytest.raises(AirflowFailException) as caught:
+        task.run(operator)
+    assert_says(caught.value, (r"\(422\)", r"activity_types \(/filters/activityTypes\): Value is not valid"))
+    assert sandbox.stats.created_by_api == 0
 
 
 def aws(endpoint: str, **fields: Any) -> str:

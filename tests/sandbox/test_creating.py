@@ -159,6 +159,16 @@ def test_only_known_segments_and_reports_are_accepted_if_configured(sandbox, cli
     client.create(client.report(reportId="r2"))
 
 
+def test_only_known_activity_types_are_accepted(sandbox, client) -> None:
+    unknown = client.activities(filters={**client.activities()["filters"], "activityTypes": ["purchase", "buy"]})
+    assert rejected(client, unknown) == {"/filters/activityTypes": INVALID}
+    client.create(
+        client.activities(filters={**client.activities()["filters"], "activityTypes": ["purchase", "contact-merged"]})
+    )
+    sandbox.set(known_activity_types=())
+    client.create(unknown)
+
+
 @pytest.mark.parametrize("path", ["/exports", "/exports/type/data-explorer"])
 def test_a_write_requires_json_as_its_content_type(client, path: str) -> None:
     response = client.call("POST", path, data=b"{}", headers={"Content-Type": "text/plain"})
