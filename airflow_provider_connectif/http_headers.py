@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+
+#: The longest wait that is plausible, in seconds.
+MAX_WAIT = 24 * 3600.0
 
 
 def parse_http_date(text: str | None) -> datetime | None:
@@ -28,16 +32,32 @@ def parse_number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def parse_retry_after(text: str | None, *, now: float) -> float | None:
-    """Return how many seconds a ``Retry-After`` header asks to wait; ``None`` if it is missing or invalid.
+def parse_wait(text: str | None, *, now: float) -> float | None:
+    """Return how many seconds a header asks to wait, in whatever form its server sends it.
 
-    :param text: the header's value, seconds or an HTTP date (RFC 9110, section 10.2.3)
-    :param now: epoch seconds, for a date
+    The forms are seconds and milliseconds, either to wait or since the epoch, and HTTP dates. Which one it is follows
+    from the value: the result is plausible in at most one of them.
+
+    :param text: the value of ``Retry-After`` (RFC 9110, section 10.2.3), ``RateLimit-Reset`` or the like
+    :param now: epoch seconds by the server's clock
+    :return: seconds, from 0 to :data:`MAX_WAIT`; ``None`` if the header is missing, invalid or implausible
     """
-    seconds = parse_number(text)
-    if seconds is None:
+    number = parse_number(text)
+    if number is None:
         date = parse_http_date(text)
-        if date is None:
-            return None
-        seconds = date.timestamp() - now
-    return max(seconds, 0.0)
+        waits = [] if date is None else [date.timestamp() - now]
+    elif number <= MAX_WAIT:
+        return max(number, 0.0)
+    else:
+        waits = [number / 1000, number - now, number / 1000 - now]
+    return next((max(wait, 0.0) for wait in waits if abs(wait) <= MAX_WAIT), None)
+
+
+def server_time(headers: Mapping[str, str], *, default: float) -> float:
+    """Return the time of a response by the server's clock, in epoch seconds.
+
+    :param headers: the response's headers, case-insensitive
+    :param default: epoch seconds, for a response without ``Date``
+    """
+    date = parse_http_date(headers.get("Date"))
+    return default if date is None else date.timestamp()

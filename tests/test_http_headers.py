@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from airflow_provider_connectif.http_headers import parse_http_date, parse_number, parse_retry_after
+from airflow_provider_connectif.http_headers import parse_http_date, parse_number, parse_wait, server_time
 
 NOON = datetime(2026, 11, 1, 12, tzinfo=timezone.utc)
 
@@ -52,10 +52,25 @@ def test_an_invalid_or_infinite_number_is_none(text):
         ("-5", 0),
         ("Sun, 01 Nov 2026 12:01:30 GMT", 90),
         ("Sun, 01 Nov 2026 11:00:00 GMT", 0),
+        ("86400", 86400),
+        ("120000", 120),
+        (f"{NOON.timestamp() + 90:.0f}", 90),
+        (f"{NOON.timestamp() + 90.5}", 90.5),
+        (f"{NOON.timestamp() - 5:.0f}", 0),
+        (f"{NOON.timestamp() * 1000 + 90500:.0f}", 90.5),
         ("soon", None),
         ("", None),
         (None, None),
+        ("1e300", None),
+        ("99999999999", None),
+        (f"{NOON.timestamp() + 200_000:.0f}", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date(text, seconds):
-    assert parse_retry_after(text, now=NOON.timestamp()) == seconds
+def test_a_wait_is_parsed_in_every_form(text, seconds):
+    assert parse_wait(text, now=NOON.timestamp()) == seconds
+
+
+def test_the_time_of_a_response_is_its_date():
+    assert server_time({"Date": "Sun, 01 Nov 2026 12:00:00 GMT"}, default=5.0) == NOON.timestamp()
+    assert server_time({"Date": "soon"}, default=5.0) == server_time({}, default=5.0) == 5.0

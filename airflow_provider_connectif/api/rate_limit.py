@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The API's rate limit: how long a response asks to wait, and when the next request may be sent.
 
-Three kinds of headers are in use: ``Retry-After``, ``RateLimit-*`` (seconds to wait) and ``X-RateLimit-*`` (epoch
-seconds by the server's clock).
+Three kinds of headers are in use: ``Retry-After``, ``RateLimit-*`` and ``X-RateLimit-*``, each in several forms, see
+:func:`~airflow_provider_connectif.http_headers.parse_wait`. Waiting is measured by the monotonic clock.
 """
 
 from __future__ import annotations
@@ -11,33 +11,26 @@ import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 
-from airflow_provider_connectif.http_headers import parse_http_date, parse_number, parse_retry_after
+from airflow_provider_connectif.http_headers import parse_number, parse_wait, server_time
 
 #: A wait is lengthened by a random share of up to this, so that clients do not all come back at once.
 JITTER = 0.25
 
-_MAX_WAIT = 24 * 3600.0
 
-
-def parse_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> float | None:
+def requested_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> float | None:
     """Return how many seconds a response asks to wait.
 
     :param headers: the response's headers, case-insensitive
-    :param now: epoch seconds, for a response without ``Date``
+    :param now: epoch seconds by the server's clock, for a response without ``Date``
     :param limited: whether the status is 429: then the limit is reached, whatever number of requests remains
-    :return: seconds, at most a day; ``None`` if the headers do not say
+    :return: seconds; ``None`` if the headers do not say, or ask for something implausible
     """
-    date = parse_http_date(headers.get("Date"))
-    server_time = now if date is None else date.timestamp()
-    seconds = parse_retry_after(headers.get("Retry-After"), now=server_time)
-    if seconds is None and _is_spent(headers.get("RateLimit-Remaining"), limited):
-        seconds = parse_number(headers.get("RateLimit-Reset"))
-    if seconds is None and _is_spent(headers.get("X-RateLimit-Remaining"), limited):
-        seconds = parse_number(headers.get("X-RateLimit-Reset"))
-        # Some older services send seconds to wait here too; epoch seconds are never that small.
-        if seconds is not None and seconds >= 1e9:
-            seconds -= server_time
-    return None if seconds is None else min(max(seconds, 0.0), _MAX_WAIT)
+    now = server_time(headers, default=now)
+    seconds = parse_wait(headers.get("Retry-After"), now=now)
+    for prefix in ("RateLimit", "X-RateLimit"):
+        if seconds is None and _is_spent(headers.get(f"{prefix}-Remaining"), limited):
+            seconds = parse_wait(headers.get(f"{prefix}-Reset"), now=now)
+    return seconds
 
 
 def _is_spent(remaining: str | None, limited: bool) -> bool:
@@ -69,11 +62,10 @@ class RateLimit:
         :param limited: whether the status is 429
         :return: the seconds that they ask to wait, without jitter; ``None`` if they do not say
         """
-        now = self._clock()
-        date = parse_http_date(headers.get("Date"))
-        if date is not None:
-            self._server_time = date.timestamp(), self._monotonic()
-        wait = parse_wait(headers, now=now, limited=limited)
+        if headers.get("Date"):
+            now = server_time(headers, default=self.server_now().timestamp())
+            self._server_time = now, self._monotonic()
+        wait = requested_wait(headers, now=self.server_now().timestamp(), limited=limited)
         if wait is not None:
             self._not_before = max(self._not_before, self._monotonic() + wait * (1 + JITTER * self._random()))
         return wait

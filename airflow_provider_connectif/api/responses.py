@@ -57,6 +57,7 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
     """
     status = response.status_code
     detail = _detail(response)
+    wait = "" if retry_after is None else f" It asks to wait {retry_after:.0f} s."
     if 400 <= status < 500 and status not in (408, 429) and not _is_from_api(response):
         return _unreadable(response)
     if status == 401:
@@ -78,10 +79,12 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
             status=status,
         )
     if status == 429:
-        return RateLimited(f"The API's rate limit is reached (429).{detail}", retry_after=retry_after)
+        return RateLimited(f"The API's rate limit is reached (429).{wait}{detail}", retry_after=retry_after)
     # 408 comes from a server or proxy that stopped waiting: it says nothing about the request itself.
     if status >= 500 or status == 408:
-        return ServerError(f"The API failed with status {status}.{detail}", status=status, retry_after=retry_after)
+        return ServerError(
+            f"The API failed with status {status}.{wait}{detail}", status=status, retry_after=retry_after
+        )
     if status >= 400:
         return RequestRejected(f"The API does not accept the request ({status}).{detail}", status=status)
     return UnexpectedResponse(

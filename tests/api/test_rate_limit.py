@@ -9,10 +9,9 @@ from email.utils import format_datetime
 import pytest
 from requests.structures import CaseInsensitiveDict
 
-from airflow_provider_connectif.api.rate_limit import JITTER, RateLimit, parse_wait
+from airflow_provider_connectif.api.rate_limit import JITTER, RateLimit, requested_wait
 
 NOW = 1_793_500_000
-DAY = 24 * 3600.0
 
 
 def http_date(epoch: float) -> str:
@@ -20,7 +19,7 @@ def http_date(epoch: float) -> str:
 
 
 def wait_for(headers, *, limited=True, now=float(NOW)):
-    return parse_wait(CaseInsensitiveDict(headers), now=now, limited=limited)
+    return requested_wait(CaseInsensitiveDict(headers), now=now, limited=limited)
 
 
 @pytest.mark.parametrize(
@@ -61,17 +60,31 @@ def test_dates_are_relative_to_the_servers_clock_however_wrong_ours_is(skew):
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
-        ({"Retry-After": "1e300"}, DAY),
-        ({"Retry-After": "99999999999"}, DAY),
+        ({"Retry-After": str(NOW + 33)}, 33),
+        ({"RateLimit-Reset": str(NOW + 33)}, 33),
+        ({"Retry-After": str(NOW * 1000 + 2500)}, 2.5),
+        ({"X-RateLimit-Reset": str(NOW * 1000 + 2500)}, 2.5),
+        ({"RateLimit-Reset": str(NOW * 1000 - 2500)}, 0),
+        ({"X-RateLimit-Reset": str(NOW - 5)}, 0),
         ({"Retry-After": "-5"}, 0),
         ({"Retry-After": http_date(NOW - 500)}, 0),
-        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, DAY),
-        ({"RateLimit-Reset": "inf", "X-RateLimit-Reset": "5"}, 5),
-        ({"X-RateLimit-Reset": str(NOW * 1000)}, DAY),
-        ({"X-RateLimit-Reset": str(NOW - 5)}, 0),
     ],
 )
-def test_implausible_values_are_limited(headers, seconds):
+def test_epochs_and_milliseconds_are_accepted_in_every_header(headers, seconds):
+    assert wait_for(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "1e300"}, None),
+        ({"Retry-After": "99999999999"}, None),
+        ({"Retry-After": "Fri, 31 Dec 9999 23:59:59 GMT"}, None),
+        ({"Retry-After": "1e300", "RateLimit-Reset": "7"}, 7),
+        ({"RateLimit-Reset": "inf", "X-RateLimit-Reset": "5"}, 5),
+    ],
+)
+def test_implausible_values_are_ignored(headers, seconds):
     assert wait_for(headers) == seconds
 
 
@@ -110,6 +123,21 @@ class TestRateLimit:
             rate_limit = RateLimit(clock=lambda: float(NOW), monotonic=lambda: 5.0, random=lambda chance=chance: chance)
             rate_limit.observe(CaseInsensitiveDict({"Retry-After": "100"}), limited=True)
             assert rate_limit.delay() == 100 * (1 + JITTER * chance)
+
+    @pytest.mark.parametrize("change", [-3600, 3600])
+    def test_a_change_of_the_wall_clock_does_not_change_a_wait(self, change):
+        wall, monotonic = [float(NOW)], [5.0]
+        rate_limit = RateLimit(clock=lambda: wall[0], monotonic=lambda: monotonic[0], random=lambda: 0.0)
+        rate_limit.observe(CaseInsensitiveDict({"Date": http_date(NOW), "Retry-After": "10"}), limited=True)
+        wall[0] += change
+        monotonic[0] += 4
+        assert rate_limit.delay() == 6
+        assert rate_limit.server_now().timestamp() == NOW + 4
+
+    def test_an_epoch_without_a_date_is_compared_with_the_last_date(self, rate_limit):
+        rate_limit.observe(CaseInsensitiveDict({"Date": http_date(NOW - 3600)}))
+        rate_limit.observe(CaseInsensitiveDict({"X-RateLimit-Reset": str(NOW - 3590)}), limited=True)
+        assert rate_limit.delay() == 10
 
     def test_the_servers_time_is_derived_from_its_last_date(self, rate_limit, now):
         rate_limit.observe(CaseInsensitiveDict({"Date": http_date(NOW - 3600)}))

@@ -28,7 +28,7 @@ from requests.auth import AuthBase
 from airflow_provider_connectif.files.deflate import gunzip
 from airflow_provider_connectif.files.download.response_headers import content_length, encodings, is_chunked
 from airflow_provider_connectif.files.errors import ArchiveCorrupt
-from airflow_provider_connectif.http_headers import parse_retry_after
+from airflow_provider_connectif.http_headers import parse_wait, server_time
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -325,7 +325,8 @@ def get(
             raise response
         status = response.status_code
         if status in (408, 425, 429) or status >= 500:
-            wait = parse_retry_after(response.headers.get("Retry-After"), now=wall_clock())
+            now = server_time(response.headers, default=wall_clock())
+            wait = parse_wait(response.headers.get("Retry-After"), now=now)
             response.close()
             raise TransientError(f"the store responded with {status}", retry_after=wait or 0.0)
         if status not in (301, 302, 303, 307, 308):
