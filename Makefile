@@ -69,7 +69,8 @@ celery: .tools/celery/.installed ## run the example DAGs with the CeleryExecutor
 	@scripts/install-tools.sh redis-server
 	@.tools/celery/bin/python -m scripts.celery
 
-chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow at random times, and count the exports
+chaos: $(VENV)/.installed-dev ## kill 30 processes of a real Airflow, and processes that store in shared folders
+	@$(BIN)/python -m scripts.chaos_folders $(CHAOS_FOLDERS_ARGS)
 	@$(BIN)/python -m scripts.chaos $(CHAOS_ARGS)
 
 bench: $(VENV)/.installed-dev .tools/aws/bin/aws ## compare storing an export with the same job done by common tools

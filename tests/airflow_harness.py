@@ -71,17 +71,28 @@ class FakeDag:
 
 
 @dataclass
+class FakeDagRun:
+    clear_number: int = 0
+
+
+@dataclass
 class FakeTask:
     """What Airflow stores about one task instance across its attempts."""
 
     ti: FakeTaskInstance = field(default_factory=FakeTaskInstance)
     store: FakeTaskStateStore | None = field(default_factory=FakeTaskStateStore)
     dag: FakeDag = field(default_factory=FakeDag)
+    dag_run: FakeDagRun = field(default_factory=FakeDagRun)
     reschedules: int = 0
     run_async: Callable[[Coroutine[Any, Any, Any]], Any] = asyncio.run
 
     def context(self) -> Any:
-        context: dict[str, Any] = {"ti": self.ti, "dag": self.dag, "task_reschedule_count": self.reschedules}
+        context: dict[str, Any] = {
+            "ti": self.ti,
+            "dag": self.dag,
+            "dag_run": self.dag_run,
+            "task_reschedule_count": self.reschedules,
+        }
         return context if self.store is None else {**context, "task_state_store": self.store}
 
     def run(self, operator: BaseOperator) -> Any:

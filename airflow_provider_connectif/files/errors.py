@@ -15,10 +15,13 @@ Errors of reading and storing an export's file.
      │   ├─ ArchiveCorrupt            final      broken structure, wrong CRC or wrong length
      │   ├─ ArchiveEncrypted          final      a member needs a password
      │   ├─ ArchiveUnsupported        final      a compression method or layout that is not supported
-     │   └─ ArchiveTooLarge           final      more bytes or members than allowed, perhaps a ZIP bomb
+     │   ├─ ArchiveTooLarge           final      more bytes or members than allowed, perhaps a ZIP bomb
+     │   └─ ArchiveEmpty              may pass   no members at all
      ├─ DestinationError           may pass   the user's store failed or refused a request
      └─ FolderError                the contents of the destination's folder
          ├─ FolderConflict            final      the folder belongs to another export or task
+         ├─ FolderBusy                may pass   another task stores its export in the folder
+         ├─ FolderTaken               may pass   another process has taken over the folder
          └─ ManifestUnreadable        final      the manifest cannot be understood
 
 No message contains the signed URL of a file: it grants access to personal data.
@@ -82,6 +85,12 @@ class ArchiveTooLarge(ArchiveError):
     """The archive contains more bytes or more members than allowed."""
 
 
+class ArchiveEmpty(ArchiveError):
+    """The archive contains no files; it would replace data with nothing."""
+
+    final = False
+
+
 class DestinationError(FileError):
     """The user's store failed or refused a request."""
 
@@ -94,6 +103,18 @@ class FolderError(FileError):
 
 class FolderConflict(FolderError):
     """The folder belongs to another export, or to another task of the same run."""
+
+
+class FolderBusy(FolderError):
+    """Another task stores its export in the folder, and did not finish within the time that was waited for it."""
+
+    final = False
+
+
+class FolderTaken(FolderError):
+    """Another process has taken over the folder, because this one seemed to be dead."""
+
+    final = False
 
 
 class ManifestUnreadable(FolderError):

@@ -75,6 +75,7 @@ def check_destination(destination: object) -> list[str]:
     if not isinstance(destination, str) or not destination.strip():
         raise InvalidArgument("destination", f"{destination!r} is not the URI of a folder; {expected}")
     _check_uri(destination.strip(), expected)
+    _check_slashes(destination)
     return find_fields(destination)
 
 
@@ -94,6 +95,21 @@ def _check_uri(destination: str, expected: str) -> None:
         )
     if not bucket.rpartition("@")[2] and scheme != "file":
         raise InvalidArgument("destination", f"{destination!r} names no bucket or container; {expected}")
+
+
+def _check_slashes(destination: str) -> None:
+    """Reject slashes with which a store writes an object under one name and looks for it under another."""
+    # The value of a template is unknown, but two slashes in a row that are not part of one are the author's.
+    scheme, _, path = normalize_uri(_JINJA.sub("\0", destination)).rpartition("://")
+    if scheme in ("file", "local") and path and path[0] not in "/\0":
+        raise InvalidArgument(
+            "destination",
+            f"{destination!r} is not an absolute path; write three slashes, as in '{scheme}:///data/lake'.",
+        )
+    if "//" in path:
+        raise InvalidArgument(
+            "destination", f"{destination!r} contains an empty folder name; write one slash instead of '//'."
+        )
 
 
 def check_fields_of_request(fields: list[str], request: Mapping[str, Any]) -> None:

@@ -63,7 +63,9 @@ class StoreOptions:
             raise InvalidArgument("max_uncompressed_bytes", f"{limit!r} is not a positive number of bytes.")
 
 
-def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log: Any) -> dict[str, Any] | None:
+def find_stored_export(
+    options: StoreOptions, *, writer: Mapping[str, Any], log: Any, export_id: str | None = None
+) -> dict[str, Any] | None:
     """Return the result of the complete export that the destination holds, whichever export it is.
 
     Used for ``if_exists="skip"`` before an export is created. If the destination names fields of the export, the
@@ -71,6 +73,7 @@ def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log:
 
     :param writer: the task instance, as the manifest records it
     :param log: where the outcome is logged
+    :param export_id: the export that is to be stored, if it exists already
     :return: what the task returns; None if there is no complete export, or the folder is not known yet
     :raises FileError: if another task of the same run stores in the folder, or the store fails
     """
@@ -80,7 +83,8 @@ def find_stored_export(options: StoreOptions, *, writer: Mapping[str, Any], log:
         return None
     uri = normalize_uri(options.destination)
     with destination_errors(uri, options.storage_conn_id):
-        result = find_delivered(open_folder(uri, options.storage_conn_id), uri=uri, writer=writer)
+        store = open_folder(uri, options.storage_conn_id)
+        result = find_delivered(store, uri=uri, writer=writer, export_id=export_id)
     if result is not None:
         log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
@@ -170,4 +174,6 @@ def manifest_writer(context: Context) -> dict[str, Any]:
         "run_id": task_instance.run_id,
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index if task_instance.map_index is not None else -1,
+        # After a task was cleared, its map index may be that of another export before.
+        "clear_number": getattr(context.get("dag_run"), "clear_number", None) or 0,
     }

@@ -167,7 +167,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         with airflow_errors(self):
             self._check_arguments(rendered=True)
             if self.if_exists == "skip":
-                stored = find_stored_export(self._options(), writer=manifest_writer(context), log=self.log)
+                stored = find_stored_export(
+                    self._options(), writer=manifest_writer(context), log=self.log, export_id=self.export_id
+                )
                 if stored is not None:
                     return self._finish(context, stored)
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:

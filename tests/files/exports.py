@@ -5,13 +5,29 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from airflow_provider_connectif.files.folder import lease_claims, lease_object
 from airflow_provider_connectif.files.folder.delivery import deliver
+from airflow_provider_connectif.files.folder.lease import Timing
 from tests.stores import Place
 
 MIB = 1024 * 1024
+
+
+class Clock:
+    """The time, which passes only while someone sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class Member:
@@ -67,6 +83,21 @@ def writer(**changes: Any) -> dict[str, Any]:
     return {"dag_id": "lake", "run_id": "monday", "task_id": "store", "map_index": -1, **changes}
 
 
+def simulated_timing() -> Timing:
+    """Return a timing with a clock of its own, on which a lease of a dead process expires at once."""
+    clock = Clock()
+    return Timing(monotonic=clock, sleep=clock.sleep)
+
+
+def impatient_timing(place: Place) -> Timing:
+    """Return a timing for concurrent writers: they wait for each other, but look often.
+
+    Where the store's clock decides, they must wait for that.
+    """
+    settle = 0.0 if place.store().conditional_writes else 2.0
+    return Timing(sleep=lambda seconds: time.sleep(seconds if seconds < 2.0 else 0.05), settle_seconds=settle)
+
+
 def deliver_to(
     place: Place,
     described: dict[str, Any],
@@ -76,8 +107,8 @@ def deliver_to(
     by: dict[str, Any] | None = None,
     **arguments: Any,
 ) -> dict[str, Any]:
-    """Deliver an export to a folder, without waiting where the code would wait."""
-    arguments.setdefault("sleep", lambda seconds: None)
+    """Deliver an export to a folder, on a clock that advances while the code sleeps."""
+    arguments.setdefault("timing", simulated_timing())
     return deliver(
         archive,
         place.store(),
@@ -97,3 +128,8 @@ def snapshot(place: Place) -> dict[str, bytes]:
 def digests(found: dict[str, bytes]) -> dict[str, str]:
     """Return SHA-256 digests, to compare large contents: pytest takes minutes to explain how those differ."""
     return {name: hashlib.sha256(data).hexdigest() for name, data in found.items()}
+
+
+def without_lease(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Return objects without the lease of the folder, which remains if the outcome of a publication is unknown."""
+    return {name: data for name, data in found.items() if not name.startswith((lease_object.NAME, lease_claims.PREFIX))}

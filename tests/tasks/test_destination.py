@@ -14,6 +14,7 @@ from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.destination import (
     DATE_FIELDS,
     TEXT_FIELDS,
+    check_destination,
     fill_fields,
     find_fields,
     safe_path_part,
@@ -28,6 +29,53 @@ VALUES = {
     "from_date": datetime(2026, 10, 31, 23, tzinfo=UTC),
     "to_date": date(2026, 11, 2),
 }
+
+
+class TestSlashes:
+    """Stores write ``a//b`` under one key and look for it under another."""
+
+    @pytest.mark.parametrize(
+        "destination",
+        [
+            "s3://lake//a",
+            "s3://lake/a//b",
+            "s3://lake/{export_id}//b",
+            "s3://lake/{{ params.x }}//b",
+            "s3://{{ var.value.bucket }}//b",
+            "gs://lake/a//{export_id}",
+            "abfs://lake/a//b/",
+            "file:///data//lake",
+            "/data//lake",
+            "//data/lake",
+            "file:////data",
+        ],
+    )
+    def test_an_empty_folder_name_is_rejected(self, destination):
+        with pytest.raises(InvalidArgument, match="write one slash instead of '//'"):
+            check_destination(destination)
+
+    @pytest.mark.parametrize("destination", ["file://data/lake", "file://localhost/data", "local://data", "file://./x"])
+    def test_a_path_that_is_not_absolute_is_rejected(self, destination):
+        with pytest.raises(InvalidArgument, match=r"write three slashes, as in '\w+:///data/lake'"):
+            check_destination(destination)
+
+    @pytest.mark.parametrize(
+        "destination",
+        [
+            "s3://lake/a",
+            "s3://lake/a/",
+            "s3://lake",
+            " s3://lake/a ",
+            "file:///data/lake",
+            "/data/lake",
+            "file://{{ var.value.folder }}",
+            "{{ var.value.base }}/a/{export_id}",
+            "{{ var.value.scheme }}://lake/a",
+            "s3://{{ var.value.bucket }}/{{ ds }}/{from_date:%Y/%m}",
+        ],
+    )
+    def test_others_are_accepted(self, destination):
+        check_destination(destination)
 
 
 class TestChecking:

@@ -21,7 +21,7 @@ from airflow_provider_connectif.tasks.transfer import (
 from tests.airflow_harness import FakeTask, FakeTaskInstance
 
 log = logging.getLogger(__name__)
-WRITER = {"dag_id": "lake", "run_id": "run-1", "task_id": "store", "map_index": -1}
+WRITER = {"dag_id": "lake", "run_id": "run-1", "task_id": "store", "map_index": -1, "clear_number": 0}
 
 
 def store(export_id: str, options: StoreOptions, writer: dict[str, Any] | None = None) -> dict[str, Any]:

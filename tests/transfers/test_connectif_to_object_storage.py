@@ -64,7 +64,13 @@ class TestExistingExport:
         }
         manifest = json.loads((lake / "out" / "_connectif_manifest.json").read_text())
         assert manifest["export"]["id"] == export_id
-        assert manifest["writer"] == {"dag_id": "lake", "run_id": "run-1", "task_id": "task", "map_index": -1}
+        assert manifest["writer"] == {
+            "dag_id": "lake",
+            "run_id": "run-1",
+            "task_id": "task",
+            "map_index": -1,
+            "clear_number": 0,
+        }
         assert names(lake / "out") == sorted(["_connectif_manifest.json", path.name])
         json.dumps(result)
 

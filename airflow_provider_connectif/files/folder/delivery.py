@@ -3,19 +3,21 @@
 
 The states of a folder, and what a process that is killed there leaves to the next run:
 
-1. *Unchanged.* The manifest, if there is one, describes the old export. All new objects are uploaded, but none is
-   visible. Left behind: invisible uploads, which the store or a later run removes.
-2. *Publishing.* A note lists the new objects, which become visible one after the other. The old manifest is still
-   there; if new objects have the names of old ones, it is no longer true, and its sizes and ETags show that. Left
-   behind: complete objects that no manifest lists. The next run replaces them, or deletes them according to the note.
+1. *Unchanged.* The manifest, if there is one, describes the old export. The writer holds the folder's lease, and
+   uploads the new objects, of which none is visible. Left behind: the lease, and invisible uploads.
+2. *Publishing.* The note in the lease lists the new objects, which become visible one after the other. The old manifest
+   is still there; if new objects have the names of old ones, it is no longer true, and its sizes and ETags show that.
+   Left behind: the lease with the note, and complete objects that no manifest lists. The next writer deletes them.
 3. *New.* The manifest describes the new export. Its ``replaces`` names the old objects that still exist. Left behind:
-   old objects, which the next run deletes according to that list, whatever else it does.
-4. *Done.* The old objects are deleted, and the manifest is written again without ``replaces``. The note and the claim
-   are deleted; if they remain they do no harm, and the next run of the task deletes them.
+   the lease, and old objects, which the next run deletes according to that list, whatever else it does.
+4. *Done.* The old objects are deleted, the manifest is written again without ``replaces``, and the lease is deleted.
 
 If the store fails in state 1, the old export is untouched. If it fails in state 2, the new objects are deleted again,
-except those that replaced old ones. An object that no manifest of this provider lists is replaced if a new one has its
-name, and is otherwise never touched.
+except those that replaced old ones. A request whose outcome is unknown counts as neither done nor undone: the folder is
+looked at, and what may still arrive stays in the note of a lease that is released, not deleted.
+
+An object that neither a manifest nor a note of this provider lists is replaced if a new one has its name and
+``if_exists`` is ``replace``, is a conflict otherwise, and is never deleted.
 """
 
 from __future__ import annotations
@@ -24,27 +26,27 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.files.errors import (
+    ArchiveEmpty,
     ArchiveUnsupported,
-    DestinationError,
-    FileError,
     FolderConflict,
+    FolderTaken,
     RemoteFileChanged,
 )
-from airflow_provider_connectif.files.folder.claims import Claim
+from airflow_provider_connectif.files.folder.held_folder import HeldFolder, is_same_spelling
+from airflow_provider_connectif.files.folder.lease import Lease, LeaseContent, Timing
+from airflow_provider_connectif.files.folder.leases import create_lease, has_leftovers
 from airflow_provider_connectif.files.folder.manifest import (
     MANIFEST_NAME,
     Manifest,
     StoredFile,
     is_intact,
     read_manifest,
-    write_manifest,
 )
-from airflow_provider_connectif.files.folder.notes import PublishingNote
 from airflow_provider_connectif.files.folder.writers import conflict_with, in_same_run
 from airflow_provider_connectif.files.object_names import is_reserved_name
 
@@ -72,28 +74,32 @@ def deliver(
     writer: Mapping[str, Any],
     on_progress: Callable[[str, int, int | None], None] | None = None,
     clock: Callable[[], float] = time.time,
-    sleep: Callable[[float], None] = time.sleep,
+    timing: Timing | None = None,
 ) -> dict[str, Any]:
     """Store an export's files in a folder, with a manifest, once.
 
-    Nothing is downloaded if the folder already holds this export in this format.
+    Nothing is downloaded if the folder already holds this export in this format. If another writer is storing in the
+    folder, this one waits for it.
 
     :param open_archive: opens the export's file; called only if something has to be downloaded, and a second time if
-        the file changed while it was read
+        the file changed while it was read, or if another process took over the folder
     :param store: the folder
     :param uri: the same folder as the author of the DAG wrote it; the paths in the result begin with it
     :param export: the export, as JSON-compatible values, with its ``id``
     :param file_format: ``csv``, ``csv.gz`` or ``archive``
     :param if_exists: what to do if the folder holds another export: ``replace`` it, ``skip`` (keep a complete one, and
-        return its result), or fail with an ``error``
-    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
+        return its result), or fail with an ``error``. With the last two, files that this provider did not store are
+        not overwritten.
+    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``clear_number``
     :param on_progress: called with an object's name, the number of bytes of it written so far, and its final size if
         known
     :param clock: returns the current time, in seconds since the epoch
-    :param sleep: waits for a number of seconds
+    :param timing: how long to wait for other writers
     :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``) and ``manifest``
     :raises FolderConflict: if the folder belongs to another task instance of the same run or, with ``error``, to
-        another export
+        another export; or if a file that this provider did not store is in the way
+    :raises FolderBusy: if another writer is still storing in the folder after a while
+    :raises FolderTaken: if another process took over the folder twice, because this one seemed to be dead
     :raises ManifestUnreadable: if the folder has a manifest that is not valid
     :raises DestinationError: if the store fails
     """
@@ -108,18 +114,26 @@ def deliver(
         writer=dict(writer),
         on_progress=on_progress,
         clock=clock,
-        claim=Claim(store, writer, clock=clock, sleep=sleep),
-        note=PublishingNote(store, writer, clock=clock),
+        timing=timing or Timing(),
     )
     return delivery.run(open_archive)
 
 
-def find_delivered(store: Store, *, uri: str, writer: Mapping[str, Any]) -> dict[str, Any] | None:
+def find_delivered(
+    store: Store,
+    *,
+    uri: str,
+    writer: Mapping[str, Any],
+    export_id: str | None = None,
+    timing: Timing | None = None,
+) -> dict[str, Any] | None:
     """Return the result of the complete export that a folder holds, whichever export that is.
 
     :param store: the folder
     :param uri: the same folder as the author of the DAG wrote it; the paths in the result begin with it
-    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
+    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``clear_number``
+    :param export_id: the id of the export that the task is to store, if it exists already
+    :param timing: how long to wait for other writers
     :return: what :func:`deliver` returns; None if the folder holds no complete export
     :raises FolderConflict: if the folder belongs to another task instance of the same run
     :raises ManifestUnreadable: if the folder has a manifest that is not valid
@@ -128,6 +142,8 @@ def find_delivered(store: Store, *, uri: str, writer: Mapping[str, Any]) -> dict
     found = read_manifest(store)
     if found is None:
         return None
+    if found.export["id"] != export_id and in_same_run(found.writer, writer):
+        raise conflict_with(found.writer)
     delivery = _Delivery(
         store=store,
         uri=uri,
@@ -135,10 +151,9 @@ def find_delivered(store: Store, *, uri: str, writer: Mapping[str, Any]) -> dict
         file_format=found.file_format,
         if_exists="skip",
         writer=dict(writer),
-        claim=Claim(store, writer, clock=time.time, sleep=time.sleep),
-        note=PublishingNote(store, writer, clock=time.time),
+        timing=timing or Timing(),
     )
-    return delivery.existing_result(found)
+    return delivery.find()
 
 
 @dataclasses.dataclass
@@ -149,79 +164,113 @@ class _Delivery:
     file_format: str
     if_exists: IfExists
     writer: dict[str, Any]
-    claim: Claim
-    note: PublishingNote
+    timing: Timing
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
     skipped: tuple[str, ...] = ()
+    #: Whether the folder may hold the export already, so that it is looked at again before anything is downloaded.
+    may_be_stored: bool = False
+    #: The names of the objects that were uploaded.
+    uploaded: set[str] = dataclasses.field(default_factory=set)
 
     def run(self, open_archive: Callable[[], Iterable[Member]]) -> dict[str, Any]:
-        existing = self.existing_result(read_manifest(self.store))
-        if existing is not None:
-            return existing
-        self.claim.acquire()
-        try:
-            self.note.read_abandoned()
-            try:
-                manifest = self._upload_and_publish(open_archive)
-            except RemoteFileChanged:
-                log.info("The export's file changed while it was read; reading it again from the start")
-                manifest = self._upload_and_publish(open_archive)
-        finally:
-            self.claim.release()
-        return self._result(manifest)
-
-    def existing_result(self, found: Manifest | None) -> dict[str, Any] | None:
-        manifest = self._manifest_to_keep(found)
+        manifest = self._find_undisturbed()
         if manifest is None:
-            return None
-        self._delete_leftovers()
+            lease = self._create_lease()
+            try:
+                manifest = self._hold(lease, lambda folder: self._store(folder, open_archive))
+            except FolderTaken as error:
+                # By a second process of this task, or while this one was suspended: what it published is looked after,
+                # and perhaps the other process has stored the same export.
+                log.warning("%s", error)
+                manifest = self._hold(lease, lambda folder: self._store(folder, open_archive), take_over=False)
         return self._result(manifest)
 
-    def _manifest_to_keep(self, found: Manifest | None) -> Manifest | None:
-        """Return the folder's manifest if its objects are complete and are to be kept, and nothing has to be stored."""
-        if found is None:
+    def find(self) -> dict[str, Any] | None:
+        found = self._find_undisturbed() or self._hold(self._create_lease(), lambda _: None)
+        return None if found is None else self._result(found)
+
+    def _create_lease(self) -> Lease:
+        export = {"id": self.export["id"], "file_format": self.file_format}
+        return create_lease(self.store, self.writer, export, self.timing)
+
+    def _find_undisturbed(self) -> Manifest | None:
+        """Return the manifest if it is to be kept, and nothing has to be stored or cleaned up. Two requests suffice."""
+        found = read_manifest(self.store)
+        if found is None or not self._is_wanted(found):
             return None
-        if in_same_run(found.writer, self.writer):
-            raise conflict_with(found.writer)
+        self.may_be_stored = True
+        listing = {each.name: each for each in self.store.find()}
+        if found.replaces or not is_intact(found, listing.get) or has_leftovers(self.store, listing):
+            return None
+        return found
+
+    def _hold(self, lease: Lease, work: Callable[[HeldFolder], Any], *, take_over: bool = True) -> Any:
+        lease.acquire(self._check_holder, take_over=take_over)
+        folder = HeldFolder(self.store, lease)
+        try:
+            look_first = lease.contended or self.may_be_stored
+            manifest = (self._find_kept(folder) if look_first else None) or work(folder)
+            self._delete_abandoned_uploads(lease)
+        except FolderTaken:
+            lease.release(folder.unlisted)
+            raise
+        except BaseException:
+            self._delete_abandoned_uploads(lease)
+            lease.release(folder.unlisted)
+            raise
+        if not lease.release(folder.unlisted):
+            raise lease.taken()
+        return manifest
+
+    def _delete_abandoned_uploads(self, lease: Lease) -> None:
+        """Delete what a dead writer uploaded; this one has published or discarded its own uploads."""
+        if lease.took_over:
+            self.store.delete_abandoned_uploads(self.uploaded)
+
+    def _check_holder(self, other: LeaseContent) -> None:
+        """Fail at once instead of waiting if this cannot end well."""
+        same = other.export == {"id": self.export["id"], "file_format": self.file_format}
+        if not same and in_same_run(other.holder, self.writer):
+            raise conflict_with(other.holder)
+
+    def _find_kept(self, folder: HeldFolder) -> Manifest | None:
+        """Return the folder's manifest if its objects are complete and are to be kept, and nothing has to be stored."""
+        found = folder.look()
+        if found is None or not self._is_wanted(found) or not is_intact(found, folder.find):
+            return None
+        return folder.delete_replaced(found)
+
+    def _is_wanted(self, found: Manifest) -> bool:
+        """Return whether the export that the folder holds is to be kept, if it is complete."""
         same = found.is_for(self.export, self.file_format)
+        if not same and in_same_run(found.writer, self.writer):
+            raise conflict_with(found.writer)
         if self.if_exists == "error" and not same:
             raise FolderConflict(
                 f"The folder holds export {found.export['id']} as {found.file_format}, and if_exists is "
                 f"'error', so it is not replaced by export {self.export['id']} as {self.file_format}. Use "
                 "if_exists='replace', or another destination."
             )
-        if (same or self.if_exists == "skip") and is_intact(self.store, found):
-            return self._delete_replaced(found)
-        return None
+        return same or self.if_exists == "skip"
 
-    def _delete_leftovers(self) -> None:
-        """Delete the note and the claim of an earlier, killed try. Never raises."""
+    def _store(self, folder: HeldFolder, open_archive: Callable[[], Iterable[Member]]) -> Manifest:
         try:
-            self.note.delete()
-            self.claim.delete()
-        except FileError as error:
-            log.info("The claim %s could not be deleted: %s", self.claim.name, error)
+            return self._upload_and_publish(folder, open_archive)
+        except RemoteFileChanged:
+            log.info("The export's file changed while it was read; reading it again from the start")
+            return self._upload_and_publish(folder, open_archive)
 
-    def _upload_and_publish(self, open_archive: Callable[[], Iterable[Member]]) -> Manifest:
+    def _upload_and_publish(self, folder: HeldFolder, open_archive: Callable[[], Iterable[Member]]) -> Manifest:
         with contextlib.ExitStack() as stack:
             staged = self._upload(open_archive, stack)
-            # The folder may have changed during the upload.
-            found = read_manifest(self.store)
-            if (kept := self._manifest_to_keep(found)) is not None:
-                return kept
-            self.claim.confirm()
-            self.note.write((each.name, each.bytes) for each in staged)
-            with self._unpublish_on_error(staged, found):
-                for each in staged:
-                    each.publish()
-                manifest = self._manifest(staged, found)
-                write_manifest(self.store, manifest)
-        manifest = self._verify_stored(self._delete_replaced(manifest))
-        with contextlib.suppress(DestinationError):
-            self.note.delete()
-        self.store.delete_abandoned_uploads(manifest.names)
-        return manifest
+            # The folder may have changed before it was held, or while a claim had to settle.
+            found = folder.look()
+            if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
+                return folder.delete_replaced(found)
+            self._check_names(folder, staged, found)
+            manifest = folder.publish(staged, found, self._create_manifest)
+        return folder.delete_replaced(manifest)
 
     def _upload(self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack) -> list[Staged]:
         archive = open_archive()
@@ -234,6 +283,7 @@ class _Delivery:
             name = member.name
             if name in staged or is_reserved_name(name):
                 raise ArchiveUnsupported(f"The export's file {name!r} cannot be stored under that name")
+            self.uploaded.add(name)
             # An object that is not published is discarded when the stack is left, for whatever reason.
             staged[name] = stack.enter_context(self.store.stage(name, member.size))
             if member.sha256 is not None:
@@ -243,81 +293,40 @@ class _Delivery:
                 self._report_progress(staged[name], member.size)
             staged[name].complete()
         self.skipped = tuple(getattr(archive, "skipped", ()))
+        if not staged:
+            raise ArchiveEmpty(
+                f"The archive of export {self.export['id']} contains no files, so nothing was stored or replaced. Run "
+                "the task again; if that does not help, create the export again."
+            )
         return list(staged.values())
 
     def _report_progress(self, staged: Staged, size: int | None) -> None:
         if self.on_progress is not None:
             self.on_progress(staged.name, staged.bytes, size)
 
-    def _manifest(self, staged: list[Staged], found: Manifest | None) -> Manifest:
-        new = {each.name for each in staged}
-        old = found.names | set(found.replaces) if found else set()
-        for name, size in self.note.abandoned_objects.items():
-            existing = None if name in old | new or name == MANIFEST_NAME else self.store.info(name)
-            if existing is not None and existing.size == size:
-                old.add(name)
+    def _check_names(self, folder: HeldFolder, staged: list[Staged], found: Manifest | None) -> None:
+        """Make sure that nothing is overwritten that this provider did not store, unless ``if_exists`` allows it."""
+        if self.if_exists == "replace":
+            return
+        foreign = {name for name in folder.listing if found is None or name not in {*found.names, *found.replaces}}
+        for each in staged:
+            if any(is_same_spelling(each.name, name) for name in foreign) and folder.find(each.name) is not None:
+                raise FolderConflict(
+                    f"The folder contains a file {each.name}, which this provider did not store there, and if_exists "
+                    f"is {self.if_exists!r}, so it is not overwritten. Move the file, use if_exists='replace', or "
+                    "another destination."
+                )
+
+    def _create_manifest(self, files: tuple[StoredFile, ...], replaces: tuple[str, ...]) -> Manifest:
         return Manifest(
             export=self.export,
             file_format=self.file_format,
-            files=tuple(StoredFile(each.name, each.bytes, each.sha256, each.etag) for each in staged),
+            files=files,
             writer=self.writer,
             written_at=datetime.fromtimestamp(self.clock(), timezone.utc).isoformat(timespec="seconds"),
-            replaces=tuple(sorted(old - new)),
+            replaces=replaces,
             skipped=self.skipped,
         )
-
-    def _delete_replaced(self, manifest: Manifest) -> Manifest:
-        """Delete the objects that the manifest replaces; return and store the manifest without them."""
-        if not manifest.replaces:
-            return manifest
-        self.store.delete(name for name in manifest.replaces if name not in manifest.names)
-        manifest = dataclasses.replace(manifest, replaces=())
-        write_manifest(self.store, manifest)
-        return manifest
-
-    def _verify_stored(self, manifest: Manifest) -> Manifest:
-        """Make sure that all objects exist; a second process of this task may have worked at the same time.
-
-        :return: the manifest that is now in the folder
-        """
-        if is_intact(self.store, manifest):
-            return manifest
-        current = read_manifest(self.store)
-        if current is not None and current.is_for(self.export, self.file_format) and is_intact(self.store, current):
-            return current
-        # Did the other process replace objects by its own, with the same content, before this one wrote the manifest
-        # with its own ETags?
-        files = tuple(dataclasses.replace(file, etag=None) for file in manifest.files)
-        manifest = dataclasses.replace(manifest, files=files)
-        if not is_intact(self.store, manifest):
-            raise DestinationError(
-                "Objects that were just stored are missing in the folder, or have another size: something else "
-                "deletes or replaces them. Run the task again."
-            )
-        write_manifest(self.store, manifest)
-        return manifest
-
-    @contextlib.contextmanager
-    def _unpublish_on_error(self, staged: list[Staged], found: Manifest | None) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            try:
-                self._unpublish(staged, found)
-            except FileError as error:
-                log.warning("The store fails, so the next run has to delete what this one made visible: %s", error)
-            raise
-
-    def _unpublish(self, staged: list[Staged], found: Manifest | None) -> None:
-        """Delete the objects that this run published, except those that a manifest lists."""
-        current = read_manifest(self.store)
-        listed = {name for manifest in (found, current) if manifest for name in manifest.names}
-        for each in staged:
-            if each.published and each.name not in listed:
-                existing = self.store.info(each.name)
-                if existing is not None and existing.size == each.bytes and existing.etag == each.etag:
-                    self.store.delete([each.name])
-        self.note.delete()
 
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         uri = self.uri.rstrip("/")

@@ -20,7 +20,7 @@ fields:
     Names of objects of an earlier export that are to be deleted. Only present from the time the new manifest is
     written until these objects are deleted. If a run is killed in between, the next one deletes them.
 ``writer``
-    The task instance that wrote it: ``dag_id``, ``run_id``, ``task_id``, ``map_index``.
+    The task instance that wrote it: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, and the run's ``clear_number``.
 ``written_at``
     The time, in ISO 8601, UTC.
 """
@@ -28,13 +28,13 @@ fields:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_connectif.files.errors import ManifestUnreadable
 from airflow_provider_connectif.files.object_names import is_plain_name
-from airflow_provider_connectif.files.stores.base import Store
+from airflow_provider_connectif.files.stores.base import Store, StoredObject
 
 MANIFEST_NAME = "_connectif_manifest.json"
 VERSION = 1
@@ -141,35 +141,22 @@ def read_manifest(store: Store) -> Manifest | None:
     return None if data is None else Manifest.from_bytes(data)
 
 
-def write_manifest(store: Store, manifest: Manifest) -> None:
-    """Write the manifest to the folder, in one step.
-
-    :raises DestinationError: if the store fails
-    """
-    data = manifest.to_bytes()
-    try:
-        store.put(MANIFEST_NAME, data)
-    except Exception:
-        # The response may be lost although the manifest was written.
-        if store.read(MANIFEST_NAME) != data:
-            raise
-
-
-def is_intact(store: Store, manifest: Manifest) -> bool:
+def is_intact(manifest: Manifest, find: Callable[[str], StoredObject | None]) -> bool:
     """Return whether every object of the manifest exists, as far as can be seen without reading it.
 
     Sizes are compared and, if the store has them, ETags. In a local folder an object that was overwritten by another
     one of the same size is not noticed.
 
-    :raises DestinationError: if the store fails
+    :param find: returns the object of a name, if it exists
     """
-    for file in manifest.files:
-        found = store.info(file.path)
-        if found is None or found.size != file.bytes:
-            return False
-        if file.etag and found.etag and file.etag != found.etag:
-            return False
-    return True
+    return all(is_stored(file, find(file.path)) for file in manifest.files)
+
+
+def is_stored(file: StoredFile, found: StoredObject | None) -> bool:
+    """Return whether what was found in the folder is this object, as far as sizes and ETags show."""
+    if found is None or found.size != file.bytes:
+        return False
+    return not file.etag or not found.etag or file.etag == found.etag
 
 
 def _parse_file(entry: Mapping[str, Any]) -> StoredFile:

@@ -1,71 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
 """Notes about objects that are being made visible, for the run that follows a killed one.
 
-A *note* (``.connectif_publishing.<run>.<task>.json``) lists the objects that a task instance is about to publish. It is
-written before the first of them becomes visible, and deleted when the manifest lists them. A process that is killed in
-between leaves it behind, so that a later run can delete objects that no manifest lists.
+A *note* lists the objects that a writer is about to publish, with what was there before. It is part of the writer's
+lease, and is written before the first of them becomes visible. If the writer dies, the next one knows which objects
+are the dead one's: those that differ from what was there before, and that no manifest lists.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_connectif.files.folder.json_objects import read_json, to_json
-from airflow_provider_connectif.files.folder.writers import run_key, task_key
-from airflow_provider_connectif.files.object_names import is_plain_name
-from airflow_provider_connectif.files.stores.base import Store, StoredObject
+from airflow_provider_connectif.files.object_names import is_plain_name, is_reserved_name
+from airflow_provider_connectif.files.stores.base import StoredObject
 
-PREFIX = ".connectif_publishing."
-
-#: Seconds after which a note belongs to a dead process: publishing itself takes no longer than seconds.
-EXPIRES_AFTER = 3600.0
+#: What distinguishes two versions of an object in a listing: its size, ETag and time.
+Fingerprint = tuple[int, str | None, float | None]
 
 
-class PublishingNote:
-    """The note of one task instance.
+@dataclass(frozen=True)
+class Announced:
+    """One object that is about to be published.
 
-    :param store: the folder
-    :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``
-    :param clock: returns the current time, in seconds since the epoch
+    :param sizes: its size; several if a second writer announced it before the first one was cleaned up after
+    :param before: what was there under its name; None if nothing was
     """
 
-    def __init__(self, store: Store, writer: Mapping[str, Any], *, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._writer = dict(writer)
-        self._clock = clock
-        self.name = f"{PREFIX}{run_key(writer)}.{task_key(writer)}.json"
-        self._expired: list[str] = []
-        #: Names and sizes of objects that killed processes may have published, and that no manifest may list.
-        self.abandoned_objects: dict[str, int] = {}
+    sizes: tuple[int, ...]
+    before: Fingerprint | None
 
-    def read_abandoned(self) -> None:
-        """Fill :attr:`abandoned_objects` from expired notes and from one of an earlier try.
+    def matches(self, found: StoredObject) -> bool:
+        """Return whether what is there now was published according to this note."""
+        return found.size in self.sizes and fingerprint(found) != self.before
 
-        :raises DestinationError: if the store fails
-        """
-        for note in self._store.find(PREFIX):
-            if note.name != self.name and not self._is_expired(note):
-                continue
-            self._expired.append(note.name)
-            for entry in read_json(self._store, note.name).get("objects", ()):
-                if isinstance(entry, list) and len(entry) == 2 and is_plain_name(entry[0]):
-                    self.abandoned_objects[entry[0]] = entry[1]
 
-    def write(self, objects: Iterable[tuple[str, int]]) -> None:
-        """Record which objects, by name and size, are about to become visible.
+#: Objects by their names.
+Note = Mapping[str, Announced]
 
-        :raises DestinationError: if the store fails
-        """
-        content = {"writer": self._writer, "objects": [[name, size] for name, size in objects]}
-        self._store.put(self.name, to_json(content))
 
-    def delete(self) -> None:
-        """Delete this note and those read before: the manifest lists their objects, or they no longer exist.
+def announce(sizes: Iterable[tuple[str, int]], listing: Mapping[str, StoredObject]) -> dict[str, Announced]:
+    """Return the note for objects that are about to be published.
 
-        :raises DestinationError: if the store fails
-        """
-        self._store.delete([self.name, *(name for name in self._expired if name != self.name)])
+    :param sizes: their names and sizes
+    :param listing: what the folder contains now
+    """
+    return {name: Announced((size,), fingerprint(listing.get(name))) for name, size in sizes}
 
-    def _is_expired(self, note: StoredObject) -> bool:
-        return note.modified is not None and self._clock() - note.modified > EXPIRES_AFTER
+
+def merge(older: Note, newer: Note) -> dict[str, Announced]:
+    """Return one note for two of them, of which the older one knows what was there before both."""
+    merged = {**newer, **older}
+    for name in set(older) & set(newer):
+        sizes = dict.fromkeys((*older[name].sizes, *newer[name].sizes))
+        merged[name] = Announced(tuple(sizes), older[name].before)
+    return merged
+
+
+def find_abandoned(note: Note, listing: Mapping[str, StoredObject], listed: Iterable[str]) -> set[str]:
+    """Return the names of the objects that were published according to a note and that no manifest lists.
+
+    An object of another size was put there by someone else since, and is not touched.
+
+    :param listing: what the folder contains now
+    :param listed: the names that the manifest lists
+    """
+    candidates = (set(note) & set(listing)) - set(listed)
+    return {name for name in candidates if note[name].matches(listing[name])}
+
+
+def fingerprint(found: StoredObject | None) -> Fingerprint | None:
+    """Return what distinguishes this version of an object from others."""
+    # An ETag suffices: a store's clock may show one time in a listing, and another one elsewhere.
+    return None if found is None else (found.size, found.etag, None if found.etag else found.modified)
+
+
+def note_to_json(note: Note) -> dict[str, Any]:
+    """Return a note as JSON-compatible values."""
+    return {name: {"sizes": list(each.sizes), "before": each.before} for name, each in note.items()}
+
+
+def note_from_json(content: object) -> dict[str, Announced]:
+    """Read a note; entries that are not valid are ignored, because objects are deleted according to it."""
+    note = {}
+    for name, entry in content.items() if isinstance(content, dict) else ():
+        try:
+            before = entry["before"]
+            if is_plain_name(name) and not is_reserved_name(name):
+                sizes = tuple(int(size) for size in entry["sizes"])
+                note[name] = Announced(sizes, None if before is None else (int(before[0]), before[1], before[2]))
+        except (KeyError, TypeError, ValueError, IndexError):
+            continue
+    return note

@@ -85,11 +85,6 @@ class Store(ABC):
         with store_errors("finding out whether the store honours conditional requests"):
             return self._conditional_writes()
 
-    @property
-    def exclusive_put(self) -> bool:
-        """Whether :meth:`put` can be exclusive."""
-        return self.conditional_writes
-
     def check(self) -> None:
         """Check that the folder can be used, as far as that shows without writing.
 
@@ -115,7 +110,6 @@ class Store(ABC):
         *,
         if_absent: bool = False,
         if_version: str | None = None,
-        exclusive: bool = False,
     ) -> str | None:
         """Write a small object in one step, if the condition is met.
 
@@ -124,12 +118,10 @@ class Store(ABC):
 
         :param if_absent: only if there is no such object
         :param if_version: only if the object has this version, which an earlier call returned
-        :param exclusive: the same as ``if_absent``, but ignored where conditions are not possible
         :return: the object's new version; None where conditions are not possible
         :raises VersionConflict: if the condition is not met
         """
         _check_name(name)
-        if_absent = if_absent or (exclusive and self.conditional_writes)
         if if_absent or if_version is not None:
             self._require_conditional_writes()
         with store_errors(f"writing {name}"):

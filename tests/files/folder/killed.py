@@ -10,22 +10,21 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from airflow_provider_connectif.files.folder import delivery as module
-from airflow_provider_connectif.files.folder.claims import Claim
-from airflow_provider_connectif.files.folder.notes import PublishingNote
+from airflow_provider_connectif.files.folder.held_folder import HeldFolder
+from airflow_provider_connectif.files.folder.lease import Lease
 from airflow_provider_connectif.files.stores.staged import Staged
 from tests.files.exports import MIB, deliver_to, export
 from tests.stores import Place
 
 POINTS = {
     "while uploading": (Staged, "complete", 2),
-    "before publishing": (PublishingNote, "write", 1),
+    "before publishing": (Lease, "announce", 1),
     "before the first object is visible": (Staged, "publish", 1),
     "between two objects": (Staged, "publish", 2),
-    "before the manifest": (module, "write_manifest", 1),
-    "before the deletion": (module._Delivery, "_delete_replaced", 1),
-    "before the last manifest": (module, "write_manifest", 2),
-    "before the claim is released": (Claim, "release", 1),
+    "before the manifest": (HeldFolder, "_write_manifest", 1),
+    "before the deletion": (HeldFolder, "delete_replaced", 1),
+    "before the last manifest": (HeldFolder, "_write_manifest", 2),
+    "before the lease is released": (Lease, "release", 1),
 }
 
 
@@ -47,7 +46,7 @@ def main() -> None:
     place = Place.from_description(arguments["place"])
     owner, name, nth = POINTS[arguments["point"]]
     if (owner, name) == (Staged, "publish"):
-        # In a local folder, claims and notes are staged too: only the objects of the export count.
+        # In a local folder, the lease and the manifest are staged too: only the objects of the export count.
         real, mortal = Staged.publish, dying(Staged.publish, nth)
         Staged.publish = lambda self: mortal(self) if ".csv" in self.name else real(self)  # type: ignore[method-assign]
     elif (owner, name) == (Staged, "complete"):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_connectif.files.errors import ArchiveCorrupt
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
-from tests.files.exports import MIB, contents, deliver_to, digests, export, snapshot, writer
+from tests.files.exports import MIB, Archive, Member, contents, deliver_to, digests, export, snapshot, writer
 from tests.files.folder.killed import POINTS
 from tests.stores import Place
 
@@ -81,6 +82,13 @@ def test_a_retry_deletes_the_unfinished_files_of_the_killed_try(local_store: Pla
     assert local_store.unfinished_uploads() == 2
     deliver_to(local_store, *export(2, 3 * MIB))
     assert local_store.unfinished_uploads() == 0
+
+
+def test_a_retry_that_fails_deletes_them_too(local_store: Place) -> None:
+    kill_at(local_store, "while uploading", 2)
+    with pytest.raises(ArchiveCorrupt):
+        deliver_to(local_store, {"id": "2"}, Archive(Member("a.csv", b"1", ArchiveCorrupt("broken"))))
+    assert local_store.names() == set()
 
 
 def test_a_retry_downloads_nothing_if_the_manifest_was_written_before_the_kill(local_store: Place) -> None:

@@ -14,6 +14,7 @@ from airflow.sdk import DAG, Param, task
 
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.files.folder import delivery
+from airflow_provider_connectif.files.folder.held_folder import HeldFolder
 from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.tasks.state_store import TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
@@ -39,7 +40,7 @@ slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
 slowed(delivery._Delivery, "_report_progress")
 slowed(staged.Staged, "publish")
-slowed(delivery, "write_manifest")
+slowed(HeldFolder, "_write_manifest")
 
 
 def show_pid(context: Any) -> None:

@@ -19,6 +19,7 @@ from airflow.sdk import DAG, Param
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.api.polling.wait import ExportWait
 from airflow_provider_connectif.files.folder import delivery
+from airflow_provider_connectif.files.folder.held_folder import HeldFolder
 from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
 from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, TaskStateRecord
@@ -88,7 +89,7 @@ around(ConnectifClient, "_send", after=sent)
 around(ExportWait, "poll", after="while waiting")
 around(delivery._Delivery, "_report_progress", after="during the download")
 around(staged.Staged, "publish", after="between the publications")
-around(delivery, "write_manifest", "before the manifest", "after the manifest")
+around(HeldFolder, "_write_manifest", "before the manifest", "after the manifest")
 
 for deferrable in (False, True):
     with DAG(
