@@ -56,7 +56,7 @@ types: $(VENV)/.installed-dev ## check only the types: of the package, the examp
 	$(BIN)/python -m scripts.check_types
 
 docs: $(VENV)/.installed-dev ## build the documentation's site in build/docs; warnings are errors
-	@$(BIN)/python -m scripts.docs
+	@$(BIN)/python -m scripts.docs $(if $(VERSIONS),--versions $(VERSIONS))
 
 screenshots: $(VENV)/.installed-dev ## take the documentation's screenshots again
 	@$(BIN)/python -m scripts.screenshots

@@ -35,7 +35,7 @@ def stage(folder: Path) -> None:
 
 
 def build(into: Path, *, switcher: bool = False) -> str:
-    """Build the site, and the pages as text beside it.
+    """Build the site, and the pages as text next to it.
 
     :param into: the output folder, whose content is replaced
     :param switcher: whether the pages list the other versions in the folder that contains ``into``

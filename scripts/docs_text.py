@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation as text, beside the site: ``llms.txt`` lists the pages, and ``all-pages.md`` contains them all."""
+"""The documentation as text, next to the site: ``llms.txt`` lists the pages, and ``all-pages.md`` contains them all."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ All pages in one file: [all-pages.md](all-pages.md)
 def write_text(into: Path, *, title: str, summary: str, navigation: Mapping[str, Sequence[str]], index: str) -> None:
     """Write both files.
 
-    :param into: the site, which contains the source of each page beside its HTML
+    :param into: the site, which contains the source of each page next to its HTML
     :param navigation: the pages of each part, as paths in the site
     :param index: path of the page that lists the others, with a description of each
     """

@@ -29,7 +29,7 @@ from airflow_provider_connectif.sandbox.wire import Sleep, Wire
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _START_SECONDS = 30.0
 
 
@@ -193,11 +193,11 @@ class RunningSandbox:
         if changes:
             self.set(**changes)
 
-    def _call(self, function: Callable[[], T]) -> T:
+    def _call(self, function: Callable[[], _T]) -> _T:
         """Run a function in the server's thread, the only one that accesses the state."""
         if self._loop is None or self._thread is None or not self._thread.is_alive():
             return function()
-        result: Future[T] = Future()
+        result: Future[_T] = Future()
 
         def run() -> None:
             try:
