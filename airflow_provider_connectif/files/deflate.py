@@ -131,6 +131,9 @@ def _equal_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield blocks of :data:`OUTPUT_SIZE` bytes with the same content; the last one can be shorter."""
     pending = bytearray()
     for block in blocks:
+        if not pending and len(block) == OUTPUT_SIZE:
+            yield block
+            continue
         pending += block
         while len(pending) >= OUTPUT_SIZE:
             yield bytes(pending[:OUTPUT_SIZE])

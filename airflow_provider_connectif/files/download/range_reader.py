@@ -29,7 +29,6 @@ class RangeReader:
     def __init__(self, source: Source, start: int, stop: int | None) -> None:
         self._source = source
         self._ranges = source.info.supports_ranges
-        self._start = start
         self._position = start
         self._stop = stop
         self._response: StreamedResponse | None = None

@@ -22,7 +22,6 @@ from airflow_provider_connectif.files.download.range_reader import BLOCK_SIZE, R
 from airflow_provider_connectif.files.download.response_headers import RemoteFileInfo
 from airflow_provider_connectif.files.download.signed_urls import SignedUrls
 from airflow_provider_connectif.files.download.source import HEAD_SIZE, Aborted, RetryPolicy, Source
-from airflow_provider_connectif.files.errors import RemoteFileUnavailable
 from airflow_provider_connectif.files.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -225,9 +224,7 @@ class RemoteFile(io.RawIOBase):
         if self.size is None:
             for _ in self.chunks():
                 pass
-        if self.size is None:
-            raise RemoteFileUnavailable("The vendor's store does not report the size of the file.")
-        return self.size
+        return self.size or 0
 
     def _drop_stream(self) -> None:
         self._block = memoryview(b"")

@@ -23,7 +23,6 @@ class RemoteFileInfo:
     A file as the store describes it.
 
     :param size: size in bytes, or None if the store does not report it
-    :param etag: the entity tag as sent, or None
     :param supports_ranges: whether the store responds with exactly the requested range, and with a validator
     :param checksums: digests of the whole file by algorithm (``md5``, ``sha1``, ``sha256``, ``crc32``, ``crc32c``)
     :param detects_truncation: whether a broken connection can be distinguished from the end of the file
@@ -32,7 +31,6 @@ class RemoteFileInfo:
     """
 
     size: int | None
-    etag: str | None
     supports_ranges: bool
     checksums: Mapping[str, bytes] = field(default_factory=dict)
     detects_truncation: bool = True

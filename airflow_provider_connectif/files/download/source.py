@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 
 #: Bytes that the first request asks for, so that a small export needs no second one.
 HEAD_SIZE = 256 << 10
-_PEEK_SIZE = 512
 
 _T = TypeVar("_T")
 
@@ -213,8 +212,8 @@ class Source:
             a response that begins at 0, and None
         """
         headers = {"Range": f"bytes={start}-{stop - 1}"}
-        if validator := self.info.validator:
-            headers["If-Range"] = validator
+        if self.info.validator:
+            headers["If-Range"] = self.info.validator
         response = self.request(headers)
         if response.status == 200:
             unchanged, sent_stop = self._check_unchanged(response, response.length), None
@@ -235,16 +234,9 @@ class Source:
         with self._lock:
             response, self._unread = self._unread, None
         if response is None:
-            response = self._request_file()
+            response = self.request({}, (200,))
             if not self._check_unchanged(response, response.length):
                 self.is_confirmed = False
-        return response
-
-    def _request_file(self) -> StreamedResponse:
-        response = self.request({})
-        if response.status != 200:
-            response.close()
-            raise TransientError(f"the store responded with {response.status} to a request for the whole file")
         return response
 
     def _probe(self) -> RemoteFileInfo:
@@ -270,14 +262,13 @@ class Source:
         if response.status != 200:
             # A range that makes no sense, or of an encoded file, or that may be of another file than the next one.
             response.close()
-            response = self._request_file()
+            response = self.request({}, (200,))
         self._unread = response
         return self._info_from(response, response.length, ranges=False)
 
     def _info_from(self, response: StreamedResponse, size: int | None, *, ranges: bool) -> RemoteFileInfo:
         return RemoteFileInfo(
             size=size,
-            etag=response.headers.get("ETag"),
             supports_ranges=ranges,
             checksums=checksums(response.headers, whole_file=response.status == 200, host=self.urls.host()),
             detects_truncation=size is not None or response.marks_end,
@@ -287,12 +278,12 @@ class Source:
 
     def _check_unchanged(self, response: StreamedResponse, size: int | None) -> bool:
         """Return whether a response is certainly from the same file; raise an error if it is from another one."""
-        info, etag = self.info, response.headers.get("ETag")
-        other_etag = bool(etag and info.etag and etag != info.etag)
-        if other_etag or (size is not None and info.size is not None and size != info.size):
+        info, found = self.info, validator(response.headers)
+        is_other = bool(found and info.validator and found != info.validator)
+        if is_other or (size is not None and info.size is not None and size != info.size):
             response.close()
-            raise file_changed(f"its {'ETag' if other_etag else 'size'} differs")
-        return info.validator is not None and info.validator == validator(response.headers)
+            raise file_changed(f"its {'ETag' if is_other else 'size'} differs")
+        return found is not None and not is_other and info.validator is not None
 
 
 def file_changed(reason: str) -> RemoteFileChanged:
@@ -309,6 +300,6 @@ def _refusal(response: StreamedResponse) -> str:
     sent = parse_content_range(response.headers.get("Content-Range"))
     if response.status == 200 or (response.status == 206 and sent is not None and sent[0] == 0):
         content_type = response.headers.get("Content-Type")
-        if is_error_message(response.open_body(_PEEK_SIZE), content_type):
+        if is_error_message(response.open_body(), content_type):
             return "the store sent a web page or an error message instead of the file"
     return ""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.cookiejar
+import itertools
 import logging
 import socket
 import threading
@@ -182,7 +183,7 @@ class StreamedResponse:
         #: Whether the end of the body can be distinguished from a broken connection.
         self.marks_end = self.length is not None or is_chunked(response.headers)
 
-    def open_body(self, length: int) -> bytes:
+    def open_body(self, length: int = 512) -> bytes:
         """
         Return up to ``length`` bytes of the body without consuming them; decode the body if it is an encoded gzip file.
 
@@ -193,7 +194,7 @@ class StreamedResponse:
         try:
             head = self._unread = self.read_up_to(length)
             if self.encodings and head.startswith(_GZIP_SIGNATURE):
-                self._decoded = gunzip(self._encoded_blocks(head, self.length))
+                self._decoded = gunzip(itertools.chain([head], iter(lambda: self._read_body(1 << 16), b"")))
                 self._unread, self.length, self.headers = b"", None, {}
                 head = self.read_up_to(length)
                 self._unread = head + self._unread
@@ -201,14 +202,6 @@ class StreamedResponse:
             self.close()
             raise
         return head
-
-    def _encoded_blocks(self, block: bytes, left: int | None) -> Iterator[bytes]:
-        while block:
-            yield block
-            left = None if left is None else left - len(block)
-            block = self._read_body(1 << 16)
-        if left:
-            raise TransientError(f"the store's response ended {left} bytes early")
 
     def read(self, limit: int) -> bytes:
         """

@@ -225,7 +225,7 @@ class Archive(Iterable[Member]):
             yield block
 
     def _counted_blocks(self) -> Iterator[bytes]:
-        for block in self._blocks():
+        while block := self._reader.read(deflate.OUTPUT_SIZE):
             self._limit.add(len(block))
             yield block
 

@@ -41,8 +41,6 @@ from airflow_provider_connectif.files.unpack.zip_records import (
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_SIZE = 16 << 20
 
-_BLOCK_SIZE = 256 << 10
-
 
 class _NeedsDirectory(Exception):
     """The end of a member at ``position`` cannot be found without the directory; those before it were ``read``."""
@@ -344,8 +342,9 @@ class _MemberReader:
 
     def _stored(self) -> Iterator[bytes]:
         while self._left:
-            block = self._reader.read_some(min(self._left, _BLOCK_SIZE))
-            if not block:
+            wanted = min(self._left, deflate.OUTPUT_SIZE)
+            block = self._reader.read(wanted)
+            if len(block) < wanted:
                 raise self._truncated()
             self._left -= len(block)
             self.crc = deflate.crc32(block, self.crc)

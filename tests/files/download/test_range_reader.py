@@ -43,7 +43,7 @@ def test_after_a_broken_connection_reading_resumes_at_the_next_byte_with_the_eta
             f"bytes=262144-{6 * MB - 1}",
             f"bytes={262_144 + MB}-{6 * MB - 1}",
         ]
-        assert server.requests[2]["If-Range"] == file.info.etag
+        assert server.requests[2]["If-Range"] == file.info.validator
 
 
 @pytest.mark.parametrize("reset", [False, True])
