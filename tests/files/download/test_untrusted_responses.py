@@ -201,7 +201,11 @@ def test_damage_of_a_complete_file_is_final_and_of_one_with_an_unknown_end_is_no
         unpack(damaged, faults=Faults(ranges=False, close_delimited=True))
 
 
-@pytest.mark.parametrize("content", [b"", gzip.compress(b""), b"\x89PNG\r\n\x1a\n\0\0", gzip.compress(b'{"error": 1}')])
+@pytest.mark.parametrize(
+    "content",
+    [b"", gzip.compress(b""), b"\x89PNG\r\n\x1a\n\0\0", gzip.compress(b'{"error": 1}')],
+    ids=["nothing", "empty gzip", "PNG", "JSON in gzip"],
+)
 def test_a_file_that_is_not_an_export_is_an_error_that_may_pass(content: bytes) -> None:
     with pytest.raises(ExportMissing) as caught:
         unpack(content)
