@@ -7,7 +7,7 @@ look up their connection as in a triggerer. They are compared with the naive way
 its own request, in a thread, at the same interval; and with the same number of Airflow's ``DateTimeTrigger``, which
 make no requests but look at the clock every second.
 
-Two further measurements use a server with prepared responses: watchers of a long list, and a quick account beside six
+Two further measurements use a server with prepared responses: watchers of a long list, and a quick account next to six
 slow ones.
 
 A round is one poll of all exports. "Blocked" is the longest delay between two iterations of the event loop: by the wall
@@ -316,7 +316,7 @@ def run_child(way: str, accounts: Mapping[str, str], ids: list[str], interval: f
 
 
 def measure_list(listed: int, rounds: int) -> bool:
-    """Measure watchers of a long list and a quick account beside slow ones, and return whether the limits are met."""
+    """Measure watchers of a long list and a quick account next to slow ones, and return whether the limits are met."""
     with server("-m", "benchmarks.list_server", "{port}", str(listed), ready="/list/exports?page=1") as url:
         found = run_child("watch", {"default": f"{url}/list"}, [], 5.0, rounds)
         print(
