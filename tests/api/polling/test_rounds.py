@@ -153,7 +153,7 @@ class Api:
             raise AssertionError("A thread sleeps.")
 
         policy = RetryPolicy(attempts=1, seconds=0.0)
-        clocks: dict[str, Any] = {"clock": self.clock.time}
+        clocks: dict[str, Any] = {"clock": self.clock.time, "monotonic": self.clock.monotonic}
         return ConnectifClient(KEY, BASE, retry_policy=policy, sleep=no_sleep, random=lambda: 0.0, **clocks)
 
     def wait(self) -> None:
