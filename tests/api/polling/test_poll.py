@@ -64,7 +64,7 @@ class Result:
 
 def poll(client, ids, filters=()):
     result = Result(ids, filters)
-    run_poll(IdPoll([result.ids]), client)
+    run_poll(IdPoll([result.ids], shuffle=list.reverse), client)
     if filters:
         run_poll(ListPoll(list(result.readers.values())), client)
     return result
