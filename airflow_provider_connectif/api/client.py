@@ -103,8 +103,7 @@ class ConnectifClient:
         self._auth = ApiKeyAuth(key, base_url)
         self.timeout = timeout
         # A proxy cannot reach this machine's own addresses, and would see a key that is sent unencrypted.
-        host = urlsplit(base_url).hostname or ""
-        self._proxies = {"no_proxy": host} if is_loopback(host) else {}
+        self._proxies = {"no_proxy": self.host} if is_loopback(self.host) else {}
         self._retry_policy = retry_policy or RetryPolicy()
         self._user_agent = user_agent
         self._session = session
@@ -124,6 +123,11 @@ class ConnectifClient:
         """Close the connections. The client remains usable and then opens new ones."""
         if self._session is not None:
             self._session.close()
+
+    @property
+    def host(self) -> str:
+        """The host name of the base URL."""
+        return urlsplit(self.base_url).hostname or ""
 
     def list_exports(
         self, export_filter: ExportFilter | None = None, *, page_size: int = DEFAULT_PAGE_SIZE

@@ -137,8 +137,10 @@ class ConnectifHook(BaseHook):
         """
         from airflow_provider_connectif.api.file_url import fresh_file_url
         from airflow_provider_connectif.files.download.remote_file import RemoteFile
+        from airflow_provider_connectif.files.download.url_policy import UrlPolicy
 
-        return RemoteFile(lambda: fresh_file_url(self.get_conn(), export_id))
+        client = self.get_conn()
+        return RemoteFile(lambda: fresh_file_url(client, export_id), url_policy=UrlPolicy(client.host))
 
     def test_connection(self) -> tuple[bool, str]:
         """Request one page of the list, which needs no more permissions than everything else does.

@@ -149,11 +149,12 @@ class _ExportFile:
 
     def open(self) -> Archive:
         from airflow_provider_connectif.files.download.remote_file import RemoteFile
+        from airflow_provider_connectif.files.download.url_policy import UrlPolicy
         from airflow_provider_connectif.files.unpack.archive import open_archive
 
         self.opened = True
         return open_archive(
-            RemoteFile(self._get_signed_url),
+            RemoteFile(self._get_signed_url, url_policy=UrlPolicy(self._client.host)),
             file_format=self._options.file_format,  # type: ignore[arg-type]
             file_name=str(export_fields(self._export)["file_name"] or f"export-{self._export.id}"),
             max_uncompressed_bytes=self._options.max_uncompressed_bytes,

@@ -22,6 +22,7 @@ from airflow_provider_connectif.files.download.range_reader import BLOCK_SIZE, R
 from airflow_provider_connectif.files.download.response_headers import RemoteFileInfo
 from airflow_provider_connectif.files.download.signed_urls import SignedUrls
 from airflow_provider_connectif.files.download.source import HEAD_SIZE, Aborted, RetryPolicy, Source
+from airflow_provider_connectif.files.download.url_policy import UrlPolicy
 from airflow_provider_connectif.files.read_ahead import ReadAhead
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class RemoteFile(io.RawIOBase):
     :param clock: returns monotonic seconds
     :param sleep: waits some seconds; None for a real wait that ends early when the file is closed
     :param session: a ``requests`` session to use, which stays open; None for a new one
+    :param url_policy: which URLs may be used; None for all
     :raises RemoteFileUnavailable: while reading, if the store sends no more bytes
     :raises RemoteFileRefused: while reading, if the store refuses new signed URLs
     :raises RemoteFileChanged: while reading, if the file in the store was replaced
@@ -59,12 +61,13 @@ class RemoteFile(io.RawIOBase):
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] | None = None,
         session: requests.Session | None = None,
+        url_policy: UrlPolicy | None = None,
     ) -> None:
         super().__init__()
         self._owns_session = session is None
-        self._session = session or transport.new_session()
+        self._session = session or transport.new_session(url_policy)
         self._source = Source(
-            SignedUrls(renew, url_lifetime, clock), self._session, timeout, policy or RetryPolicy(), sleep
+            SignedUrls(renew, url_lifetime, clock), self._session, timeout, policy or RetryPolicy(), sleep, url_policy
         )
         self._read_ahead = read_ahead
         self._lock = threading.Lock()

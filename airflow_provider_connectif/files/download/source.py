@@ -26,6 +26,7 @@ from airflow_provider_connectif.files.download.response_headers import (
 )
 from airflow_provider_connectif.files.download.signed_urls import SignedUrls
 from airflow_provider_connectif.files.download.transport import StreamedResponse, TransientError
+from airflow_provider_connectif.files.download.url_policy import UrlPolicy
 from airflow_provider_connectif.files.error_messages import is_error_message
 from airflow_provider_connectif.files.errors import (
     RemoteFileChanged,
@@ -83,6 +84,7 @@ class Source:
     :param timeout: seconds to connect, seconds to wait for the next byte
     :param policy: how often and how long to retry
     :param sleep: waits some seconds; None for a real wait that ends early when reading is aborted
+    :param url_policy: which URLs may be used; None for all
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class Source:
         timeout: tuple[float, float],
         policy: RetryPolicy,
         sleep: Callable[[float], None] | None,
+        url_policy: UrlPolicy | None = None,
     ) -> None:
         self.urls = urls
         #: The file's first bytes, if it can be read by ranges.
@@ -104,6 +107,7 @@ class Source:
         self._timeout = timeout
         self._policy = policy
         self._sleep = sleep
+        self._url_policy = url_policy
         self._lock = threading.RLock()
         self._info: RemoteFileInfo | None = None
         self._unread: StreamedResponse | None = None  # the whole file, sent in response to the first request
@@ -189,7 +193,7 @@ class Source:
             raise Aborted
         url = self.urls.current()
         try:
-            response = transport.get(self._session, url, headers, timeout=self._timeout)
+            response = transport.get(self._session, url, headers, timeout=self._timeout, policy=self._url_policy)
             refusal = _refusal(response) if response.status in statuses else str(response.status)
             if not refusal:
                 return response

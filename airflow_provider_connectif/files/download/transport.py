@@ -28,6 +28,7 @@ from requests.auth import AuthBase
 
 from airflow_provider_connectif.files.deflate import gunzip
 from airflow_provider_connectif.files.download.response_headers import content_length, encodings, is_chunked
+from airflow_provider_connectif.files.download.url_policy import UrlPolicy
 from airflow_provider_connectif.files.errors import ArchiveCorrupt
 from airflow_provider_connectif.http_headers import parse_wait, server_time
 
@@ -105,20 +106,44 @@ def _silent() -> Iterator[None]:
         _SILENT_THREADS.active.depth -= 1
 
 
+class _ForbiddenAddress(Exception):
+    """A host has an address that may not be used. ``urllib3`` and ``requests`` pass it through."""
+
+
 class _Adapter(HTTPAdapter):
-    """An adapter that knows its connections, so that those in use can be closed while a store sends nothing."""
+    """
+    An adapter that knows its connections, so that those in use can be closed while a store sends nothing.
+
+    It checks the addresses of direct connections, before anything is sent; those of a proxy are the proxy's business.
+    """
+
+    def __init__(self, policy: UrlPolicy | None, **kwargs: Any) -> None:
+        self._policy = policy
+        super().__init__(**kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.connections: weakref.WeakSet[urllib3.connection.HTTPConnection] = weakref.WeakSet()
-        connections = self.connections
+        connections, policy = self.connections, self._policy
+
+        def check(sock: socket.socket) -> socket.socket:
+            if policy is not None and not policy.allows(sock.getpeername()[0]):
+                sock.close()
+                raise _ForbiddenAddress
+            return sock
 
         class Plain(urllib3.connection.HTTPConnection):
+            def _new_conn(self) -> socket.socket:
+                return check(super()._new_conn())
+
             def connect(self) -> None:
                 super().connect()
                 connections.add(self)
 
         class Secure(urllib3.connection.HTTPSConnection):
+            def _new_conn(self) -> socket.socket:
+                return check(super()._new_conn())
+
             def connect(self) -> None:
                 super().connect()
                 connections.add(self)
@@ -132,17 +157,19 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": PlainPool, "https": SecurePool}
 
 
-def new_session() -> requests.Session:
+def new_session(policy: UrlPolicy | None = None) -> requests.Session:
     """
     Return a session that keeps no cookies, does not retry and sends no credentials.
 
     Proxies and certificate bundles of the environment are used (``trust_env``). ``~/.netrc`` is not, because each
     request disables authentication.
+
+    :param policy: which addresses may be used; None for all
     """
     session = requests.Session()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        session.mount(scheme, _Adapter(pool_connections=4, pool_maxsize=4, max_retries=0))
+        session.mount(scheme, _Adapter(policy, pool_connections=4, pool_maxsize=4, max_retries=0))
     return session
 
 
@@ -295,6 +322,7 @@ def get(
     headers: Mapping[str, str],
     *,
     timeout: tuple[float, float],
+    policy: UrlPolicy | None = None,
     wall_clock: Callable[[], float] = time.time,
 ) -> StreamedResponse:
     """
@@ -307,12 +335,16 @@ def get(
     :param url: the signed URL
     :param headers: ``Range`` and ``If-Range``
     :param timeout: seconds to connect, seconds to wait for the next byte
+    :param policy: which URLs may be used; None for all
     :param wall_clock: returns Unix time, for a ``Retry-After`` that is a date
     :raises TransientError: no response, or one that asks to retry later (408, 425, 429 and 5xx)
     :raises InvalidUrl: no request can be sent to the URL, or to the one that it redirects to
     """
     sent: dict[str, Any] = {"Accept-Encoding": "identity", **headers}
     for _ in range(MAX_REDIRECTS + 1):
+        problem = policy.problem(url.value) if policy is not None else None
+        if problem is not None:
+            raise InvalidUrl(problem)
         response = _send(session, url.value, sent, timeout)
         if isinstance(response, Exception):
             raise response
@@ -348,6 +380,8 @@ def _send(
         UnicodeError,
     ):
         return InvalidUrl("it is not an http(s) URL")
+    except _ForbiddenAddress:
+        return InvalidUrl("it leads to a private address")
     except (requests.exceptions.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
         return TransientError(_describe(error))
 
