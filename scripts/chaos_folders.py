@@ -39,7 +39,7 @@ FOLDERS = ("one", "two")
 FOREIGN = ("theirs.csv", b"not ours")
 
 #: The lease of a dead process must not block a round for long, but must outlast what a busy machine delays.
-TIMING = Timing(expire_seconds=8.0, wait_seconds=120.0)
+TIMING = Timing(expire_seconds=8.0, wait_seconds=120.0, sleep=lambda seconds: time.sleep(min(seconds, 1.0)))
 
 MIB = 1024 * 1024
 
