@@ -389,7 +389,7 @@ class TestRateLimit:
         assert simulated_time.slept == [8]
 
     @pytest.mark.parametrize("seconds", ["1e300", "Fri, 31 Dec 9999 23:59:59 GMT"])
-    def test_an_implausible_wait_is_no_reason_to_fail_or_to_wait_long(self, api, simulated_time, client, seconds):
+    def test_an_implausible_wait_is_not_a_reason_to_fail_or_to_wait_long(self, api, simulated_time, client, seconds):
         limited = {"status_code": 429, "headers": {"Retry-After": seconds}}
         api.get(f"{BASE}/exports/e1", [limited, {"json": export(1), "headers": {"RateLimit-Reset": seconds}}])
         client.get_export("e1")

@@ -104,7 +104,7 @@ class TestTheSameRun:
         assert found == first
         assert archive.opened == 1
 
-    def test_after_it_was_cleared_what_other_instances_stored_is_no_mistake_of_the_author(
+    def test_after_it_was_cleared_what_other_instances_stored_is_not_a_mistake_of_the_author(
         self, memory_store: Place, if_exists: str
     ) -> None:
         deliver_to(memory_store, *export(1), by=writer(map_index=1, clear_number=0))
