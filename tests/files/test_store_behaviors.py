@@ -23,13 +23,12 @@ from fsspec.implementations.local import LocalFileSystem
 from airflow_provider_connectif.files.download import range_reader, remote_file, source
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
-from airflow_provider_connectif.files.folder.delivery import deliver
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
-from airflow_provider_connectif.files.stores.resolve import resolve_store
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.archives import make_zip, stream_zip
 from tests.files.behaviors import Behavior, Store, pairs_of, run_store, sample_behaviors
-from tests.files.exports import writer
+from tests.files.exports import deliver_to
+from tests.stores import Place
 
 BEHAVIORS = int(os.environ.get("CONNECTIF_BEHAVIORS", "1200"))
 
@@ -61,15 +60,8 @@ def _deliver(store: Store, folder: Path, file_format: str) -> dict[str, bytes]:
         remote = RemoteFile(store.renew, sleep=lambda seconds: None)
         return open_archive(remote, file_format=file_format, file_name="export")  # type: ignore[arg-type]
 
-    deliver(
-        opened,
-        resolve_store(LocalFileSystem(), str(folder)),
-        uri=str(folder),
-        export={"id": "1"},
-        file_format=file_format,
-        writer=writer(),
-        sleep=lambda seconds: None,
-    )
+    place = Place("local", str(folder), LocalFileSystem(), str(folder))
+    deliver_to(place, {"id": "1"}, opened, file_format=file_format)
     return _visible(folder)
 
 
