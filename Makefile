@@ -86,11 +86,10 @@ constraints: $(VENV)/.uv ## update the pinned versions in constraints.txt and co
 	$(LOWEST) --group test pyproject.toml --constraint constraints-lowest.txt --output-file constraints-lowest.txt
 
 build: $(VENV)/.uv ## build the wheel and the source archive in dist/
-	$(UV) build --quiet --out-dir dist
-	@ls -l dist
+	@$(BIN)/python -m scripts.build
 
-release-check: $(VENV)/.uv .tools/release/bin/twine ## build both archives, check them, and install each into an empty environment
-	@$(BIN)/python -m scripts.release_check --twine .tools/release/bin/twine
+release-check: $(VENV)/.uv .tools/release/.installed ## build and check a release of the current commit: archives, bill of materials, workflows
+	@$(BIN)/python -m scripts.release_check --tools .tools/release/bin $(if $(TAG),--tag "$(TAG)")
 
 hooks: $(VENV)/.installed-dev .tools/hooks/bin/pre-commit ## install git hooks that check style, types and the public API before each commit
 	@.tools/hooks/bin/pre-commit install
@@ -124,9 +123,11 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	@$(UV) pip install --quiet --python .tools/hooks/bin/python pre-commit==4.7.0
 
 # In a separate environment, because its dependencies may conflict with those of the tests.
-.tools/release/bin/twine: | $(VENV)/.uv
+.tools/release/.installed: Makefile | $(VENV)/.uv
 	@$(UV) venv --quiet --clear .tools/release
-	@$(UV) pip install --quiet --python .tools/release/bin/python twine==7.0.0 'readme-renderer[md]==46.0'
+	@$(UV) pip install --quiet --python .tools/release/bin/python twine==7.0.0 'readme-renderer[md]==46.0' \
+		cyclonedx-bom==7.5.0 zizmor==1.32.0
+	@touch $@
 
 # In a separate environment, because with Celery's provider the dependencies differ from those of the tests.
 .tools/celery/.installed: pyproject.toml constraints.txt | $(VENV)/.uv

@@ -1,20 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build both archives, check them, and install each into an empty environment: ``make release-check``."""
+"""Build and check a release of the current commit: ``make release-check``.
+
+Both archives are built twice, in different folders, and must be the same. They are checked, and each is installed into
+an empty environment and used there. The environment's packages are listed in a software bill of materials (CycloneDX).
+The workflows in ``.github`` are audited.
+"""
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from email.parser import HeaderParser
 from pathlib import Path
+from zipfile import ZipFile
 
 from airflow_provider_connectif import __version__
+from scripts.build import NAME, ROOT, build, commit_time
 
-ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
-NAME = "airflow_provider_connectif"
+SBOM = ROOT / "build" / f"{NAME}-{__version__}.cdx.json"
 
 # Checks that run in the new environment.
 CHECKS = f"""
@@ -37,27 +47,104 @@ assert "connectif" in ProvidersManagerTaskRuntime().hooks
 
 
 def main() -> None:
-    """Check a release.
+    """Check a release, and leave the archives in ``dist`` and the bill of materials in ``build``.
 
     :raises subprocess.CalledProcessError: if a command fails; its output has been printed
     """
     options = argparse.ArgumentParser(description=__doc__)
-    options.add_argument("--twine", required=True, help="path of twine, which checks the archives")
-    twine = options.parse_args().twine
+    options.add_argument("--tools", type=Path, required=True, help="folder of twine, zizmor and cyclonedx-py")
+    options.add_argument("--tag", help="fail unless this is the tag of the version")
+    arguments = options.parse_args()
+    if arguments.tag not in (None, f"v{__version__}"):
+        sys.exit(f"The tag is {arguments.tag}, but the version in {NAME}/__init__.py is {__version__}.")
+    if (ROOT / ".github").exists():
+        run(arguments.tools / "zizmor", "--offline", "--no-progress", "--persona", "pedantic", ROOT / ".github")
     with tempfile.TemporaryDirectory(prefix="connectif-release-") as name:
         folder = Path(name)
-        run(BIN / "uv", "build", "--quiet", "--out-dir", folder / "dist", ROOT)
-        wheel = folder / "dist" / f"{NAME}-{__version__}-py3-none-any.whl"
-        source = folder / "dist" / f"{NAME}-{__version__}.tar.gz"
-        run(twine, "check", "--strict", wheel, source)
+        wheel, source = build_twice(folder)
+        run(arguments.tools / "twine", "check", "--strict", wheel, source)
         environment = folder / "environment"
         install = (BIN / "uv", "pip", "install", "--quiet", "--python", environment / "bin" / "python")
         run(BIN / "uv", "venv", "--quiet", "--python", sys.executable, environment)
         run(*install, "--constraint", ROOT / "constraints.txt", wheel)
         check_installed(environment, folder)
+        write_sbom(arguments.tools / "cyclonedx-py", environment, folder)
         run(*install, "--reinstall", "--no-deps", source)
         check_installed(environment, folder)
-    print(f"{wheel.name} and {source.name} are ready to be released.")
+        (ROOT / "dist").mkdir(exist_ok=True)
+        for path in (wheel, source):
+            shutil.copy(path, ROOT / "dist")
+    missing = missing_components(required_packages(ROOT / "dist" / wheel.name), SBOM)
+    if missing:
+        sys.exit(f"{SBOM.name} does not list {', '.join(sorted(missing))}.")
+    print(f"dist/{wheel.name}, dist/{source.name} and build/{SBOM.name} are ready to be released.")
+
+
+def build_twice(folder: Path) -> tuple[Path, Path]:
+    """Build the current commit in two folders under different conditions, and return the first two archives."""
+    sums = []
+    for number, umask, settings in (
+        (1, 0o022, {}),
+        (2, 0o077, {"TZ": "Pacific/Kiritimati", "LC_ALL": "C", "PYTHONHASHSEED": "7"}),
+    ):
+        checkout = folder / ("first" if number == 1 else "a/second folder")
+        previous = os.umask(umask)
+        try:
+            copy_commit(checkout, keep_times=number == 1)
+            archives = build(checkout, folder / f"dist-{number}", settings)
+        finally:
+            os.umask(previous)
+        sums.append([sha256(path) for path in archives])
+    for path, first, second in zip(archives, *sums, strict=True):
+        print(f"{first}  {path.name}\n{second}  {path.name} (built again in another folder)")
+    if sums[0] != sums[1]:
+        sys.exit("Two builds of the same commit differ.")
+    wheel, source = (folder / "dist-1" / path.name for path in archives)
+    return wheel, source
+
+
+def copy_commit(folder: Path, *, keep_times: bool = True) -> None:
+    """Copy the files of the current commit; outside of a repository, such as in the source archive, all files."""
+    folder.mkdir(parents=True)
+    if not (ROOT / ".git").exists():
+        shutil.copytree(ROOT, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".venv", ".tools", "dist"))
+        return
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    extract = ["tar", "--extract", "--directory", str(folder), *([] if keep_times else ["--touch"])]
+    subprocess.run(extract, input=archive, check=True)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write_sbom(cyclonedx: Path, environment: Path, folder: Path) -> None:
+    """List the packages of the environment, as those with which the release was checked."""
+    SBOM.parent.mkdir(exist_ok=True)
+    project = (ROOT / "pyproject.toml").read_text()
+    described = folder / "pyproject.toml"
+    described.write_text(project.replace('dynamic = ["version"]', f'version = "{__version__}"'))
+    inputs = ("--pyproject", described, "--mc-type", "library", environment / "bin" / "python")
+    settings = {**os.environ, **commit_time()}
+    run(cyclonedx, "environment", "--output-reproducible", "--output-file", SBOM, *inputs, env=settings)
+
+
+def required_packages(wheel: Path) -> set[str]:
+    """Return the names of the packages that the wheel requires without extras."""
+    with ZipFile(wheel) as opened:
+        (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
+        lines = HeaderParser().parsestr(opened.read(name).decode()).get_all("Requires-Dist") or []
+    names = (line.replace("[", ">").split(">")[0].split("=")[0].strip() for line in lines if "extra ==" not in line)
+    return {name.lower().replace("_", "-") for name in names}
+
+
+def missing_components(names: set[str], sbom: Path) -> set[str]:
+    """Return the packages that a bill of materials does not list as dependencies of this package."""
+    content = json.loads(sbom.read_text())
+    named = {component["bom-ref"]: component["name"] for component in content["components"]}
+    root = content["metadata"]["component"]["bom-ref"]
+    (direct,) = (entry.get("dependsOn", []) for entry in content["dependencies"] if entry["ref"] == root)
+    return names - {named[reference].lower().replace("_", "-") for reference in direct if reference in named}
 
 
 def check_installed(environment: Path, folder: Path) -> None:

@@ -40,7 +40,40 @@ def test_a_push_runs_all_checks():
     jobs = yaml.safe_load((GITHUB / "workflows" / "ci.yml").read_text())["jobs"]
     commands = {step["run"] for job in jobs.values() for step in job["steps"] if "run" in step}
     assert ".ci/run" in commands
-    assert {command.removeprefix("make ") for command in commands if command.startswith("make ")} <= targets()
+    assert {command.split()[1] for command in commands if command.startswith("make ")} <= targets()
+
+
+def workflows() -> dict[str, dict]:
+    return {path.stem: yaml.safe_load(path.read_text()) for path in (GITHUB / "workflows").glob("*.yml")}
+
+
+def test_actions_are_pinned_by_commit_and_name_their_version():
+    lines = [line for path in GITHUB.rglob("*.yml") for line in path.read_text().splitlines() if "uses:" in line]
+    pinned = re.compile(r" +- uses: [\w/.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+    assert len(lines) > 8
+    assert [line for line in lines if not pinned.fullmatch(line)] == []
+    # One version of each action.
+    assert len({line.strip() for line in lines}) == len({line.split("@")[0] for line in lines})
+
+
+def test_a_workflow_has_only_the_permissions_it_needs():
+    permissions = {
+        (name, job): {**(workflow["permissions"] or {}), **(steps.get("permissions") or {})}
+        for name, workflow in workflows().items()
+        for job, steps in workflow["jobs"].items()
+    }
+    assert {key: value for key, value in permissions.items() if value != {"contents": "read"}} == {
+        ("release", "publish"): {"id-token": "write"},
+        ("release", "attest"): {"id-token": "write", "attestations": "write"},
+        ("release", "github-release"): {"contents": "write"},
+    }
+
+
+def test_a_release_is_checked_before_it_is_published_and_needs_no_stored_password():
+    jobs = workflows()["release"]["jobs"]
+    assert 'make release-check TAG="$GITHUB_REF_NAME"' in [step.get("run") for step in jobs["build"]["steps"]]
+    assert (jobs["publish"]["needs"], jobs["publish"]["environment"]) == ("build", "pypi")
+    assert "secrets." not in (GITHUB / "workflows" / "release.yml").read_text()
 
 
 def test_a_push_checks_the_minimum_coverage():
