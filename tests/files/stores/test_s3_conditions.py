@@ -73,3 +73,14 @@ def test_a_store_that_is_down_is_neither(moto_store: Place) -> None:
             _ = store.conditional_writes
         faults.clear()
         assert store.conditional_writes
+
+
+def test_a_lost_response_while_finding_out_is_not_an_error(moto_store: Place) -> None:
+    faults = Faults()
+    with run_proxy(moto_store.options["endpoint_url"], faults) as url:
+        fs = filesystem("s3", {**moto_store.options, "endpoint_url": url})
+        # The first request is refused, the second one creates the object.
+        faults.fail(r"^PUT .*\.connectif", nth=2, fault="lose response", once=True)
+        assert moto_store.with_filesystem(fs).store().conditional_writes
+    assert faults.hits == 1
+    assert moto_store.names() == set()
