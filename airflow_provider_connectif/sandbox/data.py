@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-ACTIVITY_TYPES = ("purchase", "login", "register", "page-visit", "newsletter-subscribe", "contact-created")
+from airflow_provider_connectif.sandbox.options import SAMPLE_ACTIVITY_TYPES
+
 _NAMES = ("Zoë", "José Ángel", "Łukasz", "Anna", "Søren", "Chloé", "Iñaki", "Marta", "Jürgen", "Begoña", "Li")
 _SURNAMES = ("García, Pérez", "Núñez", "O'Brien", 'Smith "Jr."', "Müller", "Åkesson", "Fernández", "Dvořák")
 _CITIES = ("Valencia", "A Coruña", "München", "Kraków", "São Paulo", "'s-Hertogenbosch", "", "Málaga; Centro")
@@ -166,7 +167,7 @@ def _activity_columns(version: int) -> list[str]:
 def _activities(spec: DataSpec) -> Iterator[tuple[list[str], list[list[str]]]]:
     """Yield each activity's row with the rows of its products, which only purchases have."""
     rng = _random(spec, "activities")
-    kinds = spec.activity_types or ACTIVITY_TYPES
+    kinds = spec.activity_types or SAMPLE_ACTIVITY_TYPES
     width = len(_activity_columns(spec.version))
     for timestamp in _timestamps(spec, rng):
         kind = rng.choice(kinds)

@@ -13,12 +13,12 @@ import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, get_type_hints
 
-from airflow_provider_connectif.sandbox.data import ACTIVITY_TYPES
-
 READ_WRITE_KEY = "sandbox-key-id:sandbox-key-secret"
 READ_ONLY_KEY = "sandbox-read-id:sandbox-read-secret"
 BLOCKED_KEY = "sandbox-blocked-id:sandbox-blocked-secret"
 
+#: The types of the activities in an export that does not name any.
+SAMPLE_ACTIVITY_TYPES = ("purchase", "login", "register", "page-visit", "newsletter-subscribe", "contact-created")
 ORDERS = ("newest", "oldest", "shuffled")
 RATE_LIMIT_STYLES = ("ratelimit", "x-ratelimit", "retry-after", "retry-after-date", "none")
 FILTER_DATES = ("normal", "as-sent", "date-time")
@@ -67,7 +67,7 @@ class SandboxOptions:
         FILTER_DATES,
     )
     known_activity_types: tuple[str, ...] = _option(
-        (*ACTIVITY_TYPES, "contact-merged"), "activity types that exist; if empty, every name is accepted"
+        (*SAMPLE_ACTIVITY_TYPES, "contact-merged"), "activity types that exist; if empty, every name is accepted"
     )
     known_segments: tuple[str, ...] = _option((), "segments that exist; if empty, every id is accepted")
     known_reports: tuple[str, ...] = _option((), "reports that exist; if empty, every id is accepted")

@@ -101,6 +101,7 @@ def _check_slashes(destination: str) -> None:
     """Reject slashes with which a store writes an object under one name and looks for it under another."""
     # The value of a template is unknown, but two slashes in a row that are not part of one are the author's.
     scheme, _, path = normalize_uri(_JINJA.sub("\0", destination)).rpartition("://")
+    path = re.sub(r"^[^@/]*@", "", path)  # a connection's id
     if scheme in ("file", "local") and path and path[0] not in "/\0":
         raise InvalidArgument(
             "destination",

@@ -81,7 +81,7 @@ def test_the_servers_clock_may_differ_by_hours(sandbox, client, skew):
 
 def test_a_rejected_field_is_reported_with_its_path_and_reason(sandbox, client):
     sandbox.set(known_segments=["other"])
-    with pytest.raises(RequestRejected, match="/filters/segmentId: Value is not valid"):
+    with pytest.raises(RequestRejected, match=r"segment_id \(/filters/segmentId\): Value is not valid"):
         create_once(client, REQUESTS[0], MemoryRecord(), lookup_policy=SHORT)
 
 

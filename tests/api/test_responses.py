@@ -126,7 +126,7 @@ class TestErrors:
         api.post(f"{BASE}/exports", status_code=422, json=VALIDATION)
         with pytest.raises(RequestRejected) as raised:
             client.post_export(CONTACTS)
-        assert "/filters/segmentId: Value is not valid" in str(raised.value)
+        assert "segment_id (/filters/segmentId): Value is not valid" in str(raised.value)
         assert "delimiter: Value is not allowed" in str(raised.value)
 
     @pytest.mark.parametrize(

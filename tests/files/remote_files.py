@@ -76,10 +76,13 @@ def wait_until(condition: Callable[[], bool]) -> None:
     raise AssertionError("the condition was not met within a minute")
 
 
+_OF_OTHER_TESTS = ("connectif-sandbox", "connectif-poll")
+
+
 def package_threads() -> list[str]:
-    """Return the names of the package's threads, except a sandbox that serves other tests of this process."""
+    """Return the names of the package's threads, except a sandbox and pollers that other tests of this process use."""
     names = [thread.name for thread in threading.enumerate()]
-    return [name for name in names if name.startswith("connectif") and name != "connectif-sandbox"]
+    return [name for name in names if name.startswith("connectif") and not name.startswith(_OF_OTHER_TESTS)]
 
 
 MB = 1_000_000
