@@ -229,9 +229,10 @@ class TestTriggersOfOneConnection:
 
 
 def test_airflows_store_raises_the_expected_error_for_two_assets():
-    from airflow.sdk.execution_time.context import AssetStateStoreAccessors
-
-    accessors = AssetStateStoreAccessors(inlets=[Asset("one"), Asset("two")])
+    context = pytest.importorskip("airflow.sdk.execution_time.context")
+    if not hasattr(context, "AssetStateStoreAccessors"):
+        pytest.skip("Airflow 3.3 and later")
+    accessors = context.AssetStateStoreAccessors(inlets=[Asset("one"), Asset("two")])
     store = AssetCursorStore(accessors, {})
     for call in (store.read(), store.write({})):
         with pytest.raises(ValueError, match=r"^consumer: "):
@@ -243,7 +244,8 @@ def test_runs_alone_if_airflow_does_not_share_streams(sandbox):
 
     async def scenario() -> list[str]:
         trigger = watch()
-        del trigger.asset_state_store
+        if hasattr(trigger, "asset_state_store"):  # set by Airflow 3.3 and later
+            del trigger.asset_state_store
         events: list[str] = []
 
         async def run() -> None:
