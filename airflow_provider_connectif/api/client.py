@@ -19,9 +19,11 @@ from urllib.parse import quote, urlsplit
 from airflow_provider_connectif.api.connection_problems import error_from_exception, name_connection
 from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, ApiKeyAuth, is_loopback
 from airflow_provider_connectif.api.errors import (
+    ApiError,
     ConnectionProblem,
     CreationOutcomeUnknown,
     InvalidArgument,
+    InvalidConnection,
     NotFound,
     PermissionDenied,
     RateLimited,
@@ -222,10 +224,14 @@ class ConnectifClient:
         """
         self.wait_for_rate_limit()
         try:
-            response = self._send(
-                "POST", f"{self.base_url}{request.path}", what="a new export", scope="write", json=request.body()
+            return self._request(
+                "POST",
+                f"{self.base_url}{request.path}",
+                lambda _, response: Export.from_json(decode_json(response)),
+                what="a new export",
+                scope="write",
+                json=request.body(),
             )
-            return Export.from_json(decode_json(response))
         except ConnectionProblem as error:
             if not error.sent:
                 raise
@@ -280,7 +286,7 @@ class ConnectifClient:
 
         def attempt() -> _T:
             self.wait_for_rate_limit()
-            return parse(url, self._send("GET", url, what=what, scope="read", params=params))
+            return self._request("GET", url, parse, what=what, scope="read", params=params)
 
         def must_stop(state: RetryCallState) -> bool:
             if self._monotonic() + state.upcoming_sleep > deadline:
@@ -296,6 +302,13 @@ class ConnectifClient:
             reraise=True,
         )
         return retrying(attempt)
+
+    def _request(self, method: str, url: str, parse: Callable[[str, Response], _T], **arguments: Any) -> _T:
+        """Send one request and parse the response; errors name the connection."""
+        try:
+            return parse(url, self._send(method, url, **arguments))
+        except (ApiError, InvalidConnection) as error:
+            raise name_connection(error, self._name, self.base_url) from None
 
     def _send(self, method: str, url: str, *, what: str, scope: str, **arguments: Any) -> Response:
         """Send one request and return a successful response.
@@ -318,13 +331,11 @@ class ConnectifClient:
             )
         # ValueError: requests parses the target of a redirect, even though it does not follow it.
         except (OSError, ValueError) as error:
-            problem = error_from_exception(error, base_url=self.base_url, timeout=self.timeout)
             # "from None": the messages of requests' errors contain what was sent.
-            raise name_connection(problem, self._name, self.base_url) from None
+            raise error_from_exception(error, base_url=self.base_url, timeout=self.timeout) from None
         retry_after = self._rate_limit.observe(response.headers, limited=response.status_code == 429)
         if response.status_code // 100 != 2:
-            refusal = error_from_response(response, what=what, scope=scope, retry_after=retry_after)
-            raise name_connection(refusal, self._name, self.base_url)
+            raise error_from_response(response, what=what, scope=scope, retry_after=retry_after)
         return response
 
     def _open_session(self) -> Session:

@@ -71,7 +71,7 @@ class ExportFilter:
             self.export_type in (None, export.export_type)
             and self.report_id in (None, export.report_id)
             and self.segment_id in (None, export.segment_id)
-            and _equals_ignoring_case(self.origin, export.origin)
+            and _has_origin(export, self.origin)
             and _equals_ignoring_case(self.status, export.status)
             and _is_after(self.created_after, export.created_at)
             and _is_after(self.finished_after, _finished_at(export))
@@ -85,6 +85,12 @@ class ExportFilter:
 
 def _equals_ignoring_case(wanted: str | None, actual: str | None) -> bool:
     return wanted is None or (actual or "").casefold() == wanted.casefold()
+
+
+def _has_origin(export: Export, wanted: str | None) -> bool:
+    # How the API spells the application is not known.
+    from_application = wanted is not None and wanted.casefold() == "app" and export.created_in_application
+    return from_application or _equals_ignoring_case(wanted, export.origin)
 
 
 def _is_after(limit: datetime | None, actual: datetime | None) -> bool:

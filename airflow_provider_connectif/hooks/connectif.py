@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_provider_connectif import __version__
+from airflow_provider_connectif.api.argument_checks import check_id
 from airflow_provider_connectif.api.credentials import normalize_api_key, normalize_base_url
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection
 
@@ -97,20 +98,26 @@ class ConnectifHook(BaseHook):
         :param origin: only exports created through the API (``api``) or in the application (``app``)
         :param created_after: only exports created after this aware datetime
         :param page_size: the number of exports per request
+        :raises InvalidArgument: if no export can have a value
         :raises ApiError: if a request fails; see its subclasses
         """
         from airflow_provider_connectif.api.filters import ExportFilter
+        from airflow_provider_connectif.tasks.arguments import check_filter
 
-        export_filter = ExportFilter(export_type=export_type, status=status, origin=origin, created_after=created_after)
+        arguments: dict[str, Any] = {"export_type": export_type, "status": status, "origin": origin}
+        check_filter({**arguments, "created_after": created_after})
+        export_filter = ExportFilter(**arguments, created_after=created_after)
         return self.get_conn().list_exports(export_filter, page_size=page_size)
 
     def get_export(self, export_id: str) -> Export:
         """Return one export.
 
         :param export_id: the export's id
+        :raises InvalidArgument: if it is not an id
         :raises NotFound: if there is no such export
         :raises ApiError: if the request fails; see its subclasses
         """
+        check_id("export_id", export_id, source="list_exports() returns exports with their ids")
         return self.get_conn().get_export(export_id)
 
     def create_export(self, request: ExportRequest) -> Export:

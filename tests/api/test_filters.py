@@ -176,6 +176,11 @@ class TestExportFilter:
     def test_without_fields_matches_any_export(self):
         assert ExportFilter().matches(Export("a", "queued"))
 
+    @pytest.mark.parametrize("reported", ["app", "APP", "application", "Application"])
+    def test_finds_exports_of_the_application_however_the_api_spells_it(self, reported):
+        assert ExportFilter(origin="app").matches(Export("a", "queued", origin=reported))
+        assert not ExportFilter(origin="api").matches(Export("a", "queued", origin=reported))
+
     def test_compares_every_field(self):
         wanted = ExportFilter(
             export_type="data-explorer",

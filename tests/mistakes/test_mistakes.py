@@ -15,6 +15,8 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, ObjectStoragePath
 from airflow.sdk import DAG
 
+from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.hooks.connectif import ConnectifHook
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator, ConnectifListExportsOperator
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
 from airflow_provider_connectif.tasks.arguments import ConnectifArgumentError
@@ -217,6 +219,21 @@ def test_is_reported_by_the_first_attempt_before_any_request(sandbox, task, mist
 def test_a_watcher_that_would_never_have_an_event_is_reported_when_the_dag_is_parsed(arguments):
     with pytest.raises(ConnectifArgumentError, match=next(iter(arguments))):
         ConnectifExportFinishedEventTrigger(**arguments)
+
+
+class TestHook:
+    """The hook checks what the operators check."""
+
+    @pytest.mark.parametrize("arguments", [{"origin": "application"}, {"status": "done"}, {"export_type": "contact"}])
+    def test_a_filter_that_matches_nothing(self, sandbox, arguments):
+        with pytest.raises(InvalidArgument, match=f"^{next(iter(arguments))}: "):
+            ConnectifHook().list_exports(**arguments)
+        assert sandbox.stats.requests == 0
+
+    def test_an_id(self, sandbox):
+        with pytest.raises(InvalidArgument, match=r"^export_id: .* looks like a URL"):
+            ConnectifHook().get_export("https://api.connectif.cloud/exports/64f0")
+        assert sandbox.stats.requests == 0
 
 
 class TestPaths:

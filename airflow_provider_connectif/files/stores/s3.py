@@ -48,13 +48,7 @@ class S3Staged(Staged):
         self._parts.write(data)
 
     def _checksum(self, part: memoryview) -> str:
-        """Return the CRC-32 that ``botocore`` would send, four times as fast; "" if it would send none, or another."""
-        config = self._store.fs.s3.meta.config
-        if getattr(config, "request_checksum_calculation", None) != "when_supported":
-            return ""
-        if self._upload.get("ChecksumAlgorithm", "CRC32") != "CRC32":
-            return ""
-        return base64.b64encode(crc32(part).to_bytes(4, "big")).decode()
+        return self._store.checksum(part) if self._upload.get("ChecksumAlgorithm", "CRC32") == "CRC32" else ""
 
     async def _send(self, number: int, body: io.BytesIO, checksum: str) -> dict[str, Any]:
         response = await self._store.upload_part(
@@ -135,10 +129,23 @@ class S3Store(Store):
 
     def put_object(self, name: str, data: bytes, **arguments: Any) -> dict[str, Any]:
         """Write an object in one request."""
+        arguments["ContentType"] = content_type(name)
         try:
-            return self.call("put_object", name, Body=data, ContentType=content_type(name), **arguments)
+            if checksum := self.checksum(data):
+                arguments["ChecksumCRC32"] = checksum
+            return self.call("put_object", name, Body=data, **arguments)
         finally:
             self.fs.invalidate_cache(self.path(name))
+
+    def checksum(self, data: bytes | memoryview) -> str:
+        """Return the CRC-32 that ``botocore`` would send, four times as fast; "" if it would send none.
+
+        ``botocore`` itself would send it after the data (``aws-chunked``), which some S3-compatible stores refuse.
+        """
+        config = self.fs.s3.meta.config
+        if getattr(config, "request_checksum_calculation", None) != "when_supported":
+            return ""
+        return base64.b64encode(crc32(data).to_bytes(4, "big")).decode()
 
     async def upload_part(self, name: str, body: io.BytesIO, **arguments: Any) -> dict[str, Any]:
         """Send one part, from its first byte in each attempt."""

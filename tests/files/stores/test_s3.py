@@ -7,13 +7,16 @@ import base64
 import contextlib
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 
+from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.faults import Faults
 from tests.files.stores.objects import MIB, random_bytes, upload, without_budget
-from tests.stores import Place
+from tests.stores import Place, run_s3_server, s3_options
 
 pytestmark = pytest.mark.usefixtures("small_parts")
 
@@ -143,3 +146,18 @@ def test_no_crc_is_sent_if_the_connection_is_configured_without(
     s3_store.fs.connect()
     monkeypatch.setattr(s3_store.fs.s3.meta.config, "request_checksum_calculation", "when_required", raising=False)
     assert [checksum for _, checksum in sent_parts(s3_store, monkeypatch, random_bytes(MIB))] == [None]
+
+
+def test_no_object_is_sent_with_a_checksum_after_its_data_which_some_servers_refuse(
+    tmp_path: Path, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over https, botocore sends the data as ``aws-chunked``, unless the checksum is a header; rclone refuses it."""
+    (tmp_path / "lake").mkdir()
+    with run_s3_server(tmp_path, certificate) as endpoint:
+        monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+        fs = s3fs.S3FileSystem(**s3_options(endpoint), skip_instance_cache=True)
+        store = resolve_store(fs, "lake/folder")
+        store.put("manifest", b"{}")
+        upload(store, "small.csv", b"data")
+        upload(without_budget(resolve_store(fs, "lake/folder")), "parts.csv", random_bytes(3 * MIB))
+        assert sorted(found.name for found in store.find()) == ["manifest", "parts.csv", "small.csv"]
