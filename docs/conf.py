@@ -72,6 +72,7 @@ NAVIGATION: dict[str, list[str]] = {
         "guides/schedules",
         "guides/list-exports",
         "guides/watch-for-exports",
+        "guides/airflow-features",
         "guides/load-into-warehouse",
         "guides/own-code",
         "guides/migrate",

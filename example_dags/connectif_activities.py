@@ -18,6 +18,7 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 
 with DAG(
     "connectif_activities",
@@ -35,7 +36,9 @@ with DAG(
         from_date="{{ data_interval_start.isoformat() }}",
         to_date="{{ data_interval_end.isoformat() }}",
     )
-    wait = ConnectifExportSensor(task_id="wait", export_id=create.output, deferrable=True, poke_interval=5)
+    wait = ConnectifExportSensor(
+        task_id="wait", export_id=create.output, deferrable=True, poke_interval=POKE_INTERVAL, timeout=6 * 3600
+    )
     store = ConnectifExportToObjectStorageOperator(
         task_id="store",
         export_id=wait.output,

@@ -18,6 +18,7 @@ from airflow_provider_connectif.windows import export_windows
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 
 with DAG(
     "connectif_activities_backfill",
@@ -43,6 +44,7 @@ with DAG(
         storage_conn_id=STORAGE_CONN_ID,
         file_format="csv.gz",
         deferrable=True,
-        poke_interval=5,
+        poke_interval=POKE_INTERVAL,
+        timeout=6 * 3600,
         max_active_tis_per_dag=2,
     ).expand_kwargs(windows())

@@ -19,6 +19,7 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 REPORT_ID = os.environ.get("CONNECTIF_REPORT_ID", "60a1b2c3d4e5f60718293a4b")
 
 with DAG(
@@ -37,7 +38,9 @@ with DAG(
         from_date="{{ data_interval_start | ds }}",
         to_date="{{ data_interval_start | ds }}",
     )
-    wait = ConnectifExportSensor(task_id="wait", export_id=create.output, mode="reschedule", poke_interval=5)
+    wait = ConnectifExportSensor(
+        task_id="wait", export_id=create.output, mode="reschedule", poke_interval=POKE_INTERVAL, timeout=6 * 3600
+    )
     ConnectifExportToObjectStorageOperator(
         task_id="store",
         export_id=wait.output,

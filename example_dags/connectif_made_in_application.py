@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Store an export that was created in the Connectif application.
+"""Store the export that someone creates in the Connectif application every day.
 
 The sensor waits for the newest export that matches its arguments, no matter who created it. With ``origin="app"`` it
-ignores exports created through the API, such as those of other DAGs.
+ignores exports created through the API, such as those of other DAGs. Each run waits for an export that is created after
+the run's data interval, that is after midnight, and gives up before the next run starts: so no run stores the export of
+the day before again.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 
 with DAG(
     "connectif_made_in_application",
@@ -31,10 +34,10 @@ with DAG(
         task_id="wait",
         export_type="contacts",
         origin="app",
-        created_after="{{ data_interval_start.isoformat() }}",
+        created_after="{{ data_interval_end.isoformat() }}",
         deferrable=True,
-        poke_interval=5,
-        timeout=24 * 3600,
+        poke_interval=POKE_INTERVAL,
+        timeout=23 * 3600,
     )
     ConnectifExportToObjectStorageOperator(
         task_id="store",

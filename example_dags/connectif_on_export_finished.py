@@ -20,6 +20,7 @@ from airflow_provider_connectif.triggers.connectif import ConnectifExportFinishe
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 
 finished = Asset(
     "connectif_export_finished",
@@ -30,7 +31,7 @@ finished = Asset(
                 "connectif_default",
                 origin="app",
                 consumer="connectif_export_finished",
-                poke_interval=10,
+                poke_interval=POKE_INTERVAL,
             ),
         )
     ],

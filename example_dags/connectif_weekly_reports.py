@@ -19,6 +19,7 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 
 LAKE = os.environ.get("CONNECTIF_LAKE", "file:///tmp/connectif-lake")
 STORAGE_CONN_ID = os.environ.get("CONNECTIF_STORAGE_CONN_ID")
+POKE_INTERVAL = float(os.environ.get("CONNECTIF_POKE_INTERVAL", "60"))
 REPORT_IDS = os.environ.get("CONNECTIF_REPORT_IDS", "60a1b2c3d4e5f60718293a4b,60a1b2c3d4e5f60718293a4c").split(",")
 
 with DAG(
@@ -48,7 +49,9 @@ with DAG(
     create = ConnectifCreateExportOperator.partial(task_id="create", export_type="data-explorer").expand_kwargs(
         windows()
     )
-    wait = ConnectifExportSensor(task_id="wait", export_id=create.output, deferrable=True, poke_interval=5)
+    wait = ConnectifExportSensor(
+        task_id="wait", export_id=create.output, deferrable=True, poke_interval=POKE_INTERVAL, timeout=24 * 3600
+    )
     ConnectifExportToObjectStorageOperator.partial(
         task_id="store",
         destination=LAKE + "/connectif/weekly-reports/{report_id}/{from_date:%Y-%m}",

@@ -122,6 +122,8 @@ class LocalAirflow:
         }
         return {
             **inherited,
+            # The sandbox is faster than Connectif, and has no rate limit.
+            "CONNECTIF_POKE_INTERVAL": "5",
             "AIRFLOW_HOME": str(self.home),
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
             "NO_COLOR": "1",

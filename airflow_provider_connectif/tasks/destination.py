@@ -11,34 +11,22 @@ import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import date, datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, Any
-
-from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.api.export_request import ACTIVITIES, CONTACTS, DATA_EXPLORER
 from airflow_provider_connectif.api.file_names import without_extension
 from airflow_provider_connectif.api.timestamps import is_date, parse_timestamp_or_none
-from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.tasks.arguments import is_path, is_unknown
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.models import Export
-    from airflow_provider_connectif.files.stores.base import Store
 
 TEXT_FIELDS = ("export_id", "export_type", "report_id", "segment_id", "file_name")
 DATE_FIELDS = ("from_date", "to_date", "created_at", "finished_at")
-
-#: The extras of this package, and the URI schemes of the stores that each one installs.
-EXTRAS = {
-    "amazon": ("s3", "s3a", "s3n"),
-    "google": ("gs", "gcs"),
-    "microsoft-azure": ("abfs", "abfss", "adl"),
-}
 
 #: The fields that an export of this type never has.
 _MISSING_FIELDS = {
@@ -191,6 +179,11 @@ def _check_date_format(name: str, date_format: str) -> None:
         )
 
 
+def replace_fields(text: str) -> str:
+    """Replace each field of a rendered destination with the same plain name, while their values are not known."""
+    return _FIELD.sub("-", text)
+
+
 def fill_fields(text: str, values: Mapping[str, str | date | datetime | None], zone: tzinfo) -> str:
     """Replace the fields of a rendered destination.
 
@@ -231,77 +224,25 @@ def export_fields(export: Export, zone: tzinfo = timezone.utc) -> dict[str, str 
     }
 
 
-def open_folder(uri: str, storage_conn_id: str | None) -> Store:
-    """Open the folder that a URI names.
+def find_zone_mismatch(destination: str, export: Export, dag: Any) -> str | None:
+    """Return a warning if dates in the folder's name are shown in another time zone than the schedule's.
 
-    :param uri: the folder's URI, with its fields filled in
-    :param storage_conn_id: the id of the store's Airflow connection; None uses the credentials of the environment
-    :raises AirflowFailException: if the store's package is not installed, or the store cannot be opened
+    :param destination: rendered, with the export's fields in it
+    :param dag: the DAG of the task
     """
-    from airflow.providers.common.compat.sdk import ObjectStoragePath
-
-    from airflow_provider_connectif.files.stores.resolve import resolve_store
-
-    scheme = uri.partition("://")[0] if "://" in uri else "file"
-    try:
-        path = ObjectStoragePath(uri, conn_id=storage_conn_id)
-        fs = path.fs
-    except ImportError:
-        raise _unsupported_store(scheme) from None
-    except ValueError as error:
-        if not _is_registered(scheme):
-            raise _unsupported_store(scheme) from None
-        raise AirflowFailException(
-            f"destination: the store of {scheme}:// cannot be opened ({type(error).__name__}). Check the connection "
-            "that storage_conn_id names, or without storage_conn_id the credentials of the environment."
-        ) from None
-    return resolve_store(fs, path.path)
-
-
-def check_store(destination: str, storage_conn_id: str | None) -> None:
-    """Look at the store before an export is created, so that a store that cannot be used fails the task at once.
-
-    :param destination: rendered, with the export's fields in it, which are not known yet
-    :raises DestinationError: if the store refuses access, or the bucket does not exist
-    :raises AirflowFailException: if the store's package is not installed, or the store cannot be opened
-    """
-    uri = normalize_uri(_FIELD.sub("-", destination))
-    if "{" in destination.partition("://")[2].partition("/")[0]:
-        return
-    with destination_errors(uri, storage_conn_id):
-        open_folder(uri, storage_conn_id).check()
-
-
-@contextmanager
-def destination_errors(uri: str, storage_conn_id: str | None) -> Iterator[None]:
-    """Name the destination and its connection in the errors of the store.
-
-    :param uri: the folder's URI
-    """
-    try:
-        yield
-    except FileNotFoundError:
-        raise DestinationError(
-            f"The bucket or container of the destination does not exist{_place(uri, storage_conn_id)}. "
-            "Create it, or correct the destination."
-        ) from None
-    except DestinationError as error:
-        raise DestinationError(f"{error}{_place(uri, storage_conn_id)}") from error.__cause__
-
-
-def _place(uri: str, storage_conn_id: str | None) -> str:
-    from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
-
-    conn_id = storage_conn_id or uri.partition("://")[2].partition("/")[0].rpartition("@")[0]
-    if not conn_id:
-        used = "the credentials of the environment, because storage_conn_id is not set"
-    else:
-        used = f"the connection {conn_id} (storage_conn_id)"
-        try:
-            BaseHook.get_connection(conn_id)
-        except AirflowNotFoundException:
-            used += ", which is not defined"
-    return f" [destination {uri}, {used}]"
+    schedule_zone = getattr(getattr(dag, "timetable", None), "timezone", None)
+    zone = getattr(dag, "timezone", None)
+    if schedule_zone is None or str(schedule_zone) == str(zone):
+        return None
+    values = export_fields(export)
+    shown = [name for name in find_fields(destination) if isinstance(values[name], datetime)]
+    if not shown:
+        return None
+    return (
+        f"destination: {{{shown[0]}}} is shown in {zone}, the time zone of the DAG's start_date, but the schedule's is "
+        f"{schedule_zone}, so the folder of a day may be named after the day before or after. Use a start_date in "
+        f"{schedule_zone}."
+    )
 
 
 def safe_path_part(text: str) -> str:
@@ -335,27 +276,3 @@ def _filter_date(export: Export, name: str, zone: tzinfo) -> date | datetime | N
         return found
     utc = found.astimezone(timezone.utc)
     return utc.date() if (utc.hour, utc.minute) == (0, 0) else found.astimezone(zone).date()
-
-
-def _is_registered(scheme: str) -> bool:
-    """Return whether an installed provider supports the scheme."""
-    try:
-        from airflow.sdk.io.fs import has_fs
-    except ModuleNotFoundError:  # Airflow 3.0
-        from airflow.io import has_fs  # type: ignore[attr-defined, no-redef]
-
-    return bool(has_fs(scheme))
-
-
-def _unsupported_store(scheme: str) -> AirflowFailException:
-    for extra, schemes in EXTRAS.items():
-        if scheme in schemes:
-            return AirflowFailException(
-                f"destination: the package for {scheme}:// is not installed here. "
-                f"Install it on every worker: pip install 'airflow-provider-connectif[{extra}]'."
-            )
-    stores = ", ".join(f"{schemes[0]}:// ({extra})" for extra, schemes in EXTRAS.items())
-    return AirflowFailException(
-        f"destination: Airflow does not support {scheme}:// here. Use file://, an absolute path, "
-        f"or with an extra of this package {stores}."
-    )

@@ -12,13 +12,12 @@ from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
-    destination_errors,
     export_fields,
     fill_destination,
     normalize_uri,
-    open_folder,
 )
 from airflow_provider_connectif.tasks.progress import format_size
+from airflow_provider_connectif.tasks.stores import destination_errors, open_folder
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -34,11 +34,12 @@ from airflow_provider_connectif.tasks.arguments import (
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
     check_fields_of_request,
-    check_store,
+    find_zone_mismatch,
     path_to_uri,
 )
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
 from airflow_provider_connectif.tasks.progress import ProgressLog
+from airflow_provider_connectif.tasks.stores import check_store
 from airflow_provider_connectif.tasks.transfer import (
     FileFormat,
     IfExists,
@@ -263,6 +264,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
         set_report_link(self, export.report_id)
+        dag = context.get("dag")
+        if warning := find_zone_mismatch(self._options().destination, export, dag):
+            self.log.warning(warning)
         result = store_export(
             client,
             export,
@@ -270,7 +274,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             writer=manifest_writer(context),
             on_progress=ProgressLog(self.log.info),
             log=self.log,
-            zone=getattr(context.get("dag"), "timezone", None) or timezone.utc,
+            zone=getattr(dag, "timezone", None) or timezone.utc,
         )
         return self._finish(context, result, export)
 

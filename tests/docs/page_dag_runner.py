@@ -13,7 +13,9 @@ from typing import Any
 from tests.dag_runner import run_script
 
 SCRIPT = """
+from airflow.models.asset import AssetEvent
 from airflow.models.xcom import XComModel
+from sqlalchemy import select
 from airflow.utils.session import create_session
 
 control = sandbox + "/_sandbox"
@@ -23,13 +25,20 @@ for run in json.loads(sys.argv[3]):
         requests.post(control + "/faults", json=fault, timeout=10).raise_for_status()
     created = requests.get(control + "/stats", timeout=10).json()["created_by_api"]
     print("BEGIN", run["dag"], flush=True)
-    dag_run = dagbag.dags[run["dag"]].test(logical_date=pendulum.parse(run["date"]))
+    dag_run = dagbag.dags[run["dag"]].test(
+        logical_date=pendulum.parse(run["date"]) if run["date"] else None, run_conf=json.loads(run["conf"])
+    )
     tasks = [(ti.task_id, ti.map_index, str(ti.state)) for ti in dag_run.get_task_instances()]
     with create_session() as session:
         found = session.scalars(XComModel.get_many(run_id=dag_run.run_id, dag_ids=run["dag"], key="return_value"))
         returned = {each.task_id: XComModel.deserialize_value(each) for each in found}
+        events = {}
+        for event in session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == dag_run.run_id)):
+            events.setdefault(event.asset.name, []).append(event.extra)
     created = requests.get(control + "/stats", timeout=10).json()["created_by_api"] - created
-    result = {"state": str(dag_run.state), "tasks": tasks, "returned": returned, "created": created}
+    result = {
+        "state": str(dag_run.state), "tasks": tasks, "returned": returned, "created": created, "events": events
+    }
     print("END", json.dumps(result), flush=True)
 """
 
@@ -39,13 +48,15 @@ class PageRun:
     """A run of a DAG.
 
     :param dag: the id of the DAG
-    :param date: the logical date of the run
+    :param date: the logical date of the run; empty for none
     :param fault: a fault of the sandbox, as ``ON:KIND``; empty for none
+    :param conf: the configuration of the run, as JSON
     """
 
     dag: str
     date: str = "2026-11-24"
     fault: str = ""
+    conf: str = "{}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +67,7 @@ class PageRunResult:
     :param tasks: task id, map index and state of each task instance
     :param returned: the return value of each task; for a mapped task, that of one instance
     :param created: the number of exports created during the run
+    :param events: the ``extra`` of each event by the asset's name
     :param output: everything written during the run
     """
 
@@ -63,6 +75,7 @@ class PageRunResult:
     tasks: list[list[Any]]
     returned: dict[str, Any]
     created: int
+    events: dict[str, list[Any]]
     output: str
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 
 import pytest
 import requests
@@ -13,7 +14,7 @@ from airflow.sdk import Asset
 
 from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.docs.conftest import DAGS, RUN_ELSEWHERE, STARTED_BY_AN_ASSET
+from tests.docs.conftest import BY_HAND, DAGS, RUN_ELSEWHERE, STARTED_BY_AN_ASSET
 from tests.docs.pages import ROOT, dag_blocks
 from tests.leaks import words_before_a_secret
 
@@ -30,6 +31,40 @@ def test_it_succeeds(page_runs, dag):
 def test_no_run_writes_a_secret(page_runs):
     for run, result in page_runs.results.items():
         assert words_before_a_secret(result.output) is None, run
+
+
+def test_a_run_by_hand_exports_the_range_of_its_params(page_runs):
+    run = page_runs.of("activities_by_hand", date="", conf=json.dumps(BY_HAND))
+    assert run.state == "success", run.output[-3000:]
+    manifest = json.loads((page_runs.lake / "connectif/activities/2026-11-01/_connectif_manifest.json").read_text())
+    filters = manifest["export"]["filters"]
+    assert (filters["fromDate"], filters["toDate"]) == ("2026-10-31T23:00:00.000Z", "2026-11-07T23:00:00.000Z")
+
+
+def test_a_run_by_hand_without_params_fails_with_the_message_in_troubleshooting(page_runs):
+    run = page_runs.of("activities_by_hand", date="")
+    assert run.state == "failed"
+    assert run.created == 0
+    message = "'data_interval_start' is undefined"
+    assert message in run.output
+    assert f"### {message}\n" in (ROOT / "docs/troubleshooting.md").read_text()
+
+
+def test_native_rendering_keeps_lists_and_ids(page_runs):
+    returned = page_runs.of("howto_native_rendering").returned
+    assert returned["wait"] == returned["create"]
+
+
+def test_the_event_of_an_asset_has_the_keys_of_the_page(page_runs):
+    page = (ROOT / "docs/guides/airflow-features.md").read_text()
+    documented = re.findall(r"^\| `(\w+)` \|", page.partition("`event.extra`")[2].partition("\n\n")[0], re.MULTILINE)
+    [extra] = page_runs.of("howto_asset_producer").events["connectif_purchases"]
+    assert set(extra) <= set(documented)
+    assert set(documented) - {"items"} <= set(extra)
+    assert extra["files"] == [
+        {"path": file["path"], "bytes": file["bytes"]}
+        for file in page_runs.of("howto_asset_producer").returned["purchases"]["files"]
+    ]
 
 
 def test_creating_an_export_returns_its_id(page_runs):

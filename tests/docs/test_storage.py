@@ -9,7 +9,7 @@ import re
 import pytest
 
 from airflow_provider_connectif.files.stores.resolve import resolve_store
-from airflow_provider_connectif.tasks.destination import EXTRAS
+from airflow_provider_connectif.tasks.stores import EXTRAS
 from tests.docs.pages import ROOT, blocks
 from tests.stores import S3_KEY, S3_SECRET
 

@@ -135,9 +135,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     dags = folder / "dags"
     dags.mkdir()
-    example = (ROOT / "example_dags" / f"{DAG}.py").read_text()
-    assert "poke_interval=10," in example
-    (dags / f"{DAG}.py").write_text(example.replace("poke_interval=10,", f"poke_interval={ROUND},"))
+    (dags / f"{DAG}.py").write_text((ROOT / "example_dags" / f"{DAG}.py").read_text())
     with Sandbox(SandboxOptions(seconds_per_export=0, rows=5)).serve(port=0) as vendor:
         connection = {
             **sandbox_connection(vendor.url, vendor.key),
@@ -149,6 +147,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             connections={"connectif_default": connection},
             environment={
                 "CONNECTIF_LAKE": f"file://{folder / 'lake'}",
+                "CONNECTIF_POKE_INTERVAL": str(ROUND),
                 "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "6",
                 "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "32",
             },

@@ -6,19 +6,28 @@ from __future__ import annotations
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
+import pendulum
 import pytest
+from airflow.sdk import DAG
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.tasks.destination import (
     DATE_FIELDS,
     TEXT_FIELDS,
     check_destination,
     fill_fields,
     find_fields,
+    find_zone_mismatch,
     safe_path_part,
 )
+
+try:
+    from airflow.sdk import CronDataIntervalTimetable
+except ImportError:  # before Airflow 3.2
+    from airflow.timetables.interval import CronDataIntervalTimetable
 
 UTC = timezone.utc
 VALUES = {
@@ -166,3 +175,39 @@ class TestSafety:
         late = datetime(2026, 3, 29, 0, 30, tzinfo=UTC)
         for zone, day in ((UTC, "29"), (ZoneInfo("America/New_York"), "28"), (timezone(timedelta(hours=14)), "29")):
             assert fill_fields("{from_date:%d}", {"from_date": late}, zone) == day
+
+
+class TestZones:
+    """A day that is shown in another time zone than the schedule's may get the folder of another day."""
+
+    EXPORT = Export("a", "finished", "activities", filters={"fromDate": "2026-11-22T23:00:00Z"})
+    REPORT = Export("a", "finished", "data-explorer", filters={"fromDate": "2026-11-23"})
+
+    @staticmethod
+    def dag(zone: str, schedule: object) -> DAG:
+        return DAG("lake", schedule=schedule, start_date=pendulum.datetime(2026, 1, 1, tz=zone))
+
+    @pytest.mark.parametrize("destination", ["s3://lake/{from_date:%Y-%m-%d}", "s3://lake/{export_id}/{from_date}"])
+    def test_a_different_zone_of_the_schedule_is_a_warning(self, destination):
+        dag = self.dag("UTC", CronDataIntervalTimetable("@daily", timezone="Europe/Madrid"))
+        warning = find_zone_mismatch(destination, self.EXPORT, dag)
+        assert warning is not None
+        assert "{from_date} is shown in UTC" in warning
+        assert warning.endswith("Use a start_date in Europe/Madrid.")
+
+    @pytest.mark.parametrize(
+        ("zone", "schedule"),
+        [
+            ("Europe/Madrid", CronDataIntervalTimetable("@daily", timezone="Europe/Madrid")),
+            ("UTC", CronDataIntervalTimetable("@daily", timezone="UTC")),
+            ("Europe/Madrid", "@daily"),
+            ("UTC", None),
+        ],
+    )
+    def test_the_same_zone_is_not_worth_one(self, zone, schedule):
+        assert find_zone_mismatch("s3://lake/{from_date}", self.EXPORT, self.dag(zone, schedule)) is None
+
+    def test_neither_are_dates_of_the_account_and_folders_without_dates(self):
+        dag = self.dag("UTC", CronDataIntervalTimetable("@daily", timezone="Europe/Madrid"))
+        assert find_zone_mismatch("s3://lake/{from_date}", self.REPORT, dag) is None
+        assert find_zone_mismatch("s3://lake/{export_id}", self.EXPORT, dag) is None
