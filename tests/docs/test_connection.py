@@ -18,12 +18,15 @@ from urllib.parse import quote
 import pytest
 from airflow.sdk import Connection
 
+from airflow_provider_connectif.api import connection_problems
 from airflow_provider_connectif.api.credentials import DEFAULT_BASE_URL, normalize_api_key, normalize_base_url
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "docs/connection.md"
-METHODS = blocks("bash", page=PAGE)
+BLOCKS = blocks("bash", page=PAGE)
+SETTINGS = [block for block in BLOCKS if "_PROXY" in block.text]
+METHODS = [block for block in BLOCKS if block not in SETTINGS]
 VARIABLES = [block for block in METHODS if "AIRFLOW_CONN_" in block.text]
 COMMANDS = [block for block in METHODS if "airflow connections add" in block.text]
 BACKENDS = [block for block in METHODS if "AIRFLOW__SECRETS__" in block.text]
@@ -42,6 +45,12 @@ TEST_BY_COMMAND = "AIRFLOW__CORE__TEST_CONNECTION=Enabled airflow connections te
 def test_the_page_describes_each_method():
     assert (len(VARIABLES), len(COMMANDS), len(BACKENDS)) == (4, 2, 1)
     assert sum(map(len, (VARIABLES, COMMANDS, BACKENDS))) == len(METHODS)
+
+
+def test_the_settings_for_proxies_and_certificates_are_those_that_messages_name():
+    [settings] = SETTINGS
+    names = re.findall(r"^export (\w+)=", settings.text, re.MULTILINE)
+    assert names == [connection_problems._PROXY_VARIABLES[0], connection_problems._CA_VARIABLES[0]]
 
 
 @pytest.mark.parametrize("block", VARIABLES, ids=[str(block.line) for block in VARIABLES])
