@@ -104,7 +104,10 @@ def _describe_text(name: str, text: str) -> str | None:
     if not stripped:
         return "is empty: the value that the template names is missing"
     if stripped in _MISSING_TEXTS:
-        return f"{_MISSING}: the task that should return the id returned nothing (see its XCom)"
+        return (
+            f"{_MISSING}: the task that it names returned nothing (see its XCom), or the param or variable is not set; "
+            "to omit an optional argument, write {{ … or '' }}"
+        )
     if "{{" in text or "{%" in text:
         return "is a template that was not rendered"
     if text[0] in "[({":

@@ -26,12 +26,14 @@ def name_connection(error: _Error, name: str | None, base_url: str | None = None
     """Add the connection to an error's message.
 
     :param error: an error whose only argument is its message
-    :param name: the id of the Airflow connection; ``None`` leaves the message as it is
+    :param name: the id of the Airflow connection; empty if it has none, and ``None`` leaves the message as it is
     :param base_url: the connection's base URL, if it is known
     """
-    if name is not None:
-        host = "" if base_url is None else f", Host {base_url}"
-        error.args = (f"{error} [connection {name}{host}]",)
+    parts = [f"connection {name}"] if name else []
+    if base_url is not None and name is not None and base_url not in str(error):
+        parts.append(f"Host {base_url}")
+    if parts:
+        error.args = (f"{error} [{', '.join(parts)}]",)
     return error
 
 

@@ -59,7 +59,7 @@ class ConnectifHook(BaseHook):
         :raises InvalidConnection: if a field of the connection is missing or invalid
         """
         connection = self.get_connection(self.connectif_conn_id)
-        return self._create_client(connection, connection.extra_dejson, retry_policy)
+        return _create_client(connection, connection.extra_dejson, retry_policy, self.connectif_conn_id)
 
     async def open_client_async(self, *, retry_policy: RetryPolicy | None = None) -> ConnectifClient:
         """Return a new client without blocking the event loop, such as the triggerer's.
@@ -71,7 +71,7 @@ class ConnectifHook(BaseHook):
 
         if hasattr(Connection, "aextra_dejson"):
             connection = await self.aget_connection(self.connectif_conn_id)
-            return self._create_client(connection, await connection.aextra_dejson(), retry_policy)
+            return _create_client(connection, await connection.aextra_dejson(), retry_policy, self.connectif_conn_id)
 
         # Airflow 3.0 has no `aget_connection`. Until 3.3.2, masking the connection's secrets blocks the event loop, or
         # fails while another such call is running. In asgiref's thread, Airflow's blocking calls find their event loop.
@@ -156,30 +156,34 @@ class ConnectifHook(BaseHook):
         """
         from airflow_provider_connectif.api.client import RetryPolicy
 
+        connection = self.get_connection(self.connectif_conn_id)
         try:
-            with self.open_client(retry_policy=RetryPolicy(attempts=2, seconds=15)) as client:
+            # Without its id: Airflow tests a connection under a random one.
+            policy = RetryPolicy(attempts=2, seconds=15)
+            with _create_client(connection, connection.extra_dejson, policy, name="") as client:
                 next(client.list_pages(page_size=1), None)
         except ConnectifError as error:
             return False, str(error)
         return True, f"Connectif at {client.base_url} accepts the API key, which may read exports."
 
-    def _create_client(
-        self, connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None
-    ) -> ConnectifClient:
-        from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
-        from airflow_provider_connectif.api.connection_problems import name_connection
 
-        try:
-            return ConnectifClient(
-                normalize_api_key(connection.password, connection.login),
-                normalize_base_url(connection.host, schema=connection.schema, port=connection.port),
-                timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
-                retry_policy=retry_policy,
-                user_agent=f"airflow-provider-connectif/{__version__}",
-                name=self.connectif_conn_id,
-            )
-        except InvalidConnection as error:
-            raise name_connection(error, self.connectif_conn_id) from None
+def _create_client(
+    connection: Connection, extra: Mapping[str, Any], retry_policy: RetryPolicy | None, name: str
+) -> ConnectifClient:
+    from airflow_provider_connectif.api.client import DEFAULT_TIMEOUT, ConnectifClient
+    from airflow_provider_connectif.api.connection_problems import name_connection
+
+    try:
+        return ConnectifClient(
+            normalize_api_key(connection.password, connection.login),
+            normalize_base_url(connection.host, schema=connection.schema, port=connection.port),
+            timeout=_parse_timeout(extra.get("request_timeout"), DEFAULT_TIMEOUT),
+            retry_policy=retry_policy,
+            user_agent=f"airflow-provider-connectif/{__version__}",
+            name=name,
+        )
+    except InvalidConnection as error:
+        raise name_connection(error, name) from None
 
 
 def _parse_timeout(value: object, default: float) -> float:

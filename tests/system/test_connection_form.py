@@ -97,3 +97,16 @@ def test_the_test_button_reports_why_a_wrong_key_fails(page, sandbox):
     assert "401" in message
     assert "key" in message
     assert "some-secret" not in message
+
+
+def test_the_test_button_reports_why_a_wrong_host_fails(page, sandbox):
+    page.add(
+        "wrong_host",
+        standard={**host_and_port(sandbox.url.replace("http://", "https://")), "password": sandbox.key},
+        extra={},
+    )
+    title, message = page.test("wrong_host")
+
+    assert "Failed" in title
+    assert "does not speak https, but probably plain http: correct Host" in message
+    assert "connection" not in message  # Airflow tests it under a random id
