@@ -248,6 +248,7 @@ def s3_store(s3_server: tuple[str, Path]) -> Place:
 @pytest.fixture(scope="session")
 def moto_server() -> Iterator[str]:
     """The URL of an S3 server that honours conditional requests."""
+    pytest.importorskip("moto", reason="it is not a dependency of the tests with the lowest versions")
     from moto.s3 import models
     from moto.server import ThreadedMotoServer
 

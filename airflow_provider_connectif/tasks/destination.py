@@ -48,7 +48,8 @@ def path_to_uri(destination: Any) -> Any:
     """
     if not is_path(destination):
         return destination
-    return os.fspath(destination) if isinstance(destination, os.PathLike) else str(destination)
+    # As an os.PathLike, which it is in older versions, an ObjectStoragePath has no scheme.
+    return str(destination) if hasattr(destination, "protocol") else os.fspath(destination)
 
 
 def check_destination(destination: object) -> list[str]:
@@ -230,7 +231,9 @@ def find_zone_mismatch(destination: str, export: Export, dag: Any) -> str | None
     :param destination: rendered, with the export's fields in it
     :param dag: the DAG of the task
     """
-    schedule_zone = getattr(getattr(dag, "timetable", None), "timezone", None)
+    timetable = getattr(dag, "timetable", None)
+    # Airflow before 3.2 has only the second.
+    schedule_zone = getattr(timetable, "timezone", None) or getattr(timetable, "_timezone", None)
     zone = getattr(dag, "timezone", None)
     if schedule_zone is None or str(schedule_zone) == str(zone):
         return None

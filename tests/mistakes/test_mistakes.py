@@ -356,8 +356,10 @@ class TestStores:
         assert sandbox.stats.created_by_api == 0
 
     def test_a_missing_package(self, sandbox, task, monkeypatch):
-        from airflow.sdk.io import fs
-
+        try:
+            from airflow.sdk.io import fs
+        except ImportError:  # Airflow 3.0
+            import airflow.io as fs
         monkeypatch.setattr(fs, "_register_filesystems", lambda: {"file": fs._file})
         message = self.refused(task, "gs://lake/x")
         assert "pip install 'airflow-provider-connectif[google]'" in message
