@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import (
     UNKNOWN,
@@ -23,14 +23,9 @@ from airflow_provider_connectif.api.argument_checks import (
     parse_datetime_argument,
 )
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.models import ACTIVITIES, CONTACTS, DATA_EXPLORER, Export
 from airflow_provider_connectif.api.timestamps import format_timestamp, is_same_date_range, is_same_second
 
-if TYPE_CHECKING:
-    from airflow_provider_connectif.api.models import Export
-
-CONTACTS = "contacts"
-ACTIVITIES = "activities"
-DATA_EXPLORER = "data-explorer"
 CREATABLE_TYPES = (CONTACTS, ACTIVITIES, DATA_EXPLORER)
 
 DELIMITERS = (",", ";")

@@ -6,11 +6,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timezone, tzinfo
 from typing import Any
 
 from airflow_provider_connectif.api.errors import UnexpectedResponse
-from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
+from airflow_provider_connectif.api.file_names import without_extension
+from airflow_provider_connectif.api.timestamps import is_date, parse_timestamp_or_none
+
+CONTACTS = "contacts"
+ACTIVITIES = "activities"
+DATA_EXPLORER = "data-explorer"
 
 FINISHED = "finished"
 
@@ -98,6 +103,26 @@ class Export:
     def segment_id(self) -> str | None:
         """The id of the segment to which the export is limited."""
         return _text(self.filters.get("segmentId"))
+
+    @property
+    def file_stem(self) -> str | None:
+        """The file's name without its extension."""
+        return without_extension(self.file_name, self.file_extension) if self.file_name else None
+
+    def filter_date(self, name: str, zone: tzinfo = timezone.utc) -> date | datetime | None:
+        """Return a date of the filters; those of Data Explorer are days of the account, however they are written.
+
+        :param name: ``fromDate`` or ``toDate``
+        :param zone: the time zone of the days that are written as date-times
+        """
+        value = self.filters.get(name)
+        if isinstance(value, str) and is_date(value):
+            return date.fromisoformat(value)
+        found = parse_timestamp_or_none(value)
+        if found is None or self.export_type != DATA_EXPLORER:
+            return found
+        utc = found.astimezone(timezone.utc)
+        return utc.date() if (utc.hour, utc.minute) == (0, 0) else found.astimezone(zone).date()
 
     @property
     def created_in_application(self) -> bool:

@@ -13,17 +13,12 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, timezone, tzinfo
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument
-from airflow_provider_connectif.api.export_request import ACTIVITIES, CONTACTS, DATA_EXPLORER
-from airflow_provider_connectif.api.file_names import without_extension
-from airflow_provider_connectif.api.timestamps import is_date, parse_timestamp_or_none
+from airflow_provider_connectif.api.models import ACTIVITIES, CONTACTS, DATA_EXPLORER, Export
 from airflow_provider_connectif.tasks.arguments import is_path, is_unknown
-
-if TYPE_CHECKING:
-    from airflow_provider_connectif.api.models import Export
 
 TEXT_FIELDS = ("export_id", "export_type", "report_id", "segment_id", "file_name")
 DATE_FIELDS = ("from_date", "to_date", "created_at", "finished_at")
@@ -217,9 +212,9 @@ def export_fields(export: Export, zone: tzinfo = timezone.utc) -> dict[str, str 
         "export_type": export.export_type,
         "report_id": export.report_id,
         "segment_id": export.segment_id,
-        "file_name": without_extension(export.file_name, export.file_extension) if export.file_name else None,
-        "from_date": _filter_date(export, "fromDate", zone),
-        "to_date": _filter_date(export, "toDate", zone),
+        "file_name": export.file_stem,
+        "from_date": export.filter_date("fromDate", zone),
+        "to_date": export.filter_date("toDate", zone),
         "created_at": export.created_at,
         "finished_at": export.finished_at,
     }
@@ -229,7 +224,7 @@ def find_zone_mismatch(destination: str, export: Export, dag: Any) -> str | None
     """Return a warning if dates in the folder's name are shown in another time zone than the schedule's.
 
     :param destination: rendered, with the export's fields in it
-    :param dag: the DAG of the task
+    :param dag: the DAG of the task; None outside a DAG
     """
     timetable = getattr(dag, "timetable", None)
     # Airflow before 3.2 has only the second.
@@ -267,15 +262,3 @@ def safe_path_part(text: str) -> str:
 def _format_date(value: date, date_format: str) -> str:
     """Format a date; slashes in the format (``%Y/%m``) make folders."""
     return "/".join(safe_path_part(value.strftime(part)) for part in date_format.split("/"))
-
-
-def _filter_date(export: Export, name: str, zone: tzinfo) -> date | datetime | None:
-    """Read a date of the export's filters; those of Data Explorer are days of the account, however they are written."""
-    value = export.filters.get(name)
-    if isinstance(value, str) and is_date(value):
-        return date.fromisoformat(value)
-    found = parse_timestamp_or_none(value)
-    if found is None or export.export_type != DATA_EXPLORER:
-        return found
-    utc = found.astimezone(timezone.utc)
-    return utc.date() if (utc.hour, utc.minute) == (0, 0) else found.astimezone(zone).date()

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timezone, tzinfo
+from datetime import timezone
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
-    export_fields,
     fill_destination,
+    find_zone_mismatch,
     normalize_uri,
 )
 from airflow_provider_connectif.tasks.progress import format_size
@@ -97,7 +97,7 @@ def store_export(
     writer: Mapping[str, Any],
     on_progress: Callable[[str, int, int | None], None],
     log: Any,
-    zone: tzinfo = timezone.utc,
+    dag: Any = None,
 ) -> dict[str, Any]:
     """Store a finished export's files, unless the folder holds them already.
 
@@ -107,14 +107,16 @@ def store_export(
     :param writer: the task instance, or the command, as the manifest records it
     :param on_progress: called with an object's name, the bytes written so far, and its size, if known
     :param log: where the outcome is logged
-    :param zone: the time zone of dates in the destination
+    :param dag: the task's DAG, in whose time zone the dates in the destination are written; None writes them in UTC
     :return: what the task returns
     :raises InvalidArgument: if the destination does not fit this export
     :raises FileError: if the file cannot be read, or the store fails
     """
     from airflow_provider_connectif.files.folder.delivery import deliver
 
-    uri = fill_destination(options.destination, export, zone)
+    if warning := find_zone_mismatch(options.destination, export, dag):
+        log.warning(warning)
+    uri = fill_destination(options.destination, export, getattr(dag, "timezone", None) or timezone.utc)
     file = _ExportFile(client, export, options)
     with destination_errors(uri, options.storage_conn_id):
         result = deliver(
@@ -155,7 +157,7 @@ class _ExportFile:
         return open_archive(
             RemoteFile(self._get_signed_url, url_policy=UrlPolicy(self._client.host)),
             file_format=self._options.file_format,  # type: ignore[arg-type]
-            file_name=str(export_fields(self._export)["file_name"] or f"export-{self._export.id}"),
+            file_name=self._export.file_stem or f"export-{self._export.id}",
             max_uncompressed_bytes=self._options.max_uncompressed_bytes,
         )
 

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date, timedelta, timezone
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
@@ -34,7 +34,6 @@ from airflow_provider_connectif.tasks.arguments import (
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
     check_fields_of_request,
-    find_zone_mismatch,
     path_to_uri,
 )
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
@@ -264,9 +263,6 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
         set_report_link(self, export.report_id)
-        dag = context.get("dag")
-        if warning := find_zone_mismatch(self._options().destination, export, dag):
-            self.log.warning(warning)
         result = store_export(
             client,
             export,
@@ -274,7 +270,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             writer=manifest_writer(context),
             on_progress=ProgressLog(self.log.info),
             log=self.log,
-            zone=getattr(dag, "timezone", None) or timezone.utc,
+            dag=context.get("dag"),
         )
         return self._finish(context, result, export)
 
