@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -96,9 +97,14 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 @pytest.fixture(scope="package")  # so that it is not running during the tests of other packages
 def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> Iterator[LocalAirflow]:
-    """A real Airflow with the example DAGs, and connections to the sandbox and to the S3 server."""
+    """A real Airflow with the example DAGs, and connections to the sandbox and to the S3 server.
+
+    Its OpenLineage events are appended to ``openlineage.jsonl`` in its home folder.
+    """
+    home = tmp_path_factory.mktemp("airflow")
+    lineage = {"type": "file", "log_file_path": str(home / "openlineage.jsonl"), "append": True}
     local = LocalAirflow(
-        tmp_path_factory.mktemp("airflow"),
+        home,
         dags=ROOT / "example_dags",
         connections={
             "connectif_default": sandbox_connection(sandbox.url, sandbox.key),
@@ -106,6 +112,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, sandbox: Any, s3: S3) -> I
         },
         environment={
             "AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE": "True",
+            "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps(lineage),
             "CONNECTIF_LAKE": f"s3://{BUCKET}",
             "CONNECTIF_STORAGE_CONN_ID": "aws_default",
         },

@@ -11,6 +11,7 @@ import json
 import pytest
 import requests
 
+from scripts.local_airflow import wait_for
 from tests.leaks import SECRETS, words_before_a_secret
 
 DAG = "connectif_activities"
@@ -80,6 +81,30 @@ def test_the_files_contain_the_rows_of_the_export(run, s3):
 def test_the_manifest_names_the_export(run, s3):
     manifest = json.loads(s3.read(run.result["manifest"].removeprefix("s3://lake/")))
     assert manifest["export"]["id"] == run.export_id
+
+
+@pytest.fixture(scope="module")
+def lineage(run, airflow):
+    """What the task ``store`` reported to OpenLineage at its end. It is reported after the task has succeeded."""
+
+    def find():
+        lines = (airflow.home / "openlineage.jsonl").read_text().splitlines()
+        events = [event for event in map(json.loads, lines) if event["job"]["name"] == f"{DAG}.store"]
+        return next((event for event in events if event["eventType"] == "COMPLETE"), None)
+
+    return wait_for("the OpenLineage event of the task", find, 60)
+
+
+def test_openlineage_gets_the_folder_and_its_size(run, lineage):
+    [output] = lineage["outputs"]
+    assert (output["namespace"], output["name"]) == ("s3://lake", run.folder)
+    statistics = output["outputFacets"]["outputStatistics"]
+    assert statistics["size"] == sum(file["bytes"] for file in run.result["files"])
+    assert statistics["fileCount"] == len(run.result["files"])
+
+
+def test_openlineage_gets_no_secret(lineage):
+    assert words_before_a_secret(json.dumps(lineage)) is None
 
 
 def test_neither_key_nor_signed_url_is_in_any_log_or_in_the_database(run, airflow, sandbox):
