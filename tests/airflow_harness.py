@@ -51,6 +51,11 @@ class FakeTaskStateStore:
 
 
 @dataclass
+class FakeOperator:
+    retries: int = 0
+
+
+@dataclass
 class FakeTaskInstance:
     """A task instance, with the attributes that the package uses."""
 
@@ -58,7 +63,9 @@ class FakeTaskInstance:
     run_id: str = "run-1"
     task_id: str = "task"
     map_index: int = -1
+    try_number: int = 1
     max_tries: int = 0
+    task: FakeOperator = field(default_factory=lambda: FakeOperator())
     first_reschedule: datetime | None = None
 
     def get_first_reschedule_date(self, context: Mapping[str, Any]) -> datetime | None:
@@ -94,6 +101,16 @@ class FakeTask:
             "task_reschedule_count": self.reschedules,
         }
         return context if self.store is None else {**context, "task_state_store": self.store}
+
+    def retry(self) -> None:
+        """Start another attempt."""
+        self.ti.try_number += 1
+
+    def clear(self) -> None:
+        """Clear the task after its last attempt, as Airflow does, and start another attempt."""
+        self.dag_run.clear_number += 1
+        self.ti.max_tries = self.ti.try_number + self.ti.task.retries
+        self.retry()
 
     def run(self, operator: BaseOperator) -> Any:
         """Run one attempt to its end; if the operator defers, run its trigger too, as a triggerer would."""

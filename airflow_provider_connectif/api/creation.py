@@ -20,10 +20,10 @@ read and write offers no atomic claim, so an owner waits a short time after writ
 as well, and then checks that it still is the owner (Fischer's mutual exclusion). What remains is a process that is
 delayed between such a read and its write for longer than that time.
 
-``done`` is kept together with a number that clearing a task increases and a retry does not (Airflow's ``max_tries``):
-so a retry after a success that was never reported finds its export, and a task that is cleared after a success
-requests a new one. The same applies to a task that is cleared and now has arguments other than the recorded ones: its
-author has corrected them.
+``done`` is kept together with its generation, which shows whether the work was requested again (a task was cleared) or
+is merely retried: so a retry after a success that was never reported finds its export, and a task that is cleared after
+a success requests a new one. The same applies to a task that is cleared and now has arguments other than the recorded
+ones: its author has corrected them. An attempt that resumes with an export records its own generation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.errors import (
     ApiError,
@@ -47,6 +47,7 @@ from airflow_provider_connectif.api.errors import (
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.filters import ExportFilter
 from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.api.records import Generation, MemoryRecord, Record, SingleGeneration
 from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 
 if TYPE_CHECKING:
@@ -55,38 +56,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INTENT, CREATED, DONE = "intent", "created", "done"
-
-
-class Record(Protocol):
-    """Stores the state of one piece of work beyond the end of a process, such as Airflow's task state store."""
-
-    def read(self) -> dict[str, Any] | None:
-        """Return the state that was written last, ``None`` if there is none."""
-
-    def write(self, state: dict[str, Any]) -> None:
-        """Replace the state."""
-
-    def drop(self) -> None:
-        """Delete the state."""
-
-
-class MemoryRecord:
-    """A record in this process's memory, for use where there is no store."""
-
-    def __init__(self) -> None:
-        self._state: dict[str, Any] | None = None
-
-    def read(self) -> dict[str, Any] | None:
-        """Return the state that was written last."""
-        return self._state
-
-    def write(self, state: dict[str, Any]) -> None:
-        """Replace the state."""
-        self._state = dict(state)
-
-    def drop(self) -> None:
-        """Delete the state."""
-        self._state = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +82,7 @@ def create_once(
     request: ExportRequest,
     record: Record,
     *,
-    generation: int = 0,
+    generation: Generation | None = None,
     lookup_policy: LookupPolicy | None = None,
     retry_timeout: float = 600.0,
     clock: Callable[[], float] = time.time,
@@ -124,8 +93,7 @@ def create_once(
     :param client: the client
     :param request: what to request, unless a request is already recorded
     :param record: the record of this piece of work
-    :param generation: a number that increases when the work must be done again after a success (Airflow's
-        ``max_tries``)
+    :param generation: shows whether the work was requested again since an earlier attempt; ``None`` if it never is
     :param lookup_policy: how to look for an export
     :param retry_timeout: seconds during which to retry while the rate limit is reached or the API is unavailable
     :param clock: returns epoch seconds
@@ -136,14 +104,14 @@ def create_once(
     :raises CreationOutcomeUnknown: if no export was found after the maximum number of requests
     """
     creation = _Creation(client, record, lookup_policy or LookupPolicy(), retry_timeout, clock, sleep)
-    return creation.run(request, generation)
+    return creation.run(request, generation or SingleGeneration())
 
 
-def mark_done(record: Record, generation: int) -> None:
-    """Record that the work has succeeded, so that only a higher generation creates another export."""
+def mark_done(record: Record, generation: Generation) -> None:
+    """Record that the work has succeeded, so that another export is created only if it is requested again."""
     state = record.read()
     if state is not None and state.get("export_id"):
-        record.write({**state, "state": DONE, "generation": generation})
+        record.write({**state, "state": DONE, "generation": generation.as_json()})
 
 
 class _Creation:
@@ -166,18 +134,21 @@ class _Creation:
         # No other process can write to this process's memory.
         self._settle_time = 0.0 if isinstance(record, MemoryRecord) else lookup_policy.settle_time
 
-    def run(self, request: ExportRequest, generation: int) -> str:
+    def run(self, request: ExportRequest, generation: Generation) -> str:
         recorded = self._record.read()
         state = recorded
-        if state is not None and int(state.get("generation", 0)) < generation:
+        if state is not None and generation.is_repetition_of(state.get("generation")):
             state = self._after_clearing(state, request)
         if state is not None and state.get("export_id"):
+            if state.get("generation") != generation.as_json():
+                # Otherwise a mere retry of this attempt would be taken for a clearing.
+                self._record.write({**state, "generation": generation.as_json()})
             log.info("Resuming with export %s, which an earlier attempt created.", state["export_id"])
             return str(state["export_id"])
         if state is not None and state.get("state") == INTENT:
             log.info("An earlier attempt may have created an export before it died: looking for it.")
             # From now on it is ours: the earlier process, if it is still alive, sees that and sends nothing.
-            state = recorded = {**state, "owner": self._owner}
+            state = recorded = {**state, "owner": self._owner, "generation": generation.as_json()}
             self._record.write(state)
             found = self._look_during_grace_period(state, self._gave_up_at(state))
             if found is not None:
@@ -201,7 +172,7 @@ class _Creation:
         return state
 
     def _write_intent(
-        self, request: ExportRequest, generation: int, recorded: dict[str, Any] | None
+        self, request: ExportRequest, generation: Generation, recorded: dict[str, Any] | None
     ) -> dict[str, Any] | None:
         """Write the intent; return ``None`` if the record has changed meanwhile.
 
@@ -215,7 +186,7 @@ class _Creation:
         state = {
             "state": INTENT,
             "owner": self._owner,
-            "generation": generation,
+            "generation": generation.as_json(),
             "request": request.body(),
             "since": self._client.server_now().isoformat(),
             "others": others,

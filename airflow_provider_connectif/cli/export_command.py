@@ -62,8 +62,9 @@ def exports_show(args: Namespace) -> None:
 @command
 def exports_create(args: Namespace) -> None:
     """Create an export, print its id, and with ``--wait`` wait for it."""
-    from airflow_provider_connectif.api.creation import MemoryRecord, create_once
+    from airflow_provider_connectif.api.creation import create_once
     from airflow_provider_connectif.api.export_request import ExportRequest
+    from airflow_provider_connectif.api.records import MemoryRecord
 
     request = ExportRequest.of(**{name: getattr(args, name) for name in REQUEST_ARGUMENTS})
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:

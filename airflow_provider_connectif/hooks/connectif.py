@@ -128,7 +128,8 @@ class ConnectifHook(BaseHook):
         :raises ApiError: if a request fails; see its subclasses
         :raises CreationOutcomeUnknown: if no export appeared after several requests
         """
-        from airflow_provider_connectif.api.creation import MemoryRecord, create_once
+        from airflow_provider_connectif.api.creation import create_once
+        from airflow_provider_connectif.api.records import MemoryRecord
 
         client = self.get_conn()
         return client.get_existing_export(create_once(client, request, MemoryRecord()))

@@ -11,7 +11,8 @@ from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_connectif.api.creation import create_once, mark_done
 from airflow_provider_connectif.api.errors import ExportFailed, NotFound
-from airflow_provider_connectif.tasks.state_store import get_creation_record, get_generation, get_record
+from airflow_provider_connectif.tasks.generation import TaskGeneration
+from airflow_provider_connectif.tasks.state_store import get_creation_record, get_record
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -22,12 +23,12 @@ if TYPE_CHECKING:
 
 def create_export(context: Context, client: ConnectifClient, request: ExportRequest) -> str:
     """Create the task instance's export, or find the one that an earlier attempt created, and return its id."""
-    return create_once(client, request, get_creation_record(context), generation=get_generation(context))
+    return create_once(client, request, get_creation_record(context), generation=TaskGeneration.of(context))
 
 
 def mark_succeeded(context: Context) -> None:
     """Record that the task has succeeded, so that it creates another export if it is cleared."""
-    mark_done(get_record(context), get_generation(context))
+    mark_done(get_record(context), TaskGeneration.of(context))
 
 
 @contextmanager

@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_connectif.api.creation import MemoryRecord, Record
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.api.records import MemoryRecord, Record
+from airflow_provider_connectif.tasks.generation import TaskGeneration
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -75,13 +76,10 @@ def get_creation_record(context: Context) -> Record:
     return record
 
 
-def get_generation(context: Context) -> int:
-    """Return a number that increases when the task is cleared, but not when it is retried."""
-    return int(getattr(context["ti"], "max_tries", 0) or 0)
-
-
 def get_wait_deadline(context: Context, timeout: float, *, clock: Callable[[], float] = time.time) -> float:
-    """Return the time at which the task's wait ends. It is set when the first attempt starts to wait.
+    """Return the time at which the task's wait ends.
+
+    It is set when the first attempt starts to wait, and again after the task was cleared.
 
     :param context: the task's context
     :param timeout: seconds
@@ -89,10 +87,12 @@ def get_wait_deadline(context: Context, timeout: float, *, clock: Callable[[], f
     :return: seconds since the epoch
     """
     record = get_record(context, WAIT_KEY)
-    generation = get_generation(context)
-    state = record.read()
-    if state is None or int(state.get("generation", 0)) < generation:
-        state = {"started": clock(), "generation": generation}
+    generation = TaskGeneration.of(context)
+    recorded = state = record.read()
+    if state is None or generation.is_repetition_of(state.get("generation")):
+        state = {"started": clock()}
+    state = {**state, "generation": generation.as_json()}
+    if state != recorded:
         record.write(state)
     return float(state["started"]) + timeout
 

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from airflow_provider_connectif.api.creation import LookupPolicy, MemoryRecord, create_once, mark_done
+from airflow_provider_connectif.api.creation import LookupPolicy, create_once, mark_done
 from airflow_provider_connectif.api.errors import (
     AuthenticationFailed,
     ConnectionProblem,
@@ -16,6 +18,8 @@ from airflow_provider_connectif.api.errors import (
     ServerError,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.api.records import MemoryRecord
+from airflow_provider_connectif.tasks.generation import TaskGeneration
 from tests.api.simulated_time import FakeApi, Killed, SimulatedTime, StoredRecord
 
 YESTERDAY = ExportRequest.of(
@@ -95,51 +99,99 @@ class TestWithoutFailures:
 
 class TestClearing:
     def test_a_retry_after_an_unreported_success_finds_its_export(self, record, create):
-        create(generation=2)
-        mark_done(record, 2)
-        assert create(generation=2) == "export-0001"
+        create(generation=TaskGeneration(2))
+        mark_done(record, TaskGeneration(2))
+        assert create(generation=TaskGeneration(2)) == "export-0001"
 
     def test_a_cleared_success_requests_a_new_export(self, api, record, create):
-        create(generation=0)
-        mark_done(record, 0)
-        assert create(TODAY, generation=1) == "export-0002"
+        create(generation=TaskGeneration(0))
+        mark_done(record, TaskGeneration(0))
+        assert create(TODAY, generation=TaskGeneration(1)) == "export-0002"
         assert api.posted[-1] == TODAY.body()
 
     def test_a_cleared_success_never_adopts_its_earlier_export(self, simulated_time, api, record, create):
         api.newest_first = False
         for _ in range(60):  # so that it is not on the first page
             api.add_export(TODAY.body(), age=7200)
-        first = create(generation=0)
-        mark_done(record, 0)
+        first = create(generation=TaskGeneration(0))
+        mark_done(record, TaskGeneration(0))
         simulated_time.now += 3
         api.posts = ["cut"]
-        assert create(generation=1) != first
+        assert create(generation=TaskGeneration(1)) != first
         assert len(api.posted) == 3
 
     def test_a_cleared_failure_keeps_its_export(self, create):
-        create(generation=0)
-        assert create(generation=1) == "export-0001"
+        create(generation=TaskGeneration(0))
+        assert create(generation=TaskGeneration(1)) == "export-0001"
 
     def test_a_failure_that_is_cleared_with_other_arguments_requests_a_new_export(self, api, create):
-        create(generation=0)
-        assert create(TODAY, generation=1) == "export-0002"
+        create(generation=TaskGeneration(0))
+        assert create(TODAY, generation=TaskGeneration(1)) == "export-0002"
         assert api.posted == [YESTERDAY.body(), TODAY.body()]
 
     def test_a_retry_keeps_its_export_even_if_its_templates_render_differently(self, api, create):
-        create(generation=0)
-        assert create(TODAY, generation=0) == "export-0001"
+        create(generation=TaskGeneration(0))
+        assert create(TODAY, generation=TaskGeneration(0)) == "export-0001"
         assert api.posted == [YESTERDAY.body()]
 
     def test_a_cleared_failure_without_an_export_uses_its_current_arguments(self, simulated_time, api, create):
         api.posts = ["500"] * 3
         with pytest.raises(CreationOutcomeUnknown):
-            create(generation=0)
+            create(generation=TaskGeneration(0))
         simulated_time.now += 3600
-        assert create(TODAY, generation=1) == "export-0001"
+        assert create(TODAY, generation=TaskGeneration(1)) == "export-0001"
         assert api.posted[-1] == TODAY.body()
 
+    @pytest.mark.parametrize(
+        "cleared", [TaskGeneration(0, 1, 2, 0), TaskGeneration(1, 1, 2, 0), TaskGeneration(4, 1, 2, 3)]
+    )
+    def test_a_success_that_is_cleared_with_any_number_of_retries_requests_a_new_export(self, record, create, cleared):
+        first = TaskGeneration(1, 0, 1, 1)
+        create(generation=first)
+        mark_done(record, first)
+        assert create(generation=cleared) == "export-0002"
+
+    def test_a_retry_keeps_its_export_even_if_another_task_was_cleared(self, api, record, create):
+        create(generation=TaskGeneration(2, 0, 1, 2))
+        assert create(TODAY, generation=TaskGeneration(2, 1, 2, 2)) == "export-0001"
+        mark_done(record, TaskGeneration(2, 1, 2, 2))
+        assert create(TODAY, generation=TaskGeneration(2, 2, 3, 2)) == "export-0001"
+        assert api.posted == [YESTERDAY.body()]
+
+    def test_a_retry_of_a_cleared_attempt_that_resumed_does_not_compare_arguments(self, record, create):
+        create(generation=TaskGeneration(1, 0, 1, 1))
+        assert create(generation=TaskGeneration(2, 1, 2, 1)) == "export-0001"
+        assert record.state["generation"] == TaskGeneration(2, 1, 2).as_json()
+        assert create(TODAY, generation=TaskGeneration(2, 1, 3, 1)) == "export-0001"
+
+    def test_a_retry_of_a_cleared_attempt_that_looked_for_its_export_does_not_compare_arguments(
+        self, simulated_time, api, record, create
+    ):
+        api.posts = ["500"] * 3
+        with pytest.raises(CreationOutcomeUnknown):
+            create(generation=TaskGeneration(1, 0, 1, 1))
+        api.posts = ["500"] * 3
+        with pytest.raises(CreationOutcomeUnknown):
+            create(generation=TaskGeneration(2, 1, 2, 1))
+        assert create(TODAY, generation=TaskGeneration(2, 1, 3, 1)) == "export-0001"
+        assert api.posted[-1] == YESTERDAY.body()
+
+    def test_an_attempt_that_resumes_writes_the_record_once(self, record, create):
+        create(generation=TaskGeneration(1, 0, 1, 1))
+        written = len(record.written)
+        for _ in range(3):
+            create(generation=TaskGeneration(1, 0, 2, 1))
+        assert len(record.written) == written + 1
+
+    def test_a_record_of_an_earlier_version_can_be_read(self, record, create):
+        create()
+        record.text = json.dumps({**record.state, "state": "done", "generation": 1})
+        assert create(generation=TaskGeneration(1, 0, 1, 1)) == "export-0001"
+        record.text = json.dumps({**record.state, "state": "done", "generation": 1})
+        assert create(generation=TaskGeneration(0, 1, 2, 0)) == "export-0002"
+
     def test_mark_done_without_a_record_does_nothing(self, record):
-        mark_done(record, 1)
+        mark_done(record, TaskGeneration(1))
         assert record.state is None
 
 

@@ -6,9 +6,10 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient, RetryPolicy
-from airflow_provider_connectif.api.creation import LookupPolicy, MemoryRecord, create_once
+from airflow_provider_connectif.api.creation import LookupPolicy, create_once
 from airflow_provider_connectif.api.errors import AuthenticationFailed, PermissionDenied, RequestRejected
 from airflow_provider_connectif.api.export_request import ExportRequest
+from airflow_provider_connectif.api.records import MemoryRecord
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 
 REQUESTS = [

@@ -222,7 +222,7 @@ class TestDeadline:
         export_id = sandbox.create_in_app()
         with pytest.raises(AirflowSensorTimeout):
             wait(task, mode, export_id=export_id, timeout=0.2)
-        task.ti.max_tries += 1
+        task.clear()
         task.reschedules, task.ti.first_reschedule = 0, None
         sandbox.set(seconds_per_export=0)
         sandbox.end_export(export_id)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from airflow_provider_connectif.api.creation import MemoryRecord
+import pytest
+
+from airflow_provider_connectif.api.records import MemoryRecord
 from airflow_provider_connectif.tasks.state_store import (
     EXPORT_KEY,
     WAIT_KEY,
     get_creation_record,
-    get_generation,
     get_record,
     get_wait_deadline,
 )
@@ -48,13 +49,6 @@ def test_an_attempt_that_may_create_an_export_logs_what_is_missing_without_the_s
     assert caplog.text.count("no task state store") == 1
 
 
-def test_clearing_increases_the_generation(task):
-    task.ti.max_tries = 4
-    assert get_generation(task.context()) == 4
-    task.ti.max_tries = None
-    assert get_generation(task.context()) == 0
-
-
 class TestDeadline:
     def test_is_set_when_the_first_attempt_starts_to_wait(self, task):
         assert get_wait_deadline(task.context(), 60, clock=lambda: 1000.0) == 1060
@@ -64,8 +58,33 @@ class TestDeadline:
         get_wait_deadline(task.context(), 60, clock=lambda: 1000.0)
         assert get_wait_deadline(task.context(), 600, clock=lambda: 1050.0) == 1600
 
-    def test_is_set_again_when_the_task_is_cleared(self, task):
+    @pytest.mark.parametrize("retries", [0, 1, 2, 5])
+    def test_is_set_again_when_the_task_is_cleared_with_any_number_of_retries(self, task, retries):
+        task.ti.max_tries = task.ti.task.retries = 2
         get_wait_deadline(task.context(), 60, clock=lambda: 1000.0)
-        task.ti.max_tries = 1
+        task.ti.task.retries = retries
+        task.clear()
         assert get_wait_deadline(task.context(), 60, clock=lambda: 2000.0) == 2060
         assert get_wait_deadline(task.context(), 60, clock=lambda: 2050.0) == 2060
+
+    def test_stays_the_same_when_another_task_is_cleared(self, task):
+        task.ti.max_tries = task.ti.task.retries = 2
+        get_wait_deadline(task.context(), 60, clock=lambda: 1000.0)
+        for seconds in (1010.0, 1020.0):
+            task.dag_run.clear_number += 1
+            task.retry()
+            assert get_wait_deadline(task.context(), 60, clock=lambda now=seconds: now) == 1060
+
+    def test_is_read_from_the_record_of_an_earlier_version(self, task):
+        task.ti.max_tries = 2
+        get_record(task.context(), WAIT_KEY).write({"started": 1000.0, "generation": 2})
+        assert get_wait_deadline(task.context(), 60, clock=lambda: 1050.0) == 1060
+
+    def test_is_written_once_per_attempt(self, task, monkeypatch):
+        written = []
+        monkeypatch.setattr(
+            task.store, "set", lambda key, value: written.append(value) or type(task.store).set(task.store, key, value)
+        )
+        for _ in range(3):
+            get_wait_deadline(task.context(), 60)
+        assert len(written) == 1
