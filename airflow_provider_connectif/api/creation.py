@@ -32,7 +32,6 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,7 @@ from airflow_provider_connectif.api.errors import (
     RequestRejected,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
-from airflow_provider_connectif.api.filters import ExportFilter
+from airflow_provider_connectif.api.lookup import ExportLookup, LookupPolicy
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.api.records import Generation, MemoryRecord, Record, SingleGeneration
 from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
@@ -56,25 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INTENT, CREATED, DONE = "intent", "created", "done"
-
-
-@dataclass(frozen=True)
-class LookupPolicy:
-    """How to look for an export after a request without a response.
-
-    :param grace_period: seconds after the client gave up, during which a slow server may create the export
-    :param interval: seconds between two lookups
-    :param clock_skew: seconds by which the API's own clocks may differ: ``Date`` of one machine, ``createdAt`` of
-        another
-    :param attempts: how often one process sends the request at most
-    :param settle_time: seconds between claiming the work and sending, for another process's claim to show
-    """
-
-    grace_period: float = 60.0
-    interval: float = 5.0
-    clock_skew: float = 30.0
-    attempts: int = 3
-    settle_time: float = 1.0
 
 
 def create_once(
@@ -133,6 +113,8 @@ class _Creation:
         self._owner = secrets.token_hex(8)
         # No other process can write to this process's memory.
         self._settle_time = 0.0 if isinstance(record, MemoryRecord) else lookup_policy.settle_time
+        # From recording that the request is sent, until giving up: it takes a timeout to connect, and one to wait.
+        self._sending_time = self._settle_time + 2 * client.timeout
 
     def run(self, request: ExportRequest, generation: Generation) -> str:
         recorded = self._record.read()
@@ -176,11 +158,10 @@ class _Creation:
     ) -> dict[str, Any] | None:
         """Write the intent; return ``None`` if the record has changed meanwhile.
 
-        Its timestamp is the API's. Matching exports that already exist are noted so that they are not adopted: the
-        first page shows them if the list begins with the newest; older ones are recognized by their timestamps anyway.
+        Its timestamp is the API's. Similar exports that already exist are noted so that they are not adopted, as far
+        as their timestamps do not show that they are older.
         """
-        page = next(self._client.list_pages(), [])
-        others = [export.id for export in page if request.matches(export)]
+        others = ExportLookup(self._client, request, self._lookup_policy).find_similar()
         if recorded is not None and recorded.get("export_id"):
             others.append(recorded["export_id"])
         state = {
@@ -243,7 +224,9 @@ class _Creation:
         self._client.wait_for_rate_limit()
         if not self._is_still_ours():
             return None
-        self._record.write({**state, "sent": self._client.server_now().isoformat()})
+        now = self._client.server_now()
+        gives_up = now + timedelta(seconds=self._sending_time)
+        self._record.write({**state, "sent": now.isoformat(), "gives_up": gives_up.isoformat()})
         if self._settle_time:
             self._sleep(self._settle_time)
         if not self._is_still_ours():
@@ -259,7 +242,7 @@ class _Creation:
         export_id = self._recorded_id()
         if export_id is None:
             # It may first wait for the end of the grace period, because it assumes that we sent the request.
-            wait = timedelta(seconds=self._client.timeout + self._lookup_policy.grace_period)
+            wait = timedelta(seconds=2 * self._sending_time + self._lookup_policy.grace_period)
             found = self._look_during_grace_period(state, self._client.server_now() + wait)
             export_id = self._recorded_id() or (found.id if found is not None else None)
         if export_id is None:
@@ -284,16 +267,21 @@ class _Creation:
     def _gave_up_at(self, state: Mapping[str, Any]) -> datetime | None:
         """Return when an earlier process gave up waiting at the latest; ``None`` if it sent nothing."""
         sent = parse_timestamp_or_none(state.get("sent"))
-        return None if sent is None else sent + timedelta(seconds=self._client.timeout)
+        # Records of earlier versions do not contain when their process gives up.
+        return sent and (parse_timestamp_or_none(state.get("gives_up")) or sent + timedelta(seconds=self._sending_time))
 
     def _look_during_grace_period(self, state: Mapping[str, Any], gave_up_at: datetime | None) -> Export | None:
         """Look for the export, at least once, until the grace period has passed by the API's clock."""
+        since = parse_timestamp_or_none(state["since"])
+        if since is None:
+            raise CreationOutcomeUnknown("This task's record of its export cannot be read: clear the task's state.")
+        lookup = ExportLookup(self._client, ExportRequest.from_body(state["request"]), self._lookup_policy)
         deadline = self._clock() + self._retry_timeout
         attempt = 0
         while True:
             attempt += 1
             try:
-                found = self._look(state)
+                found = lookup.find(since, state.get("others", ()))
             except ApiError as error:
                 if error.final or self._clock() > deadline:
                     raise
@@ -305,31 +293,6 @@ class _Creation:
             if gave_up_at is None or self._client.server_now() > gave_up_at + grace_period:
                 return None
             self._sleep(self._lookup_policy.interval)
-
-    def _look(self, state: Mapping[str, Any]) -> Export | None:
-        request = ExportRequest.from_body(state["request"])
-        since = parse_timestamp_or_none(state["since"])
-        if since is None:
-            raise CreationOutcomeUnknown("This task's record of its export cannot be read: clear the task's state.")
-        earliest = since - timedelta(seconds=self._lookup_policy.clock_skew)
-        others = set(state.get("others", ()))
-        matching = [
-            export
-            for export in self._client.list_exports(ExportFilter(request.export_type, created_after=earliest))
-            if export.id not in others and request.matches(export)
-        ]
-        # The oldest is most likely from the first request. A failed one is useless if another has not failed, and one
-        # that seems older than the intent is ours only if the clocks differ.
-        return min(
-            matching,
-            key=lambda export: (
-                export.failed,
-                export.created_at is None or export.created_at < since,
-                export.created_at or since,
-                export.id,
-            ),
-            default=None,
-        )
 
 
 def _version(state: Mapping[str, Any] | None) -> tuple[object, ...]:

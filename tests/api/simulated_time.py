@@ -6,6 +6,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import random
 import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -23,6 +24,7 @@ KEY_ID = "kidkidkidkidkidkidkid1"
 KEY_SECRET = "topSecretTopSecretTop9"
 KEY = f"{KEY_ID}:{KEY_SECRET}"
 BASE = "https://api.connectif.test"
+NOT_FOUND = {"status": 404, "title": "Not found"}
 
 
 class Killed(BaseException):
@@ -161,8 +163,8 @@ class FakeApi(BaseAdapter):
 
     `posts` has the outcomes of the next creation requests: `ok`, `500`, `500 created`, `lost` (created, but the
     connection breaks), `cut` (not created), `timeout`, `late` (created `lateness` seconds after the request, without a
-    response in time), `429`, `422`, `401`, `html` (created, but the response is HTML), `unreachable`. After these, each
-    request succeeds.
+    response in time), `slow` (like `late`, but the request takes `slowness` seconds to arrive), `429`, `422`, `401`,
+    `html` (created, but the response is HTML), `unreachable`. After these, each request succeeds.
     """
 
     def __init__(self, simulated_time: SimulatedTime, *, skew: float = 0.0, newest_first: bool = True) -> None:
@@ -170,11 +172,15 @@ class FakeApi(BaseAdapter):
         self.time = simulated_time
         self.skew = skew
         self.newest_first = newest_first
+        self.list_omits_filters = False
+        self.shuffled: random.Random | None = None
+        self.slowness = 0.0
         self.exports: list[dict[str, Any]] = []
         self.posts: list[str] = []
         self.lists: list[str] = []
         self.lateness = 20.0
         self.posted: list[dict[str, Any]] = []
+        self.arrived = 0
         self.requests: list[str] = []
         self._pending: list[tuple[float, dict[str, Any]]] = []
 
@@ -244,8 +250,11 @@ class FakeApi(BaseAdapter):
         if outcome in ("422", "401"):
             return self._respond(request, int(outcome), {"status": int(outcome), "title": "No"})
         self.posted.append(body)
-        if outcome in ("timeout", "late"):
-            if outcome == "late":
+        if outcome in ("timeout", "late", "slow"):
+            if outcome == "slow":
+                self.time.step(self.slowness)
+            self.arrived += 1
+            if outcome != "timeout":
                 self._pending.append((self.time.now + self.lateness, body))
             self.time.step(timeout)
             raise requests.ReadTimeout("no response", request=request)
@@ -267,10 +276,19 @@ class FakeApi(BaseAdapter):
         outcome = self.lists.pop(0) if self.lists else "ok"
         if outcome != "ok":
             return self._respond(request, int(outcome), {"status": int(outcome), "title": "No"})
+        export_id = request.path_url.partition("/exports/")[2]
+        if export_id:
+            found = [export for export in self.exports if export["id"] == export_id]
+            return self._respond(request, 200, found[0]) if found else self._respond(request, 404, NOT_FOUND)
         exports = sorted(self.exports, key=lambda export: export["createdAt"], reverse=self.newest_first)
+        if self.shuffled is not None:
+            exports = self.shuffled.sample(exports, len(exports))
         page = int((request.path_url.partition("page=")[2] or "1").split("&")[0])
         links = {"next": f"/exports?page={page + 1}"} if page * 50 < len(exports) else {}
-        return self._respond(request, 200, {"links": links, "results": exports[(page - 1) * 50 : page * 50]})
+        results = exports[(page - 1) * 50 : page * 50]
+        if self.list_omits_filters:
+            results = [{name: value for name, value in each.items() if name != "filters"} for each in results]
+        return self._respond(request, 200, {"links": links, "results": results})
 
     def _respond(
         self, request: requests.PreparedRequest, status: int, body: object, headers: dict[str, str] | None = None

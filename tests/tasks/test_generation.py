@@ -83,7 +83,7 @@ def test_a_task_cleared_twice_before_it_ran_is_recognized_once(retries):
 
 
 @pytest.mark.parametrize(("retries", "cleared"), list(itertools.product(RETRIES, (0, 1, 2))))
-def test_a_retry_is_no_repetition_even_if_other_tasks_of_the_run_were_cleared(retries, cleared):
+def test_a_retry_is_not_a_repetition_even_if_other_tasks_of_the_run_were_cleared(retries, cleared):
     task = SimulatedTask(retries)
     task.attempts(retries + 1)
     task.clear()
@@ -96,7 +96,7 @@ def test_a_retry_is_no_repetition_even_if_other_tasks_of_the_run_were_cleared(re
         before = now
 
 
-def test_a_retry_is_no_repetition_if_the_dags_retries_have_changed():
+def test_a_retry_is_not_a_repetition_if_the_dags_retries_have_changed():
     for retries, attempts, new_retries in itertools.product((1, 2, 3), (1, 2, 3), RETRIES):
         if attempts > retries:
             continue  # no retry is left
@@ -112,7 +112,7 @@ def test_a_retry_is_no_repetition_if_the_dags_retries_have_changed():
         assert is_repetition(task.attempt(), before) == (retries - new_retries == attempts)
 
 
-def test_a_rescheduled_attempt_is_no_repetition():
+def test_a_rescheduled_attempt_is_not_a_repetition():
     task = SimulatedTask(2)
     before = task.attempts(2)
     task.clear_another_task()
