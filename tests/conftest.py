@@ -7,7 +7,9 @@ import ipaddress
 import os
 import shutil
 import socket
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,15 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host.split("%")[0]).is_loopback
     except ValueError:
         return False
+
+
+@pytest.fixture(autouse=True)
+def no_cached_stores() -> Iterator[None]:
+    """Forget the stores that Airflow keeps for each scheme and connection: their endpoint is that of one test."""
+    yield
+    for name in ("airflow.sdk.io.store", "airflow.io.store"):  # the second is that of Airflow 3.0
+        if (module := sys.modules.get(name)) is not None:
+            getattr(module, "_STORE_CACHE", {}).clear()
 
 
 @pytest.fixture(autouse=True)
