@@ -70,6 +70,7 @@ NAVIGATION: dict[str, list[str]] = {
         "guides/wait-for-export",
         "guides/store-export",
         "guides/schedules",
+        "guides/partitions",
         "guides/list-exports",
         "guides/watch-for-exports",
         "guides/airflow-features",

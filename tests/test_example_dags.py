@@ -8,13 +8,17 @@ import gzip
 import io
 import itertools
 import json
+import runpy
 import shutil
+import sys
+import types
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
+from airflow.sdk import DAG
 
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from tests.dag_runner import ROOT, DagRuns, run_dags
@@ -26,7 +30,9 @@ NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))
 STARTED_BY_AN_ASSET = "connectif_on_export_finished"
 # These need several consecutive runs: see tests/test_example_lists.py.
 CONSECUTIVE = ("connectif_mirror", "connectif_weekly_reports")
-SINGLE = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, *CONSECUTIVE)]
+# `dag.test()` cannot run a partition: see tests/system/test_partitions.py.
+PARTITIONED = "connectif_activities_partitions"
+SINGLE = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, PARTITIONED, *CONSECUTIVE)]
 
 
 class Examples:
@@ -100,6 +106,23 @@ def test_there_are_eight_examples():
 
 def test_all_examples_are_imported_without_errors(examples):
     assert examples.import_errors == {}
+
+
+@pytest.mark.parametrize("has_partitions", [True, False], ids=["Airflow 3.3", "before"])
+def test_the_example_with_partitions_defines_no_dag_before_airflow_3_3(monkeypatch, has_partitions):
+    import airflow.sdk
+
+    class Sdk(types.ModuleType):
+        def __getattr__(self, name):
+            if name == "RollupMapper" and not has_partitions:
+                raise AttributeError(name)
+            return getattr(airflow.sdk, name)
+
+    sdk, defined = Sdk("airflow.sdk"), []
+    sdk.DAG = lambda dag_id, **options: defined.append(dag_id) or DAG(dag_id, **options)
+    monkeypatch.setitem(sys.modules, "airflow.sdk", sdk)
+    runpy.run_path(str(EXAMPLES / f"{PARTITIONED}.py"))
+    assert len(defined) == (3 if has_partitions else 0)
 
 
 @pytest.mark.parametrize("name", SINGLE)

@@ -280,7 +280,8 @@ def _check_dates(export_type: str, from_date: object, to_date: object) -> None:
             f"is the same time as from_date ({from_date}): the export would always be empty. If they are "
             "data_interval_start and data_interval_end, the DAG has no data interval: in Airflow 3, "
             'schedule="@daily" does not create one; use '
-            'schedule=CronDataIntervalTimetable("@daily", timezone="UTC").',
+            'schedule=CronDataIntervalTimetable("@daily", timezone="UTC"). If both are partition_date, add the length '
+            "of the partition to to_date, such as .add(days=1).",
         )
     if end < start:
         raise InvalidArgument("to_date", f"{to_date} is before from_date, {from_date}.")
@@ -296,7 +297,8 @@ def _parse_date(export_type: str, name: str, value: object) -> date:
     if export_type == DATA_EXPLORER:
         hint = (
             "use a date in the account's time zone, such as '2026-11-01' or "
-            "\"{{ data_interval_start.in_timezone('Europe/Madrid').to_date_string() }}\"."
+            "\"{{ data_interval_start.in_timezone('Europe/Madrid').to_date_string() }}\" (in a partitioned run, "
+            "partition_date instead of data_interval_start)."
         )
         return parse_date_argument(name, value, hint=hint)
     return parse_datetime_argument(name, value)

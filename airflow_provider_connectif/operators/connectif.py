@@ -48,7 +48,8 @@ class ConnectifCreateExportOperator(BaseOperator):
     :param segment_id: only contacts in this segment (contacts and activities)
     :param from_date: the start: for activities a date-time with a time zone, such as
         ``"{{ data_interval_start.isoformat() }}"``; for Data Explorer a date in the account's time zone, such as
-        ``"{{ data_interval_start.in_timezone('Europe/Madrid').to_date_string() }}"``
+        ``"{{ data_interval_start.in_timezone('Europe/Madrid').to_date_string() }}"``. In a partitioned run, use
+        ``partition_date`` instead of ``data_interval_start``.
     :param to_date: the end, in the same form, at most 31 days later; exclusive for activities, inclusive for Data
         Explorer
     :param activity_types: only these types, such as ``["purchase", "login"]``; None exports all types (activities)

@@ -24,9 +24,13 @@ def dag_bag(tmp_path_factory):
 
 # These runs are started by events: test_dag_runs.py tests the trigger, tests/system/test_export_finished.py all of it.
 STARTED_BY_AN_ASSET = {block.dag_id for block in dag_blocks() if "AssetWatcher(" in block.text}
-# test_snippets.py runs the first, test_list_exports.py the others.
-RUN_ELSEWHERE = {"purchases", "mirror_by_hand", "weekly_reports_by_hand", "howto_asset_consumer"}
-DAGS = [block.dag_id for block in dag_blocks() if block.dag_id not in STARTED_BY_AN_ASSET | RUN_ELSEWHERE]
+# test_snippets.py runs the first, test_list_exports.py the next two, tests/system/test_partitions.py the last.
+RUN_ELSEWHERE = {"purchases", "mirror_by_hand", "weekly_reports_by_hand", "howto_asset_consumer", "purchases_by_month"}
+PARTITIONED = "purchases_by_day"
+DAY = "2026-03-29"  # has 23 hours in Madrid
+DAGS = [
+    block.dag_id for block in dag_blocks() if block.dag_id not in STARTED_BY_AN_ASSET | RUN_ELSEWHERE | {PARTITIONED}
+]
 BY_HAND = {"start": "2026-11-01T00:00:00+01:00", "end": "2026-11-08T00:00:00+01:00"}
 LOST_RESPONSE = "create:create-then-cut"
 
@@ -48,6 +52,8 @@ def page_runs(tmp_path_factory) -> PageRuns:
         # In this order, because the DAG object keeps the params of its last run.
         PageRun("activities_by_hand", ""),
         PageRun("activities_by_hand", "", conf=json.dumps(BY_HAND)),
+        PageRun(PARTITIONED, "", partition=DAY),
+        PageRun(PARTITIONED, ""),
         *(PageRun(dag, "2026-11-23", LOST_RESPONSE) for dag in ("purchases_by_hand", "purchases_by_operator")),
     ]
     # Three windows are enough, and there is no need to wait as long as for real exports.

@@ -15,8 +15,19 @@ from tests.dag_runner import run_script
 SCRIPT = """
 from airflow.models.asset import AssetEvent
 from airflow.models.xcom import XComModel
+from airflow.serialization.definitions.dag import SerializedDAG
 from sqlalchemy import select
 from airflow.utils.session import create_session
+
+create_dagrun = SerializedDAG.create_dagrun
+
+def create_partitioned_dagrun(dag, **fields):
+    # `dag.test()` has no argument for it.
+    if key := run["partition"]:
+        fields.update(partition_key=key, partition_date=dag.timetable.resolve_partition_date(key))
+    return create_dagrun(dag, **fields)
+
+SerializedDAG.create_dagrun = create_partitioned_dagrun
 
 control = sandbox + "/_sandbox"
 for run in json.loads(sys.argv[3]):
@@ -32,12 +43,14 @@ for run in json.loads(sys.argv[3]):
     with create_session() as session:
         found = session.scalars(XComModel.get_many(run_id=dag_run.run_id, dag_ids=run["dag"], key="return_value"))
         returned = {each.task_id: XComModel.deserialize_value(each) for each in found}
-        events = {}
+        events, keys = {}, []
         for event in session.scalars(select(AssetEvent).where(AssetEvent.source_run_id == dag_run.run_id)):
             events.setdefault(event.asset.name, []).append(event.extra)
+            keys.append(event.partition_key)
     created = requests.get(control + "/stats", timeout=10).json()["created_by_api"] - created
     result = {
-        "state": str(dag_run.state), "tasks": tasks, "returned": returned, "created": created, "events": events
+        "state": str(dag_run.state), "tasks": tasks, "returned": returned, "created": created, "events": events,
+        "partition_keys": keys,
     }
     print("END", json.dumps(result), flush=True)
 """
@@ -51,12 +64,14 @@ class PageRun:
     :param date: the logical date of the run; empty for none
     :param fault: a fault of the sandbox, as ``ON:KIND``; empty for none
     :param conf: the configuration of the run, as JSON
+    :param partition: the partition key of the run; empty for none
     """
 
     dag: str
     date: str = "2026-11-24"
     fault: str = ""
     conf: str = "{}"
+    partition: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +83,7 @@ class PageRunResult:
     :param returned: the return value of each task; for a mapped task, that of one instance
     :param created: the number of exports created during the run
     :param events: the ``extra`` of each event by the asset's name
+    :param partition_keys: the partition key of each event
     :param output: everything written during the run
     """
 
@@ -76,6 +92,7 @@ class PageRunResult:
     returned: dict[str, Any]
     created: int
     events: dict[str, list[Any]]
+    partition_keys: list[str | None]
     output: str
 
 

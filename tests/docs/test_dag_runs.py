@@ -14,7 +14,7 @@ from airflow.sdk import Asset
 
 from airflow_provider_connectif.api.polling import event_stream
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
-from tests.docs.conftest import BY_HAND, DAGS, RUN_ELSEWHERE, STARTED_BY_AN_ASSET
+from tests.docs.conftest import BY_HAND, DAGS, DAY, PARTITIONED, RUN_ELSEWHERE, STARTED_BY_AN_ASSET
 from tests.docs.pages import ROOT, dag_blocks
 from tests.leaks import words_before_a_secret
 
@@ -48,6 +48,29 @@ def test_a_run_by_hand_without_params_fails_with_the_message_in_troubleshooting(
     message = "'data_interval_start' is undefined"
     assert message in run.output
     assert f"### {message}\n" in (ROOT / "docs/troubleshooting.md").read_text()
+
+
+def test_the_run_of_a_partition_exports_its_day_and_announces_its_key(page_runs):
+    run = page_runs.of(PARTITIONED, date="", partition=DAY)
+    assert run.state == "success", run.output[-3000:]
+    manifest = json.loads((page_runs.lake / f"connectif/purchases/{DAY}/_connectif_manifest.json").read_text())
+    filters = manifest["export"]["filters"]
+    assert (filters["fromDate"], filters["toDate"]) == ("2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z")
+    assert run.partition_keys == [DAY]
+
+
+def test_a_run_without_a_partition_key_fails_with_the_message_in_troubleshooting(page_runs):
+    run = page_runs.of(PARTITIONED, date="")
+    assert (run.state, run.created) == ("failed", 0)
+    message = "'None' has no attribute 'in_timezone'"
+    assert message in run.output
+    assert f"### {message}\n" in (ROOT / "docs/troubleshooting.md").read_text()
+
+
+def test_an_export_of_a_month_announces_each_day(page_runs):
+    run = page_runs.of("purchases_by_range")
+    assert sorted(run.partition_keys) == [f"2026-03-{day:02}" for day in range(1, 32)]
+    assert run.created == 1
 
 
 def test_native_rendering_keeps_lists_and_ids(page_runs):

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.tasks.arguments import REQUEST_ARGUMENTS, ConnectifArgumentError
+from tests.docs.pages import ROOT
 
 MADRID = ZoneInfo("Europe/Madrid")
 # Past both clock changes and the end of a year.
@@ -154,3 +155,57 @@ def test_the_warnings_on_the_page_are_true(dag_bag):
         )
     assert intervals(late)[0].start.astimezone(MADRID).month == 2
     assert intervals(dag_bag.dags["activities_daily"])[0].start.utcoffset() == timedelta(0)
+
+
+@functools.cache
+def partitions(dag):
+    """Return the key and the request of each partition of more than a year, rendered and checked as in the task."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    (store,) = dag.tasks
+    environment, found = dag.get_template_env(), []
+    for info in timetable.iter_partition_dagrun_infos(earliest=datetime(2026, 1, 1, tzinfo=timezone.utc), latest=UNTIL):
+        context = {"partition_key": info.partition_key, "partition_date": info.partition_date.in_timezone("UTC")}
+        dates = {
+            name: environment.from_string(getattr(store, name)).render(context) for name in ("from_date", "to_date")
+        }
+        found.append((info.partition_key, ExportRequest.of(store.export_type, **dates)))
+    return found
+
+
+@pytest.fixture(scope="module", params=["page", "example"])
+def partitioned(request, dag_bag):
+    from airflow.dag_processing.dagbag import DagBag
+
+    if request.param == "page":
+        return dag_bag.dags["purchases_by_day"]
+    example = ROOT / "example_dags" / "connectif_activities_partitions.py"
+    return DagBag(str(example)).dags["connectif_activities_by_day"]
+
+
+def test_the_ranges_of_partitions_have_no_gaps_and_no_overlaps(partitioned):
+    ranges = [(_datetime(request.from_date), _datetime(request.to_date)) for _, request in partitions(partitioned)]
+    assert ranges[0][0] == datetime(2026, 1, 1, tzinfo=MADRID)
+    assert [start for start, _ in ranges[1:]] == [end for _, end in ranges[:-1]]
+    assert {end - start for start, end in ranges} == {timedelta(hours=hours) for hours in (23, 24, 25)}
+
+
+def test_the_key_of_a_partition_is_its_day_in_madrid(partitioned):
+    for key, request in partitions(partitioned):
+        assert key == _datetime(request.from_date).astimezone(MADRID).date().isoformat()
+
+
+def test_a_scheduled_run_is_for_the_partition_that_has_just_ended(partitioned):
+    import pendulum
+    from airflow.serialization.serialized_objects import DagSerialization
+    from airflow.timetables.base import TimeRestriction
+
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(partitioned)).timetable
+    restriction = TimeRestriction(
+        earliest=pendulum.datetime(2026, 3, 30, tz="Europe/Madrid"), latest=None, catchup=True
+    )
+    info = timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
+    assert info.run_after == datetime(2026, 3, 30, tzinfo=MADRID)
+    assert (info.partition_key, info.data_interval) == ("2026-03-29", None)
+    assert info.partition_date == datetime(2026, 3, 29, tzinfo=MADRID)

@@ -50,7 +50,8 @@ def local(folder, vendor):
     dags = folder / "dags"
     dags.mkdir()
     root = Path(__file__).parents[2]
-    for path in ("tests/system/dags/crashing.py", "tests/system/dags/chain.py", f"example_dags/{WATCHER}.py"):
+    examples = (f"example_dags/{WATCHER}.py", "example_dags/connectif_activities_partitions.py")
+    for path in ("tests/system/dags/crashing.py", "tests/system/dags/chain.py", *examples):
         (dags / Path(path).name).write_text((root / path).read_text())
     airflow = LocalAirflow(
         folder / "airflow",
@@ -182,6 +183,13 @@ def test_an_export_created_in_the_application_is_announced_and_stored(runs, loca
     path = folder / "lake" / "connectif" / "on-export" / "contacts" / export_id
     wait_for("the stored export", lambda: (path / "_connectif_manifest.json").exists() or None, 120)
     assert complete_manifest(path)["export"]["id"] == export_id
+
+
+def test_the_example_with_partitions_defines_no_dag_and_has_no_import_error(runs, local):
+    assert local.api("GET", "/api/v2/importErrors")["import_errors"] == []
+    dags = {dag["dag_id"] for dag in local.api("GET", "/api/v2/dags", params={"limit": 100})["dags"]}
+    assert WATCHER in dags
+    assert {dag for dag in dags if dag.startswith("connectif_activities_by_")} == set()
 
 
 def test_no_log_contains_the_key_or_a_signed_url(runs, local):
