@@ -32,14 +32,16 @@ def parse_number(text: str | None) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def parse_wait(text: str | None, *, now: float) -> float | None:
+def parse_wait(text: str | None, *, now: float, standard: bool = True) -> float | None:
     """Return how many seconds a header asks to wait, in whatever form its server sends it.
 
-    The forms are seconds and milliseconds, either to wait or since the epoch, and HTTP dates. Which one it is follows
-    from the value: the result is plausible in at most one of them.
+    The forms are seconds to wait, seconds or milliseconds since the epoch, and HTTP dates; also milliseconds to wait in
+    a header that no standard defines. Which one it is follows from the value: the result is plausible in at most one of
+    them.
 
     :param text: the value of ``Retry-After`` (RFC 9110, section 10.2.3), ``RateLimit-Reset`` or the like
     :param now: epoch seconds by the server's clock
+    :param standard: whether a standard says that a small number means seconds
     :return: seconds, from 0 to :data:`MAX_WAIT`; ``None`` if the header is missing, invalid or implausible
     """
     number = parse_number(text)
@@ -49,7 +51,7 @@ def parse_wait(text: str | None, *, now: float) -> float | None:
     elif number <= MAX_WAIT:
         return max(number, 0.0)
     else:
-        waits = [number / 1000, number - now, number / 1000 - now]
+        waits = [number - now, number / 1000 - now, *([] if standard else [number / 1000])]
     return next((max(wait, 0.0) for wait in waits if abs(wait) <= MAX_WAIT), None)
 
 

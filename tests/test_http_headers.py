@@ -53,7 +53,9 @@ def test_an_invalid_or_infinite_number_is_none(text):
         ("Sun, 01 Nov 2026 12:01:30 GMT", 90),
         ("Sun, 01 Nov 2026 11:00:00 GMT", 0),
         ("86400", 86400),
-        ("120000", 120),
+        ("86401", None),
+        ("100000", None),
+        ("120000", None),
         (f"{NOON.timestamp() + 90:.0f}", 90),
         (f"{NOON.timestamp() + 90.5}", 90.5),
         (f"{NOON.timestamp() - 5:.0f}", 0),
@@ -69,6 +71,11 @@ def test_an_invalid_or_infinite_number_is_none(text):
 )
 def test_a_wait_is_parsed_in_every_form(text, seconds):
     assert parse_wait(text, now=NOON.timestamp()) == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("100000", 100), ("3600", 3600), ("86400001", None), ("1e300", None)])
+def test_a_number_in_a_header_without_a_standard_may_be_milliseconds(text, seconds):
+    assert parse_wait(text, now=NOON.timestamp(), standard=False) == seconds
 
 
 def test_the_time_of_a_response_is_its_date():

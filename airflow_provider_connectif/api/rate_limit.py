@@ -29,7 +29,7 @@ def requested_wait(headers: Mapping[str, str], *, now: float, limited: bool) -> 
     seconds = parse_wait(headers.get("Retry-After"), now=now)
     for prefix in ("RateLimit", "X-RateLimit"):
         if seconds is None and _is_spent(headers.get(f"{prefix}-Remaining"), limited):
-            seconds = parse_wait(headers.get(f"{prefix}-Reset"), now=now)
+            seconds = parse_wait(headers.get(f"{prefix}-Reset"), now=now, standard=not prefix.startswith("X-"))
     return seconds
 
 

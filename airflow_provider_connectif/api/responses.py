@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from requests import Response
 
 _MAX_DETAIL_LENGTH = 300
+_MAX_VALUE_LENGTH = 40
 
 # The arguments of this package for the API's fields.
 _ARGUMENTS = {
@@ -57,7 +58,7 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
     """
     status = response.status_code
     detail = _detail(response)
-    wait = "" if retry_after is None else f" It asks to wait {retry_after:.0f} s."
+    wait = _describe_wait(response, retry_after)
     if 400 <= status < 500 and status not in (408, 429) and not _is_from_api(response):
         return _unreadable(response)
     if status == 401:
@@ -90,6 +91,13 @@ def error_from_response(response: Response, *, what: str, scope: str, retry_afte
     return UnexpectedResponse(
         f"The API responded with status {status} to a request for {what}. Check the connection's Host.", status=status
     )
+
+
+def _describe_wait(response: Response, retry_after: float | None) -> str:
+    if retry_after is not None:
+        return f" It asks to wait {retry_after:.0f} s."
+    ignored = response.headers.get("Retry-After")
+    return f" Its Retry-After, {ignored[:_MAX_VALUE_LENGTH]!r}, is not plausible and is ignored." if ignored else ""
 
 
 def _is_from_api(response: Response) -> bool:

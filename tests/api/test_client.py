@@ -24,6 +24,7 @@ from airflow_provider_connectif.api.errors import (
     PermissionDenied,
     RateLimited,
     ServerError,
+    Unavailable,
     UnexpectedResponse,
 )
 from airflow_provider_connectif.api.export_request import ExportRequest
@@ -388,13 +389,20 @@ class TestRateLimit:
         client.post_export(CONTACTS)
         assert simulated_time.slept == [8]
 
-    @pytest.mark.parametrize("seconds", ["1e300", "Fri, 31 Dec 9999 23:59:59 GMT"])
+    @pytest.mark.parametrize("seconds", ["100000", "1e300", "Fri, 31 Dec 9999 23:59:59 GMT"])
     def test_an_implausible_wait_is_not_a_reason_to_fail_or_to_wait_long(self, api, simulated_time, client, seconds):
         limited = {"status_code": 429, "headers": {"Retry-After": seconds}}
         api.get(f"{BASE}/exports/e1", [limited, {"json": export(1), "headers": {"RateLimit-Reset": seconds}}])
         client.get_export("e1")
         client.get_export("e1")
         assert sum(simulated_time.slept) <= 1
+
+    @pytest.mark.parametrize("status", [429, 503])
+    def test_the_error_says_which_wait_was_ignored(self, api, simulated_time, client, status):
+        api.get(f"{BASE}/exports/e1", status_code=status, headers={"Retry-After": "1" + "0" * 100})
+        with pytest.raises(Unavailable, match=r"Its Retry-After, '10{39}', is not plausible and is ignored\."):
+            client.get_export("e1")
+        assert max(simulated_time.slept) <= 30
 
     def test_a_reset_in_epoch_milliseconds_is_waited_for(self, api, simulated_time, client):
         spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": f"{simulated_time.now * 1000 + 2000:.0f}"}
