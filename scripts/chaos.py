@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kill processes of a real Airflow at random times, and count the exports: ``make chaos``.
+"""Kill processes of a real Airflow at random times, against a hostile API, and count the exports: ``make chaos``.
 
 Tasks that create an export, wait for it and store it run in a real Airflow against the sandbox, while workers, their
-supervisors and the triggerer are killed (``SIGKILL``). At the end there must be exactly one export for each task
-instance, each in its own complete folder, and nothing else.
+supervisors and the triggerer are killed (``SIGKILL``). Meanwhile, the sandbox does not show new exports in half of its
+responses, and responds at random with HTML, empty bodies, cut JSON, errors, unusual rate limit headers, or late. At the
+end there must be exactly one export for each task instance, each in its own complete folder, and nothing else; and no
+task may have failed, because each has enough ``retries``.
 
-``python -m scripts.chaos --kills 30 --seed 1``
+``python -m scripts.chaos --kills 30 --seed 1 --no-hostile``
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from scripts.triggerer import Triggerer
 
 ROOT = Path(__file__).parents[1]
 DAG = "chaos"
+HOSTILE = {"hostile_share": 0.15, "replica_lag": 6.0, "file_error_share": 0.1}
 
 
 class Chaos:
@@ -35,20 +39,23 @@ class Chaos:
 
     :param folder: folder for all files
     :param kills: number of processes to kill
-    :param seed: seed for the choice of times and processes
+    :param seed: seed for the choice of times, processes and responses
+    :param hostile: whether the API is hostile
     """
 
-    def __init__(self, folder: Path, kills: int, seed: int) -> None:
+    def __init__(self, folder: Path, kills: int, seed: int, *, hostile: bool) -> None:
         self.folder = folder
         self.kills = kills
+        self.options = SandboxOptions(
+            queue_seconds=0.5, seconds_per_export=5, rows=2000, random_seed=seed, **(HOSTILE if hostile else {})
+        )
         self.random = random.Random(seed)
         self.killed: Counter[str] = Counter()
         self.runs: list[str] = []
 
     def run(self) -> int:
         """Run the test, print the result, and return the exit code."""
-        options = SandboxOptions(queue_seconds=0.5, seconds_per_export=5, rows=2000)
-        with Sandbox(options).serve(port=0) as sandbox:
+        with Sandbox(self.options).serve(port=0) as sandbox:
             airflow = LocalAirflow(
                 self.folder / "airflow",
                 dags=ROOT / "tests" / "system" / "dags",
@@ -129,6 +136,7 @@ class Chaos:
         complete = [folder for folder in folders if _is_complete(folder)]
         print(f"processes killed:  {sum(self.killed.values())} ({_format_counts(self.killed)})")
         print(f"task instances:    {len(tasks)} ({_format_counts(states)}), in {tries} tries")
+        print(f"odd responses:     {sum(sandbox.stats.faults.values())} ({_format_counts(sandbox.stats.faults)})")
         print(f"exports created:   {len(created)}")
         print(f"complete folders:  {len(complete)} of {len(folders)}")
         passed = states == {"success": len(tasks)} and len(tasks) == len(created) == len(folders) == len(complete)
@@ -143,7 +151,7 @@ def _is_complete(folder: Path) -> bool:
     return listed == found and manifest["export"]["id"] == folder.name
 
 
-def _format_counts(counts: Counter[str]) -> str:
+def _format_counts(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in sorted(counts.items()))
 
 
@@ -152,11 +160,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=30, help="number of processes to kill")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="seed for the choice of times and processes")
+    parser.add_argument(
+        "--hostile", action=argparse.BooleanOptionalAction, default=True, help="whether the API is hostile"
+    )
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="connectif-chaos-"))
     print(f"seed {arguments.seed}, files in {folder}")
     try:
-        return Chaos(folder, arguments.kills, arguments.seed).run()
+        return Chaos(folder, arguments.kills, arguments.seed, hostile=arguments.hostile).run()
     except LocalAirflowError as error:
         print(error, file=sys.stderr)
         return 1

@@ -63,7 +63,7 @@ class Resource:
                 raise HttpError(405, f"{request.method} is not allowed here")
             if state.random.random() < state.options.error_share:
                 raise HttpError(state.random.choice((500, 503)), "Something went wrong on our side")
-            fault = state.faults.take(on, request.path_params.get("export_id", "")) if on else None
+            fault = state.take_fault(on, request.path_params.get("export_id", "")) if on else None
             if fault is not None:
                 state.stats.count_fault(f"{on}:{fault.kind}")
             if fault is not None and not fault.follows_request:
@@ -72,6 +72,8 @@ class Resource:
                 response = await handler(request, fault)
             else:
                 response = await handler(request)
+            if fault is not None and fault.follows_request:
+                response = await api.spoil(fault, response)
         except HttpError as error:
             error.headers.update(headers)
             raise
@@ -131,6 +133,7 @@ class Api:
         number = _page_parameter(request, "page", 1, None)
         size = _page_parameter(request, "pageSize", DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
         exports, more = state.page(number, size)
+        exports = [export for export in exports if not state.lags_behind(export)]
         links = {}
         if more:
             links["next"] = self._page_url(request, number + 1, size, state.options.next_host)
@@ -145,7 +148,10 @@ class Api:
 
     async def get(self, request: Request) -> Response:
         """Handle ``GET /exports/{id}``."""
-        return JSONResponse(self._resource(request, self._find(request)))
+        export = self._find(request)
+        if self.state.lags_behind(export):
+            raise HttpError(404, "The export does not exist")
+        return JSONResponse(self._resource(request, export))
 
     async def delete(self, request: Request) -> Response:
         """Handle ``DELETE /exports/{id}``."""
@@ -179,7 +185,22 @@ class Api:
             self.state.foreign_hosts.add(host)
             url = str(request.url.replace(netloc=host))
             return RedirectResponse(url, fault.status or 307)
-        raise HttpError(fault.status, "This fault was requested", headers=fault.headers)
+        raise HttpError(fault.status, "This fault was requested", headers=fault.response_headers)
+
+    async def spoil(self, fault: Fault, response: Response) -> Response:
+        """Apply a fault to the response to a request that was carried out."""
+        if fault.kind == "slow":
+            await self._sleep(fault.seconds)
+        elif fault.kind == "empty":
+            return Response(b"", response.status_code, media_type="application/json")
+        elif fault.kind == "cut-json":
+            body = bytes(response.body)
+            return Response(body[: len(body) // 2], response.status_code, media_type="application/json")
+        elif fault.kind == "create-then-html":
+            return HTMLResponse(HTML, fault.status or 200)
+        elif fault.kind == "headers":
+            response.headers.update(fault.response_headers)
+        return response
 
     async def _create(self, request: Request, body: dict[str, Any], export_type: str, fault: Fault | None) -> Response:
         kind = fault.kind if fault else ""
@@ -194,8 +215,8 @@ class Api:
             raise CutConnection
         if kind == "create-then-cut":
             raise CutConnection
-        if fault and kind.startswith("create-then-"):
-            raise HttpError(fault.status, "Something went wrong on our side", headers=fault.headers)
+        if fault and kind.startswith("create-then-") and kind != "create-then-html":
+            raise HttpError(fault.status, "Something went wrong on our side", headers=fault.response_headers)
         return JSONResponse(self._resource(request, export), status_code=201)
 
     async def _create_later(self, seconds: float, body: dict[str, Any], export_type: str) -> None:

@@ -19,10 +19,15 @@ KINDS = {
 }
 API_KINDS = {
     "redirect": "redirect to the same path on another host, with `status` (307 by default)",
+    "empty": "carry out the request and respond with an empty body",
+    "cut-json": "carry out the request and respond with the first half of the JSON",
+    "slow": "carry out the request and respond `seconds` later",
+    "headers": "carry out the request and respond with `headers` in addition",
 }
 CREATE_KINDS = {
     "create-then-NNN": "create the export and respond with that status",
     "create-then-hang": "create the export, do not respond, and close the connection after `seconds`",
+    "create-then-html": "create the export and respond with an HTML page, with `status` (200 by default)",
     "create-then-cut": "create the export and close the connection without a response",
     "create-late": "respond with `status` (504 by default) and create the export `seconds` later",
     "then-fails": "create the export and respond normally, but let the export fail",
@@ -33,6 +38,7 @@ FILE_KINDS = {
     "short": "send `bytes` bytes less than requested, with a matching Content-Length",
     "change": "replace the file with another one, then respond",
 }
+_FOLLOWING_KINDS = ("then-fails", "empty", "cut-json", "slow", "headers")
 _STATUS = re.compile(r"(create-then-)?([45]\d\d)")
 
 
@@ -47,6 +53,7 @@ class Fault:
     :param seconds: duration, for the kinds that take time
     :param bytes: number of bytes, for the kinds that count bytes
     :param status: HTTP status, for the kinds that respond with one
+    :param headers: further headers of the response, by name, for the kinds that respond
     :param retry_after: seconds for a ``Retry-After`` header, for the kinds that respond with a status; 0 sends none
     :param export_id: limits the fault to requests for this export; if empty, it applies to all
     :raises ValueError: if an argument is not valid
@@ -61,6 +68,7 @@ class Fault:
     status: int = 0
     retry_after: int = 0
     export_id: str = ""
+    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.on not in ON:
@@ -78,6 +86,8 @@ class Fault:
             kind = (int, float) if name == "seconds" else int
             if isinstance(value, bool) or not isinstance(value, kind) or value < 0:
                 raise ValueError(f"{name}: {value!r} is not a number of 0 or more")
+        if not isinstance(self.headers, Mapping) or not all(isinstance(each, str) for each in self.headers.values()):
+            raise ValueError(f"headers: {self.headers!r} is not an object with strings")
 
     @classmethod
     def from_json(cls, body: Any) -> Fault:
@@ -110,14 +120,14 @@ class Fault:
         return cls.from_json(body)
 
     @property
-    def headers(self) -> dict[str, str]:
+    def response_headers(self) -> dict[str, str]:
         """The additional headers of the response."""
-        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+        return {**({"Retry-After": str(self.retry_after)} if self.retry_after else {}), **self.headers}
 
     @property
     def follows_request(self) -> bool:
         """Whether the request is validated, and carried out where the kind says so, before the fault applies."""
-        return self.kind.startswith("create-") or self.kind == "then-fails"
+        return self.kind.startswith("create-") or self.kind in _FOLLOWING_KINDS
 
     def as_json(self) -> dict[str, Any]:
         """Return the fault as a dictionary of JSON values."""

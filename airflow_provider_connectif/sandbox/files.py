@@ -105,7 +105,7 @@ class Files:
             if fault.kind == "change":
                 state.replace_file(export)
             elif fault.status:
-                raise _requested_error(fault.status, fault.headers)
+                raise _requested_error(fault.status, fault.response_headers)
         await self._send_file(request, send, export, fault)
 
     def _authorize(self, request: Request) -> Export:

@@ -90,6 +90,10 @@ class SandboxOptions:
         (), "faults queued at the start, each as ON:KIND:NAME=VALUE:…, such as create:create-then-cut:times=2"
     )
     error_share: float = _option(0.0, "fraction of API requests that fail with 500 or 503")
+    hostile_share: float = _option(
+        0.0, "fraction of API requests with odd responses, such as HTML, cut JSON, or unusual rate limit headers"
+    )
+    replica_lag: float = _option(0.0, "how long a new export is missing from half of the responses, at random")
     file_error_share: float = _option(0.0, "fraction of file requests that fail with 500 or 503")
     random_seed: int = _option(0, "seed of the random faults and of the shuffled order")
 

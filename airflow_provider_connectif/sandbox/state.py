@@ -16,6 +16,7 @@ from airflow_provider_connectif.sandbox.archives import FileBlob
 from airflow_provider_connectif.sandbox.blobs import Blob, Run
 from airflow_provider_connectif.sandbox.exports import Export, report_filters
 from airflow_provider_connectif.sandbox.faults import Fault, FaultQueue
+from airflow_provider_connectif.sandbox.hostility import random_fault
 from airflow_provider_connectif.sandbox.options import SandboxOptions
 from airflow_provider_connectif.sandbox.ratelimit import RateLimit
 from airflow_provider_connectif.sandbox.stats import Stats
@@ -152,6 +153,18 @@ class State:
     def get(self, export_id: str) -> Export | None:
         """Return an export, or None if there is no such export."""
         return self._exports.get(export_id)
+
+    def lags_behind(self, export: Export) -> bool:
+        """Return whether the replica that handles a request does not know a new export yet."""
+        lag = self.options.replica_lag
+        return bool(lag) and self.now() < export.created_at + lag and self.random.random() < 0.5
+
+    def take_fault(self, on: str, export_id: str) -> Fault | None:
+        """Return the fault that applies to a request: the next one that is queued, or a random one; or None."""
+        fault = self.faults.take(on, export_id)
+        if fault is None and self.options.hostile_share and self.random.random() < self.options.hostile_share:
+            fault = random_fault(on, self.random, self.now())
+        return fault
 
     def delete(self, export_id: str) -> bool:
         """Delete an export, and return whether there was one."""
