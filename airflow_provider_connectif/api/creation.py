@@ -65,7 +65,7 @@ def create_once(
     generation: Generation | None = None,
     lookup_policy: LookupPolicy | None = None,
     retry_timeout: float = 600.0,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> str:
     """Create an export, or find the one that this piece of work has already created.
@@ -76,7 +76,7 @@ def create_once(
     :param generation: shows whether the work was requested again since an earlier attempt; ``None`` if it never is
     :param lookup_policy: how to look for an export
     :param retry_timeout: seconds during which to retry while the rate limit is reached or the API is unavailable
-    :param clock: returns epoch seconds
+    :param clock: returns monotonic seconds
     :param sleep: sleeps for a number of seconds
     :return: the export's id
     :raises Refused: if the API does not accept the request

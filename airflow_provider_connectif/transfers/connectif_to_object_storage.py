@@ -106,6 +106,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     operator_extra_links = (ConnectifReportLink(),)
     ui_color = "#e4f0fb"
     _clock = staticmethod(time.time)
+    _monotonic = staticmethod(time.monotonic)
     _sleep = staticmethod(time.sleep)
 
     def __init__(
@@ -251,7 +252,13 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                 kwargs={"export_id": export.id},
             )
         wait = ExportWait(
-            [export.id], timeout=self.timeout, deadline=deadline, resumed=True, log=self.log, clock=self._clock
+            [export.id],
+            timeout=self.timeout,
+            deadline=deadline,
+            resumed=True,
+            log=self.log,
+            clock=self._clock,
+            monotonic=self._monotonic,
         )
         with ConnectifHook(self.connectif_conn_id).open_client(retry_policy=poll_retry_policy()) as client:
             wait.run(client, itertools.repeat(self.poke_interval), sleep=self._sleep)

@@ -24,5 +24,6 @@ def task() -> FakeTask:
 def simulated_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting takes no time: the operator and its trigger use the clock."""
     monkeypatch.setattr(ConnectifExportToObjectStorageOperator, "_clock", CLOCK.time)
+    monkeypatch.setattr(ConnectifExportToObjectStorageOperator, "_monotonic", CLOCK.monotonic)
     monkeypatch.setattr(ConnectifExportToObjectStorageOperator, "_sleep", CLOCK.sleep)
     monkeypatch.setattr(ConnectifExportTrigger, "_clock", CLOCK.time)

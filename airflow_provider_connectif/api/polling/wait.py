@@ -58,7 +58,7 @@ class ExportWait:
     :param resumed: whether an earlier process has polled before. Only the very first poll of a wait raises every error
         that a wrong connection may cause. Later polls raise what the API or the connection repeats.
     :param log: where progress is logged; nothing is logged twice in a row
-    :param clock: returns seconds since the epoch
+    :param clock: returns seconds since the epoch, with which the deadline is compared once
     :param monotonic: returns seconds, monotonic
     """
 
@@ -80,7 +80,9 @@ class ExportWait:
         self.deadline = deadline
         self._tolerant = resumed
         self._log = log or logging.getLogger(__name__)
-        self._clock = clock
+        self._monotonic = monotonic
+        # A change of the wall clock must not change the rest of the wait.
+        self._ends_at = monotonic() + (deadline - clock())
         #: Whether the API denied in the last poll that an export exists; this is not believed until it is repeated.
         self.refused = False
         self._pending = set(self.export_ids)
@@ -127,7 +129,7 @@ class ExportWait:
         pauses = iter(intervals)
         while not self.poll(client):
             pause = max(next(pauses), MIN_INTERVAL)
-            sleep(max(0.0, min(pause, self.deadline - self._clock())))
+            sleep(max(0.0, min(pause, self._ends_at - self._monotonic())))
         return self.result
 
     def poll(self, client: ConnectifClient) -> bool:
@@ -146,7 +148,7 @@ class ExportWait:
             newest = self.new_newest_reader()
             run_poll(ListPoll([newest]), client)
             is_over = self.handle_newest(newest)
-        if not is_over and self._clock() >= self.deadline:
+        if not is_over and self._monotonic() >= self._ends_at:
             raise WaitTimeout(self.describe(), self.timeout)
         return is_over
 

@@ -258,7 +258,7 @@ class TestLoop:
     def test_polls_at_the_intervals_until_the_exports_are_finished(self):
         clock, slept = SimulatedClock(), []
         client: Any = FakeClient("queued", "queued", "finished")
-        export_wait = ExportWait(["a"], clock=clock.time)
+        export_wait = ExportWait(["a"], clock=clock.time, monotonic=clock.monotonic)
         assert export_wait.run(client, [5.0, 7.0], sleep=slept.append) == ["a"]
         assert slept == [5.0, 7.0]
 
@@ -270,7 +270,9 @@ class TestLoop:
 
     def test_polls_a_last_time_at_the_deadline(self):
         clock, client = SimulatedClock(), FakeClient()
-        export_wait = ExportWait(["a"], timeout=150, deadline=clock.time() + 150, clock=clock.time)
+        export_wait = ExportWait(
+            ["a"], timeout=150, deadline=clock.time() + 150, clock=clock.time, monotonic=clock.monotonic
+        )
         with pytest.raises(WaitTimeout, match=r"Timed out after 150 s while waiting for a \(Export a: queued\.\)\."):
             export_wait.run(client, itertools.repeat(60.0), sleep=clock.sleep)  # type: ignore[arg-type]
         assert clock.monotonic() == 150
@@ -279,5 +281,24 @@ class TestLoop:
     def test_returns_exports_that_finished_just_before_the_deadline(self):
         clock = SimulatedClock()
         client: Any = FakeClient("queued", "finished")
-        export_wait = ExportWait(["a"], deadline=clock.time() + 30, clock=clock.time)
+        export_wait = ExportWait(["a"], deadline=clock.time() + 30, clock=clock.time, monotonic=clock.monotonic)
         assert export_wait.run(client, itertools.repeat(60.0), sleep=clock.sleep) == ["a"]
+
+    @pytest.mark.parametrize("change", [-3600.0, 3600.0])
+    def test_is_not_affected_by_a_change_of_the_wall_clock(self, change):
+        clock, changed = SimulatedClock(), [0.0]
+        client: Any = FakeClient()
+
+        def sleep(seconds):
+            clock.sleep(seconds)
+            changed[0] = change
+
+        export_wait = ExportWait(
+            ["a"],
+            deadline=clock.time() + 150,
+            clock=lambda: clock.time() + changed[0],
+            monotonic=clock.monotonic,
+        )
+        with pytest.raises(WaitTimeout):
+            export_wait.run(client, itertools.repeat(60.0), sleep=sleep)
+        assert clock.monotonic() == 150
