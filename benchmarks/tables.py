@@ -33,7 +33,7 @@ OURS = """
 import hashlib, io, json, sys, threading, zipfile
 from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.read_ahead import ReadAhead
-from airflow_provider_connectif.files.stores.background import BackgroundCalls
+from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.tables.counter import RecordCounter
 from airflow_provider_connectif.files.tables.parquet import ParquetConverter
 from benchmarks.measurement import measure

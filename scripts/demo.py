@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 import shutil
 import signal
 import sys
@@ -17,13 +15,6 @@ from scripts.local_airflow import LocalAirflow, LocalAirflowError, sandbox_conne
 ROOT = Path(__file__).parents[1]
 HOME = ROOT / ".demo"
 DAG = "connectif_activities"
-
-
-def rows(path: Path) -> int:
-    """Count the records of a CSV file without its header. Fields may contain line breaks."""
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8-sig", newline="") as file:
-        return sum(1 for _ in csv.reader(file)) - 1
 
 
 def main() -> int:
@@ -56,10 +47,11 @@ def main() -> int:
             report("The run succeeded")
 
     print(f"\nexport {result['export_id']} in {result['destination']}\n")
-    print(f"{'bytes':>10}  {'rows':>8}  file")
+    print(f"{'bytes':>10}  {'rows':>8}  {'columns':>8}  file")
     for file in result["files"]:
         path = Path(file["path"].removeprefix("file://"))
-        print(f"{path.stat().st_size:>10,}  {rows(path):>8,}  {path.relative_to(ROOT)}")
+        columns = len(file["columns"])
+        print(f"{file['bytes']:>10,}  {file['rows']:>8,}  {columns:>8,}  {path.relative_to(ROOT)}")
     manifest = Path(result["manifest"].removeprefix("file://"))
     print(f"\nmanifest: {manifest.relative_to(ROOT)} ({manifest.stat().st_size} bytes)")
     return 0

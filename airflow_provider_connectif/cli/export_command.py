@@ -79,7 +79,7 @@ def exports_create(args: Namespace) -> None:
 @command
 def exports_download(args: Namespace) -> None:
     """Store an export's files in a folder, as the operator does, and print the files that are there."""
-    from airflow_provider_connectif.cli.output import print_rows
+    from airflow_provider_connectif.cli.output import print_files
     from airflow_provider_connectif.cli.progress import show_progress
     from airflow_provider_connectif.tasks.transfer import StoreOptions, store_export
 
@@ -95,7 +95,7 @@ def exports_download(args: Namespace) -> None:
         export = _check_finished(client.get_export(args.export_id))
         with show_progress(sys.stderr) as on_progress:
             result = store_export(client, export, options, writer=writer, on_progress=on_progress, log=log)
-    print_rows(result["files"], args.output)
+    print_files(result["files"], args.output)
 
 
 def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callable[[float], None] = time.sleep) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _TABLE_FORMATS = ("table", "plain")
 _COLUMNS = ("id", "export_type", "status", "origin", "created_at", "finished_at", "file_name")
 # In a narrow terminal, a table omits columns in this order until the others fit without breaking a value.
-_OMITTED_FIRST = ("file_name", "finished_at", "origin", "created_at", "sha256", "bytes")
+_OMITTED_FIRST = ("file_name", "finished_at", "origin", "created_at", "sha256", "part", "bytes", "columns", "rows")
 
 
 def print_exports(exports: Sequence[Export], output: str) -> None:
@@ -34,6 +34,23 @@ def print_export(export: Export, output: str) -> None:
         print_rows([{"field": name, "value": value} for name, value in fields.items() if value is not None], output)
     else:
         print_rows([fields], output)
+
+
+def print_files(files: Sequence[Mapping[str, Any]], output: str) -> None:
+    """Print the stored files of an export; a table has the number of their columns, as names may be hundreds."""
+    if output in _TABLE_FORMATS:
+        files = [
+            {
+                "path": file["path"],
+                "rows": file["rows"],
+                "columns": None if file["columns"] is None else len(file["columns"]),
+                "bytes": file["bytes"],
+                "part": file["part"],
+                "sha256": file["sha256"],
+            }
+            for file in files
+        ]
+    print_rows(files, output)
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], output: str) -> None:

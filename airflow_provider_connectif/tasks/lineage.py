@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow.providers.common.compat.sdk import Asset
+
+#: What an asset event contains of each file.
+_EVENT_FIELDS = ("path", "bytes", "rows", "columns", "part")
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
@@ -32,7 +35,7 @@ def add_to_outlet_events(
     extra: dict[str, Any] = {
         "export_id": result["export_id"],
         "destination": result["destination"],
-        "files": [{"path": file["path"], "bytes": file["bytes"]} for file in result["files"]],
+        "files": [{name: file[name] for name in _EVENT_FIELDS} for file in result["files"]],
         "bytes": sum(file["bytes"] for file in result["files"]),
         "manifest": result["manifest"],
     }
@@ -42,25 +45,65 @@ def add_to_outlet_events(
         context["outlet_events"][asset].extra.update(extra)
 
 
-def operator_lineage(result: Mapping[str, Any] | None) -> Any:
+def operator_lineage(result: Mapping[str, Any] | None, export: Export | None = None, host: str | None = None) -> Any:
     """Describe what was stored to OpenLineage.
 
     :param result: what the task returned; None if it stored nothing
+    :param export: the export, if it was read
+    :param host: the API's host
     :return: an ``OperatorLineage``; None if Airflow's OpenLineage provider is not installed
     """
     try:
-        from airflow.providers.common.compat.openlineage.facet import OutputDataset, OutputStatisticsOutputDatasetFacet
+        from airflow.providers.common.compat.openlineage.facet import (
+            Dataset,
+            OutputDataset,
+            OutputStatisticsOutputDatasetFacet,
+        )
         from airflow.providers.openlineage.extractors import OperatorLineage
     except ImportError:
         return None
     if result is None:
         return OperatorLineage()
+    schema = _schema_facets(result["files"])
     namespace, name = openlineage_dataset(result["destination"])
     statistics = OutputStatisticsOutputDatasetFacet(
-        size=sum(file["bytes"] for file in result["files"]), fileCount=len(result["files"])
+        rowCount=_total_rows(result["files"]),
+        size=sum(file["bytes"] for file in result["files"]),
+        fileCount=len(result["files"]),
     )
-    dataset = OutputDataset(namespace=namespace, name=name, outputFacets={"outputStatistics": statistics})
-    return OperatorLineage(outputs=[dataset])
+    output = OutputDataset(namespace=namespace, name=name, facets=schema, outputFacets={"outputStatistics": statistics})
+    inputs = []
+    if export is not None and host is not None:
+        inputs = [Dataset(namespace=f"connectif://{host}", name=export_dataset(export), facets=dict(schema))]
+    return OperatorLineage(inputs=inputs, outputs=[output])
+
+
+def export_dataset(export: Export) -> str:
+    """Return the name that lineage gives to what an export contains: the same for each export of that kind.
+
+    :param export: the export
+    """
+    kind = export.export_type or "unknown"
+    return f"exports/{kind}/{export.report_id}" if export.report_id else f"exports/{kind}"
+
+
+def _total_rows(files: Sequence[Mapping[str, Any]]) -> int | None:
+    rows = [file["rows"] for file in files]
+    return None if None in rows else sum(rows)
+
+
+def _schema_facets(files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the columns of the main file, and those of the others as nested fields, each named after its part."""
+    from airflow.providers.common.compat.openlineage.facet import SchemaDatasetFacet, SchemaDatasetFacetFields
+
+    fields: list[Any] = []
+    for file in sorted(files, key=lambda file: file["part"] or ""):
+        columns = [SchemaDatasetFacetFields(name=column) for column in file["columns"] or ()]
+        if file["part"] and fields:
+            fields.append(SchemaDatasetFacetFields(name=file["part"], type="file", fields=columns))
+        else:
+            fields += columns
+    return {"schema": SchemaDatasetFacet(fields=fields)} if fields else {}
 
 
 def openlineage_dataset(uri: str) -> tuple[str, str]:

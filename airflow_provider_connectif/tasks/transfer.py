@@ -159,6 +159,7 @@ class _ExportFile:
             file_format=self._options.file_format,  # type: ignore[arg-type]
             file_name=self._export.file_stem or f"export-{self._export.id}",
             max_uncompressed_bytes=self._options.max_uncompressed_bytes,
+            delimiter=self._export.delimiter,
         )
 
     def _get_signed_url(self) -> str:

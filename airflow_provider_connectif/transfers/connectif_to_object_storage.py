@@ -91,7 +91,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         Airflow's ``[sensors] default_timeout``
     :param max_uncompressed_bytes: fail if the files are larger than this in total; None sets no limit
     :param connectif_conn_id: the id of the Airflow connection to Connectif
-    :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes`` and ``sha256``) and ``manifest``
+    :return: ``export_id``, ``destination``, ``files`` and ``manifest``. Each file has ``path``, ``bytes``, ``sha256``
+        and, except for ``archive``, ``rows`` (without the header), ``columns`` (their names, in order) and ``part``,
+        which tells the files of an export apart: empty for the main file
     """
 
     template_fields: Sequence[str] = (
@@ -154,6 +156,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.max_uncompressed_bytes = max_uncompressed_bytes
         self.connectif_conn_id: Any = connectif_conn_id
         self._result: dict[str, Any] | None = None
+        # For lineage.
+        self._export: Export | None = None
+        self._api_host: str | None = None
         with argument_errors(self):
             self.poke_interval = to_seconds("poke_interval", poke_interval)
             self.timeout = to_seconds("timeout", timeout)
@@ -219,11 +224,11 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             return self._store(context, client, export)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return the folder as the task's output for OpenLineage, if Airflow's OpenLineage provider is installed.
+        """Return the export and the folder as input and output for OpenLineage, if Airflow's provider for it exists.
 
         :param task_instance: the task instance, which has succeeded
         """
-        return operator_lineage(self._result)
+        return operator_lineage(self._result, self._export, self._api_host)
 
     def _wait(self, context: Context, export: Export) -> None:
         """Wait until the export is finished, or defer, which ends this process."""
@@ -270,6 +275,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
     def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
         set_report_link(self, export.report_id)
+        self._export, self._api_host = export, client.host
         result = store_export(
             client,
             export,

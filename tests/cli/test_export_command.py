@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import time
 from pathlib import Path
@@ -274,6 +275,17 @@ class TestDownload:
         assert manifest["writer"]["command"] == "airflow connectif exports download"
         assert words_before_a_secret(json.dumps(manifest)) is None
         assert err.startswith(f"Stored export {account[1]}: 2 file(s), ")
+
+    def test_prints_the_rows_and_columns_of_each_file(self, airflow, account, tmp_path, terminal):
+        out, _ = airflow("download", account[0], str(tmp_path), "--output", "json")
+        for file in rows(out):
+            with open(file["path"], encoding="utf-8-sig", newline="") as opened:
+                header, *records = csv.reader(opened)
+            assert (int(file["rows"]), file["columns"]) == (len(records), header)
+        terminal(300)
+        head, _, *lines = airflow("download", account[0], str(tmp_path))[0].rstrip().splitlines()
+        assert [name.strip() for name in head.split("|")] == ["path", "rows", "columns", "bytes", "part", "sha256"]
+        assert all(line.split("|")[2].strip().isdigit() for line in lines)
 
     def test_accepts_a_relative_path(self, airflow, account, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)

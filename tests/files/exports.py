@@ -12,6 +12,7 @@ from typing import Any
 from airflow_provider_connectif.files.folder import lease_claims, lease_object
 from airflow_provider_connectif.files.folder.delivery import deliver
 from airflow_provider_connectif.files.folder.lease import Timing
+from airflow_provider_connectif.files.tables.contents import Contents
 from tests.stores import Place
 
 MIB = 1024 * 1024
@@ -34,6 +35,7 @@ class Member:
     """One file of an export."""
 
     sha256: Callable[[], str] | None = None
+    contents: Contents | None = None
 
     def __init__(self, name: str, data: bytes, error: Exception | None = None) -> None:
         self.name = self.source_name = name

@@ -11,7 +11,8 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from airflow_provider_connectif.tasks.lineage import openlineage_dataset, operator_lineage
+from airflow_provider_connectif.api.models import Export
+from airflow_provider_connectif.tasks.lineage import export_dataset, openlineage_dataset, operator_lineage
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from tests.airflow_harness import FakeTask
 from tests.leaks import words_before_a_secret
@@ -40,11 +41,12 @@ class TestOutletEvents:
         assert events[LAKE].extra == {
             "export_id": export_id,
             "destination": f"file://{tmp_path}/out",
-            "files": [{"path": file["path"], "bytes": file["bytes"]}],
+            "files": [{name: file[name] for name in ("path", "bytes", "rows", "columns", "part")}],
             "bytes": file["bytes"],
             "manifest": result["manifest"],
             "items": 5,
         }
+        assert (file["rows"], file["columns"][0], file["part"]) == (5, "email", "")
         assert words_before_a_secret(json.dumps(events[LAKE].extra)) is None
 
     def test_contain_the_same_if_the_export_was_stored_already(self, sandbox, task, tmp_path):
@@ -104,6 +106,46 @@ class TestLineage:
         assert (output.namespace, output.name) == ("file", f"{tmp_path}/out")
         statistics = output.outputFacets["outputStatistics"]
         assert (statistics.size, statistics.fileCount) == (result["files"][0]["bytes"], 1)
+        assert statistics.rowCount == 5
+        assert [field.name for field in output.facets["schema"].fields] == result["files"][0]["columns"]
+
+    def test_has_what_was_exported_as_its_input(self, sandbox, task, tmp_path):
+        pytest.importorskip("airflow.providers.openlineage.extractors")
+        operator = transfer(tmp_path, export_id=sandbox.create_in_app())
+        run(task, operator)
+        [dataset] = operator.get_openlineage_facets_on_complete(task.ti).inputs
+        assert (dataset.namespace, dataset.name) == ("connectif://127.0.0.1", "exports/contacts")
+        assert dataset.facets["schema"].fields[0].name == "email"
+
+    @pytest.mark.parametrize(
+        ("export", "name"),
+        [
+            (Export("1", "finished", "activities"), "exports/activities"),
+            (Export("1", "finished", "data-explorer", filters={"reportId": "r1"}), "exports/data-explorer/r1"),
+            (Export("1", "finished"), "exports/unknown"),
+        ],
+    )
+    def test_what_was_exported_has_the_same_name_for_each_export_of_its_kind(self, export, name):
+        assert export_dataset(export) == name
+
+    def test_the_columns_of_further_files_are_nested_under_their_part(self):
+        pytest.importorskip("airflow.providers.openlineage.extractors")
+        files = [
+            {"bytes": 1, "rows": 2, "columns": ["sku"], "part": "products"},
+            {"bytes": 1, "rows": 3, "columns": ["id", "type"], "part": ""},
+        ]
+        [output] = operator_lineage({"destination": "s3://lake/a", "files": files}).outputs
+        fields = output.facets["schema"].fields
+        assert [field.name for field in fields] == ["id", "type", "products"]
+        assert [field.name for field in fields[2].fields] == ["sku"]
+        assert output.outputFacets["outputStatistics"].rowCount == 5
+
+    def test_has_no_columns_and_no_row_count_if_they_are_unknown(self):
+        pytest.importorskip("airflow.providers.openlineage.extractors")
+        files = [{"bytes": 1, "rows": None, "columns": None, "part": None}]
+        [output] = operator_lineage({"destination": "s3://lake/a", "files": files}).outputs
+        assert not output.facets
+        assert output.outputFacets["outputStatistics"].rowCount is None
 
     def test_is_empty_if_nothing_was_stored(self, tmp_path):
         pytest.importorskip("airflow.providers.openlineage.extractors")

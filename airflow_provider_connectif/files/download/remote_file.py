@@ -15,7 +15,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_connectif.files.download import transport
 from airflow_provider_connectif.files.download.range_reader import BLOCK_SIZE, RangeReader
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
     import requests
 
 __all__ = ["RemoteFile", "RetryPolicy"]
+
+
+class Consumer(Protocol):
+    """What processes the content of a file in a thread."""
+
+    def close(self) -> None:
+        """End the thread. Can be called more than once, and from any thread."""
 
 
 class RemoteFile(io.RawIOBase):
@@ -72,6 +79,7 @@ class RemoteFile(io.RawIOBase):
         self._read_ahead = read_ahead
         self._lock = threading.Lock()
         self._read_aheads: weakref.WeakSet[ReadAhead] = weakref.WeakSet()
+        self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
         self._position = 0
         self._block = memoryview(b"")
         self._chunks: Iterator[bytes] | None = None
@@ -159,6 +167,11 @@ class RemoteFile(io.RawIOBase):
             self._read_aheads.add(blocks)
         return blocks
 
+    def close_with_file(self, consumer: Consumer) -> None:
+        """Close what processes the file's content in a thread at the latest when the file is closed."""
+        with self._lock:
+            self._consumers.add(consumer)
+
     # Reading as a stream
 
     def readable(self) -> bool:
@@ -244,9 +257,10 @@ class RemoteFile(io.RawIOBase):
         if self._owns_session:
             transport.disconnect(self._session)
         with self._lock:
-            read_aheads = list(self._read_aheads)
-        for read_ahead in read_aheads:
-            read_ahead.close()
+            # First those that produce: they call the others.
+            started: list[Consumer] = [*self._read_aheads, *self._consumers]
+        for each in started:
+            each.close()
         self._block = memoryview(b"")
         self._chunks = None
 

@@ -49,10 +49,12 @@ from airflow_provider_connectif.files.folder.manifest import (
 )
 from airflow_provider_connectif.files.folder.writers import conflict_with, in_same_run
 from airflow_provider_connectif.files.object_names import is_reserved_name
+from airflow_provider_connectif.files.tables.names import part_names
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.files.stores.base import Store
     from airflow_provider_connectif.files.stores.staged import Staged
+    from airflow_provider_connectif.files.tables.contents import Contents
     from airflow_provider_connectif.files.unpack.members import Member
 
 log = logging.getLogger(__name__)
@@ -95,7 +97,8 @@ def deliver(
         known
     :param clock: returns the current time, in seconds since the epoch
     :param timing: how long to wait for other writers
-    :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``) and ``manifest``
+    :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``, ``rows``,
+        ``columns`` and ``part``) and ``manifest``
     :raises FolderConflict: if the folder belongs to another task instance of the same run or, with ``error``, to
         another export; or if a file that this provider did not store is in the way
     :raises FolderBusy: if another writer is still storing in the folder after a while
@@ -168,6 +171,8 @@ class _Delivery:
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
     skipped: tuple[str, ...] = ()
+    #: What is in the objects that are CSV files, by name: fields of :class:`StoredFile`.
+    contents: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     #: Whether the folder may hold the export already, so that it is looked at again before anything is downloaded.
     may_be_stored: bool = False
     #: The names of the objects that were uploaded.
@@ -279,6 +284,7 @@ class _Delivery:
             if hasattr(opened, "close"):
                 stack.callback(opened.close)
         staged: dict[str, Staged] = {}
+        contents: dict[str, tuple[str, Contents]] = {}
         for member in members:
             name = member.name
             if name in staged or is_reserved_name(name):
@@ -292,6 +298,9 @@ class _Delivery:
                 staged[name].write(chunk)
                 self._report_progress(staged[name], member.size)
             staged[name].complete()
+            if member.contents is not None:
+                contents[name] = member.source_name, member.contents
+        self.contents = _describe_contents(contents)
         self.skipped = tuple(getattr(archive, "skipped", ()))
         if not staged:
             raise ArchiveEmpty(
@@ -321,7 +330,7 @@ class _Delivery:
         return Manifest(
             export=self.export,
             file_format=self.file_format,
-            files=files,
+            files=tuple(dataclasses.replace(file, **self.contents.get(file.path, {})) for file in files),
             writer=self.writer,
             written_at=datetime.fromtimestamp(self.clock(), timezone.utc).isoformat(timespec="seconds"),
             replaces=replaces,
@@ -333,8 +342,25 @@ class _Delivery:
         return {
             "export_id": manifest.export["id"],
             "destination": self.uri,
-            "files": [
-                {"path": f"{uri}/{file.path}", "bytes": file.bytes, "sha256": file.sha256} for file in manifest.files
-            ],
+            "files": [_describe_file(uri, file) for file in manifest.files],
             "manifest": f"{uri}/{MANIFEST_NAME}",
         }
+
+
+def _describe_contents(contents: Mapping[str, tuple[str, Contents]]) -> dict[str, dict[str, Any]]:
+    parts = part_names([source_name for source_name, _ in contents.values()])
+    return {
+        name: {"rows": found.rows, "columns": found.columns, "part": part}
+        for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
+    }
+
+
+def _describe_file(uri: str, file: StoredFile) -> dict[str, Any]:
+    return {
+        "path": f"{uri}/{file.path}",
+        "bytes": file.bytes,
+        "sha256": file.sha256,
+        "rows": file.rows,
+        "columns": None if file.columns is None else list(file.columns),
+        "part": file.part,
+    }

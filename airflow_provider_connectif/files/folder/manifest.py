@@ -12,7 +12,9 @@ fields:
     ``csv``, ``csv.gz`` or ``archive``.
 ``files``
     A list of objects: ``path`` (the name in the folder), ``bytes``, ``sha256`` (hexadecimal, of the stored content)
-    and, if the store has one, ``etag``.
+    and, if the store has one, ``etag``. Except for ``archive``: ``rows`` (the number of records without the header),
+    ``columns`` (their names, in order) and ``part``, which tells the files of an export apart and is the same for every
+    export of that type: empty for the main file. Earlier manifests do not have these.
 ``skipped``
     Names of members of the export's archive that were left out because they are not data, such as ``.DS_Store``. Only
     present if there are any.
@@ -48,17 +50,25 @@ class StoredFile:
     :param bytes: its length
     :param sha256: the SHA-256 of its content, hexadecimal
     :param etag: the store's identifier of this version of it, if it has one
+    :param rows: the number of its records without the header; None if unknown
+    :param columns: the names of its columns, in order; None if unknown
+    :param part: which of the export's files it is; None if unknown
     """
 
     path: str
     bytes: int
     sha256: str
     etag: str | None = None
+    rows: int | None = None
+    columns: tuple[str, ...] | None = None
+    part: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry in the manifest."""
+        columns = None if self.columns is None else list(self.columns)
+        optional = {"etag": self.etag or None, "rows": self.rows, "columns": columns, "part": self.part}
         entry = {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
-        return {**entry, "etag": self.etag} if self.etag else entry
+        return entry | {name: value for name, value in optional.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -160,11 +170,22 @@ def is_stored(file: StoredFile, found: StoredObject | None) -> bool:
 
 
 def _parse_file(entry: Mapping[str, Any]) -> StoredFile:
-    size = entry["bytes"]
-    if not isinstance(size, int) or size < 0:
-        raise TypeError("a file's bytes are not a whole number of at least 0")
-    etag = entry.get("etag")
-    return StoredFile(_checked_name(entry["path"]), size, str(entry["sha256"]), None if etag is None else str(etag))
+    etag, columns, part = entry.get("etag"), entry.get("columns"), entry.get("part")
+    return StoredFile(
+        path=_checked_name(entry["path"]),
+        bytes=_checked_number("bytes", entry["bytes"]),
+        sha256=str(entry["sha256"]),
+        etag=None if etag is None else str(etag),
+        rows=None if entry.get("rows") is None else _checked_number("rows", entry["rows"]),
+        columns=None if columns is None else tuple(str(name) for name in columns),
+        part=None if part is None else str(part),
+    )
+
+
+def _checked_number(name: str, value: Any) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise TypeError(f"a file's {name} are not a whole number of at least 0")
+    return value
 
 
 def _checked_name(name: str) -> str:

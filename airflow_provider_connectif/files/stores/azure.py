@@ -17,9 +17,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+from airflow_provider_connectif.files.background import MIB
 from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_reserved_name
-from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
 from airflow_provider_connectif.files.stores.content_types import content_type
 from airflow_provider_connectif.files.stores.errors import VersionConflict

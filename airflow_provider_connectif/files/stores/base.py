@@ -23,8 +23,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_connectif.files.background import MIB
 from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_plain_name
-from airflow_provider_connectif.files.stores.background import MIB
 from airflow_provider_connectif.files.stores.errors import store_errors
 from airflow_provider_connectif.files.stores.staged import ByteBudget, Staged
 from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_staged, is_temporary

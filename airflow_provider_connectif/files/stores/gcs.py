@@ -23,8 +23,8 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
+from airflow_provider_connectif.files.background import MIB, BackgroundCalls
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.stores.background import MIB, BackgroundCalls
 from airflow_provider_connectif.files.stores.base import StoredObject
 from airflow_provider_connectif.files.stores.content_types import content_type
 from airflow_provider_connectif.files.stores.errors import VersionConflict

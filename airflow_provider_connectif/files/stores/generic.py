@@ -11,7 +11,7 @@ import contextlib
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_connectif.files.stores.background import BackgroundCalls
+from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.stores.base import StoredObject
 from airflow_provider_connectif.files.stores.listing import ListingStore
 from airflow_provider_connectif.files.stores.staged import Staged, require_size

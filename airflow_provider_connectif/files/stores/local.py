@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from airflow_provider_connectif.files.stores.background import MIB, BackgroundCalls
+from airflow_provider_connectif.files.background import MIB, BackgroundCalls
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
 from airflow_provider_connectif.files.stores.errors import VersionConflict
 from airflow_provider_connectif.files.stores.staged import Staged, require_size

@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from airflow_provider_connectif.files.stores.background import MIB, FutureQueue
+from airflow_provider_connectif.files.background import MIB, FutureQueue
 
 MIN_PART_SIZE = 8 * MIB
 

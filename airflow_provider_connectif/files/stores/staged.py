@@ -9,8 +9,8 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 
+from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.stores.background import BackgroundCalls
 from airflow_provider_connectif.files.stores.errors import store_errors
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -25,6 +25,7 @@ from airflow_provider_connectif.files.errors import (
     RemoteFileDamaged,
     RemoteFileUnavailable,
 )
+from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, ContentsCounter
 from airflow_provider_connectif.files.unpack import unzip
 from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
 from airflow_provider_connectif.files.unpack.gzip_file import GZIP_SIGNATURE, read_gzip
@@ -53,7 +54,12 @@ _TEXT_BYTES = bytes({*range(32, 256), *b"\t\n\r\f\x1b"})
 
 
 def open_archive(
-    remote: RemoteFile, *, file_format: FileFormat, file_name: str, max_uncompressed_bytes: int | None = None
+    remote: RemoteFile,
+    *,
+    file_format: FileFormat,
+    file_name: str,
+    max_uncompressed_bytes: int | None = None,
+    delimiter: str | None = None,
 ) -> Archive:
     """
     Open an export's file and check what it contains.
@@ -64,13 +70,14 @@ def open_archive(
     :param file_name: the name of the file without its extension, for formats and files that contain no name
     :param max_uncompressed_bytes: maximum uncompressed size of all members; None for no limit. It does not apply to
         ``archive``, which unpacks nothing.
+    :param delimiter: the character between the fields of the CSV files; None for a comma
     :raises ArchiveError: the file is damaged, encrypted, too large, not supported or not an export
     :raises RemoteFileError: the file could not be read
     """
     if file_format not in ("csv", "csv.gz", "archive"):
         raise ValueError(f'file_format must be "csv", "csv.gz" or "archive", not {file_format!r}.')
     limit = SizeLimit(max_uncompressed_bytes)
-    archive = Archive(remote, file_format, file_name, limit)
+    archive = Archive(remote, file_format, file_name, limit, delimiter or DEFAULT_DELIMITER)
     archive.inspect()
     return archive
 
@@ -83,11 +90,14 @@ class Archive(Iterable[Member]):
     verified, so an iteration that ends without an error has read a complete file.
     """
 
-    def __init__(self, remote: RemoteFile, file_format: FileFormat, file_name: str, limit: SizeLimit) -> None:
+    def __init__(
+        self, remote: RemoteFile, file_format: FileFormat, file_name: str, limit: SizeLimit, delimiter: str
+    ) -> None:
         self._remote = remote
         self._format = file_format
         self._file_name = file_name
         self._limit = limit
+        self._delimiter = delimiter
         # Updated by the thread that downloads: on two cores, a separate thread takes more time.
         self._digest = hashlib.sha256() if file_format == "archive" else None
         self._tail = Tail()
@@ -183,72 +193,99 @@ class Archive(Iterable[Member]):
         extension, as_gzip = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":
             yield from self._zip_members(extension, as_gzip)
-        elif self._kind == "gzip":
-            yield self._single_member(extension, None, self._gzip_blocks(as_gzip))
+            return
+        counter = self._new_counter()
+        if self._kind == "gzip":
+            size, blocks = None, self._gzip_blocks(as_gzip, counter)
         else:
-            blocks = verify_blocks(self._remote, self._counted_blocks(), self._check_end)
+            size, blocks = self._remote.size, verify_blocks(self._remote, self._csv_blocks(counter), self._check_end)
             blocks = deflate.compress_gzip(blocks) if as_gzip else blocks
-            yield self._single_member(extension, self._remote.size, blocks)
+        yield self._single_member(extension, size, blocks, counter=counter)
 
     def _zip_members(self, extension: str, as_gzip: bool) -> Iterator[Member]:
         names = UniqueNames()
-        for entry, blocks in unzip.members(
-            self._remote, self._reader, self._tail, self._directory, self._limit, as_gzip=as_gzip
-        ):
+        for entry, reader in unzip.members(self._remote, self._reader, self._tail, self._directory, self._limit):
             if entry.is_metadata:
                 log.info("Leaving out %s, which is not data.", quote_name(entry.name))
                 self.skipped.append(entry.name)
-                for _ in blocks:
-                    pass
+                reader.skip()
                 continue
             size = None if entry.is_gzip or (entry.has_descriptor and self._directory is None) else entry.size
+            counter = self._new_counter()
             if entry.is_gzip:
-                blocks = self._nested_gzip_blocks(entry.name, ByteReader(blocks), as_gzip)
+                blocks = self._nested_gzip_blocks(entry.name, ByteReader(reader.blocks()), as_gzip, counter)
+            else:
+                blocks = reader.blocks(as_gzip=as_gzip, on_content=counter.feed)
             yield Member(
-                names.add(entry.name, extension), entry.name, size, self._judged(blocks), self._remote.start_read_ahead
+                names.add(entry.name, extension),
+                entry.name,
+                size,
+                self._judged(blocks),
+                self._remote.start_read_ahead,
+                counter=counter,
             )
+
+    def _new_counter(self) -> ContentsCounter:
+        counter = ContentsCounter(self._delimiter)
+        self._remote.close_with_file(counter)
+        return counter
 
     def _judged(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         with self._judging_damage():
             yield from blocks
 
     def _single_member(
-        self, extension: str, size: int | None, blocks: Iterator[bytes], *, in_thread: bool = True
+        self,
+        extension: str,
+        size: int | None,
+        blocks: Iterator[bytes],
+        *,
+        in_thread: bool = True,
+        counter: ContentsCounter | None = None,
     ) -> Member:
         read_ahead = self._remote.start_read_ahead if in_thread else None
         sha256 = self._digest.hexdigest if self._digest else None
         name = safe_name(self._file_name, extension)
-        return Member(name, self._file_name, size, self._judged(blocks), read_ahead, sha256)
+        return Member(name, self._file_name, size, self._judged(blocks), read_ahead, sha256, counter)
 
     def _blocks(self) -> Iterator[bytes]:
         while block := self._reader.read_some(_BLOCK_SIZE):
             yield block
 
-    def _counted_blocks(self) -> Iterator[bytes]:
+    def _csv_blocks(self, counter: ContentsCounter) -> Iterator[bytes]:
         while block := self._reader.read(deflate.OUTPUT_SIZE):
             self._limit.add(len(block))
+            counter.feed(block)
             yield block
 
-    def _gzip_blocks(self, as_gzip: bool) -> Iterator[bytes]:
+    def _gzip_blocks(self, as_gzip: bool, counter: ContentsCounter) -> Iterator[bytes]:
         head = b""
 
-        def count(content: bytes) -> None:
+        def on_content(content: bytes) -> None:
             nonlocal head
             if not head:
                 head = content[:_HEAD_SIZE]
                 _check_csv(head)
             self._limit.add(len(content))
+            counter.feed(content)
 
-        yield from read_gzip(self._reader, count, as_gzip=as_gzip, name="The export's file")
+        yield from read_gzip(self._reader, on_content, as_gzip=as_gzip, name="The export's file")
         _check_csv(head)
 
-    def _nested_gzip_blocks(self, name: str, reader: ByteReader, as_gzip: bool) -> Iterator[bytes]:
+    def _nested_gzip_blocks(
+        self, name: str, reader: ByteReader, as_gzip: bool, counter: ContentsCounter
+    ) -> Iterator[bytes]:
         """Yield a member of an archive whose name is that of a gzip file."""
+
+        def on_content(content: bytes) -> None:
+            self._limit.add(len(content))
+            counter.feed(content)
+
         if reader.peek(len(GZIP_SIGNATURE)) == GZIP_SIGNATURE:
             name = f"The member {quote_name(name)} of the export's archive"
-            yield from read_gzip(reader, lambda content: self._limit.add(len(content)), as_gzip=as_gzip, name=name)
+            yield from read_gzip(reader, on_content, as_gzip=as_gzip, name=name)
             return
-        content = iter(lambda: reader.read_some(_BLOCK_SIZE), b"")
+        content = _observed(iter(lambda: reader.read_some(_BLOCK_SIZE), b""), counter.feed)
         yield from deflate.compress_gzip(content) if as_gzip else content
 
     def _check_end(self, tail: Tail) -> None:
@@ -266,6 +303,12 @@ class Archive(Iterable[Member]):
         data = tail.since(end.start)
         if data is not None:
             parse_directory(data[: end.stop - end.start], end.entries, end.prefix_size)
+
+
+def _observed(blocks: Iterator[bytes], on_content: Callable[[bytes], object]) -> Iterator[bytes]:
+    for block in blocks:
+        on_content(block)
+        yield block
 
 
 def _is_text(head: bytes) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 
 from airflow_provider_connectif.files.errors import ArchiveTooLarge
 from airflow_provider_connectif.files.read_ahead import ReadAhead
+from airflow_provider_connectif.files.tables.contents import Contents, ContentsCounter
 
 #: Smaller members are read without a thread: starting one would take longer.
 _MIN_THREAD_SIZE = 1 << 20
@@ -26,6 +27,7 @@ class Member:
         them takes no time
     :param sha256: returns the hexadecimal SHA-256 of everything that :meth:`chunks` yields, after its end; None if it
         is not computed while reading
+    :param counter: counts its records, which :attr:`contents` returns; None if it is not a CSV file, or not unpacked
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Member:
         blocks: Iterator[bytes],
         read_ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
         sha256: Callable[[], str] | None = None,
+        counter: ContentsCounter | None = None,
     ) -> None:
         self.name = name
         self.source_name = source_name
@@ -46,9 +49,15 @@ class Member:
         self._blocks = _note_end(blocks, self._state)
         self._read_ahead = read_ahead
         self._chunks: ReadAhead | None = None
+        self._counter = counter
 
     def __repr__(self) -> str:
         return f"<Member {self.name!r}>"
+
+    @property
+    def contents(self) -> Contents | None:
+        """Its records and columns, after everything was read; None if it is not a CSV file, or not unpacked."""
+        return self._counter.finish() if self._counter else None
 
     def chunks(self) -> Iterator[bytes]:
         """
@@ -76,6 +85,8 @@ class Member:
             self._chunks.close()
         for _ in self._blocks:
             pass
+        if self._counter is not None:
+            self._counter.finish()
 
     def close(self) -> None:
         """Stop reading the member."""
@@ -83,6 +94,8 @@ class Member:
         if self._chunks is not None:
             self._chunks.close()
         self._blocks.close()
+        if self._counter is not None:
+            self._counter.close()
 
 
 class _State:

@@ -9,7 +9,7 @@ at the end. Only a stored member whose header contains no size needs the directo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from airflow_provider_connectif.files import deflate
@@ -105,12 +105,12 @@ class Directory:
 
 
 def members(
-    remote: RemoteFile, reader: ByteReader, tail: Tail, directory: Directory | None, limit: SizeLimit, *, as_gzip: bool
-) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    remote: RemoteFile, reader: ByteReader, tail: Tail, directory: Directory | None, limit: SizeLimit
+) -> Iterator[tuple[Entry, MemberReader]]:
     """
-    Yield the files of an archive and their content, in the order in which the archive contains them.
+    Yield the files of an archive and a reader for each, in the order in which the archive contains them.
 
-    Each content has to be read to its end before the next file. At the end, everything that was read has been compared
+    Each one has to be read to its end before the next file. At the end, everything that was read has been compared
     with the directory.
 
     :param remote: the archive
@@ -118,11 +118,10 @@ def members(
     :param tail: what that reader read last
     :param directory: its directory, checked, if it could be read first
     :param limit: the limit on the uncompressed size
-    :param as_gzip: whether to yield gzip members instead of plain bytes, except for members that are gzip files
     """
     if directory is None:
         try:
-            yield from _read_sequentially(reader, tail, limit, as_gzip=as_gzip)
+            yield from _read_sequentially(reader, tail, limit)
             return
         except _NeedsDirectory as error:
             read, position = error.read, error.position
@@ -132,7 +131,7 @@ def members(
             raise corrupt("its end is missing")
         directory = directory.after(read, position)
         directory.check(limit)
-    yield from _read_by_directory(remote, directory, limit, as_gzip=as_gzip)
+    yield from _read_by_directory(remote, directory, limit)
 
 
 def find_end(remote: RemoteFile) -> tuple[EndRecord | None, bytes]:
@@ -183,8 +182,8 @@ def _check_directory_size(entries: int, length: int) -> None:
 
 
 def _read_by_directory(
-    remote: RemoteFile, directory: Directory, limit: SizeLimit, *, as_gzip: bool
-) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+    remote: RemoteFile, directory: Directory, limit: SizeLimit
+) -> Iterator[tuple[Entry, MemberReader]]:
     start, stop = directory.start, directory.end.start
     # With the signature of the directory, which follows the last data descriptor.
     reader = ByteReader(remote.chunks(start, stop + len(CENTRAL_SIGNATURE)), start)
@@ -201,11 +200,11 @@ def _read_by_directory(
             if local.stored_size not in (None, entry.compressed_size):
                 raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
             entry = replace(entry, name=local.name)
-            blocks = _MemberReader(reader, entry, limit).blocks(as_gzip)
+            member = MemberReader(reader, entry, limit)
             if entry.is_folder:
-                _read_all(blocks)
+                member.skip()
             else:
-                yield entry, blocks
+                yield entry, member
             if local.has_descriptor:
                 _skip_descriptor(reader, entry)
         _check_position(reader, stop)
@@ -227,9 +226,7 @@ def _skip_descriptor(reader: ByteReader, entry: Entry) -> None:
     reader.skip(length)
 
 
-def _read_sequentially(
-    reader: ByteReader, tail: Tail, limit: SizeLimit, *, as_gzip: bool
-) -> Iterator[tuple[Entry, Iterator[bytes]]]:
+def _read_sequentially(reader: ByteReader, tail: Tail, limit: SizeLimit) -> Iterator[tuple[Entry, MemberReader]]:
     found: list[Entry] = []
     while reader.peek(4) == LOCAL_SIGNATURE:
         _check_directory_size(len(found) + 1, 0)
@@ -242,16 +239,15 @@ def _read_sequentially(
         else:
             compressed_size = entry.compressed_size
             limit.check_declared(entry.size)
-        member = _MemberReader(
+        member = MemberReader(
             reader, entry, limit, compressed_size=compressed_size, trust_header=not entry.has_descriptor
         )
-        blocks = member.blocks(as_gzip)
         if entry.is_folder:
-            _read_all(blocks)
+            member.skip()
             if member.size:
                 raise corrupt(f"the folder {quote_name(entry.name)} has content")
         else:
-            yield entry, blocks
+            yield entry, member
         read = replace(entry, crc=member.crc, compressed_size=member.compressed_size, size=member.size)
         if entry.has_descriptor:
             _skip_descriptor(reader, read)
@@ -291,12 +287,7 @@ def _read_local(reader: ByteReader) -> Entry:
     return parse_local_header(header + rest, offset)
 
 
-def _read_all(blocks: Iterator[bytes]) -> None:
-    for _ in blocks:
-        pass
-
-
-class _MemberReader:
+class MemberReader:
     """
     A reader for one member, which verifies it.
 
@@ -320,14 +311,19 @@ class _MemberReader:
         self._left = entry.compressed_size if compressed_size == -1 else compressed_size
         self._trust_header = trust_header
         self._start = reader.position
+        self._on_content: Callable[[bytes], object] | None = None
         self.compressed_size = 0
         self.crc = 0
         self.size = 0
 
-    def blocks(self, as_gzip: bool) -> Iterator[bytes]:
-        """Yield the content or, with ``as_gzip``, a gzip member that contains it if the content is not a gzip file."""
+    def blocks(self, *, as_gzip: bool = False, on_content: Callable[[bytes], object] | None = None) -> Iterator[bytes]:
+        """
+        Yield the content or, with ``as_gzip``, a gzip member that contains it.
+
+        :param on_content: called with each block of the content
+        """
+        self._on_content = on_content
         stored = self._entry.method == STORED
-        as_gzip = as_gzip and not self._entry.is_gzip
         if stored and as_gzip:
             yield from deflate.compress_gzip(self._stored())
         elif stored:
@@ -339,6 +335,11 @@ class _MemberReader:
         if self._trust_header and (self.crc, self.size) != (entry.crc, entry.size):
             what = "length" if self.size != entry.size else "CRC"
             raise corrupt(f"the {what} of the member {quote_name(entry.name)} differs from the one in the archive")
+
+    def skip(self) -> None:
+        """Read, and thereby verify, the content."""
+        for _ in self.blocks():
+            pass
 
     def _stored(self) -> Iterator[bytes]:
         while self._left:
@@ -372,6 +373,8 @@ class _MemberReader:
         if self._trust_header and self.size > self._entry.size:
             raise corrupt(f"the member {quote_name(self._entry.name)} is longer than declared")
         self._limit.add(len(block))
+        if self._on_content is not None:
+            self._on_content(block)
 
     def _truncated(self) -> ArchiveError:
         return corrupt(f"it ends within the member {quote_name(self._entry.name)}")

@@ -21,6 +21,7 @@ from airflow_provider_connectif.files.errors import (
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores.base import Store
 from airflow_provider_connectif.files.stores.staged import Staged
+from airflow_provider_connectif.files.tables.contents import Contents
 from tests.files.exports import (
     MIB,
     Archive,
@@ -57,11 +58,50 @@ def test_the_result_contains_the_export_the_folder_each_file_and_the_manifest(pl
         "export_id": described["id"],
         "destination": place.uri,
         "files": [
-            {"path": f"{place.uri}/{name}", "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            {
+                "path": f"{place.uri}/{name}",
+                "bytes": len(data),
+                "sha256": hashlib.sha256(data).hexdigest(),
+                "rows": None,
+                "columns": None,
+                "part": None,
+            }
             for name, data in contents(archive).items()
         ],
         "manifest": f"{place.uri}/{MANIFEST_NAME}",
     }
+
+
+def test_rows_columns_and_part_are_in_the_manifest_and_the_result_of_each_later_run(place: Place) -> None:
+    described, archive = export()
+    for member, rows in zip(archive.members, (12, None), strict=True):
+        member.contents = Contents(rows, ("id", "día") if rows else None)
+    first = deliver_to(place, described, archive)
+    assert [(file["rows"], file["columns"], file["part"]) for file in first["files"]] == [
+        (12, ["id", "día"], ""),
+        (None, None, "products"),
+    ]
+    files = manifest(place)["files"]
+    assert (files[0]["rows"], files[0]["columns"], files[0]["part"]) == (12, ["id", "día"], "")
+    assert "rows" not in files[1]
+    assert deliver_to(place, described, archive) == first
+    assert deliver_to(place, {"id": "other"}, archive, if_exists="skip") == first
+    assert archive.opened == 1
+
+
+def test_a_manifest_without_rows_and_columns_stays_valid(memory_store: Place) -> None:
+    described, archive = export()
+    for member in archive.members:
+        member.contents = Contents(1, ("id",))
+    deliver_to(memory_store, described, archive)
+    content = manifest(memory_store)
+    for file in content["files"]:
+        for name in ("rows", "columns", "part"):
+            del file[name]
+    memory_store.write(MANIFEST_NAME, json.dumps(content).encode())
+    result = deliver_to(memory_store, described, archive)
+    assert [(file["rows"], file["columns"], file["part"]) for file in result["files"]] == [(None, None, None)] * 2
+    assert archive.opened == 1
 
 
 def test_the_same_export_is_not_downloaded_again_and_has_the_same_result(place: Place) -> None:

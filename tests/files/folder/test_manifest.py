@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 
 import pytest
 
 from airflow_provider_connectif.files.errors import ManifestUnreadable
-from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, StoredFile
 from tests.files.exports import MIB, Archive, Member, contents, deliver_to, export, snapshot, writer
 from tests.stores import Place
 
@@ -78,6 +79,8 @@ def test_a_checksum_computed_while_reading_is_used_in_the_manifest(place: Place)
         written(replaces=["a/b"]),
         written(replaces=[MANIFEST_NAME]),
         written(export={}),
+        written(files=[{"path": "a.csv", "bytes": 1, "sha256": "x", "rows": -1}]),
+        written(files=[{"path": "a.csv", "bytes": 1, "sha256": "x", "columns": 1}]),
     ],
 )
 def test_an_invalid_manifest_is_an_error_and_nothing_is_touched(memory_store: Place, content: bytes) -> None:
@@ -92,5 +95,7 @@ def test_an_invalid_manifest_is_an_error_and_nothing_is_touched(memory_store: Pl
 
 def test_a_manifest_is_read_as_it_was_written() -> None:
     one = Manifest({"id": "1", "é": [1]}, "csv", (), writer(), "2027-01-01T00:00:00+00:00", ("a.csv",))
+    file = StoredFile("a.csv", 5, "0" * 64, etag="x", rows=0, columns=("día", ""), part="")
+    one = dataclasses.replace(one, files=(file, StoredFile("b.zip", 5, "0" * 64)))
     assert Manifest.from_bytes(one.to_bytes()) == one
     assert Manifest.from_bytes(one.to_bytes()).to_bytes() == one.to_bytes()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_provider_connectif.files.stores.background import MIB
+from airflow_provider_connectif.files.background import MIB
 from airflow_provider_connectif.files.stores.parts import MAX_PARTS, Parts, equal_part_size, growing_part_size
 
 

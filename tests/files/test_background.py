@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from airflow_provider_connectif.files.stores.background import BackgroundCalls, FutureQueue
+from airflow_provider_connectif.files.background import BackgroundCalls, FutureQueue
 from tests.files.remote_files import package_threads
 
 
