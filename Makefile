@@ -42,7 +42,8 @@ coverage: $(VENV)/.installed-dev ## run test-quick and report line coverage; fai
 test-scale: $(VENV)/.installed-dev ## run many tasks at once in a real Airflow: 200 deferred, 500 mapped (STORES=100 for fewer), 61 partitions; 20 to 60 minutes
 	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 CONNECTIF_TEST_PARTITIONS=1 \
 	CONNECTIF_TEST_STORES=$(or $(STORES),500) $(BIN)/python -m pytest -s tests/system/test_export_finished.py \
-		tests/system/test_many.py tests/system/test_mapped_stores.py tests/system/test_partitions.py $(PYTEST_ARGS)
+		tests/system/test_export_failed.py tests/system/test_many.py tests/system/test_mapped_stores.py \
+		tests/system/test_partitions.py $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## check style, format, types and language
 	$(BIN)/ruff check .

@@ -31,6 +31,8 @@ EXAMPLES = sorted(
 )
 # Its runs are started by exports. Those of the others are started by their schedules or, without one, by this script.
 WATCHER = "connectif_on_export_finished"
+# Its runs are started by failed exports, and send e-mails: tests/system/test_export_failed.py has a mail server.
+EXAMPLES.remove("connectif_on_export_failed")
 WORKERS = (1, 2)
 
 COMPONENTS = """

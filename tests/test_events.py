@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow.sdk import Asset
 
-from airflow_provider_connectif.events import triggering_export_ids
+from airflow_provider_connectif.events import triggering_export_ids, triggering_exports
 
 ASSET = Asset("finished")
 BEGIN = datetime(2026, 11, 1, tzinfo=timezone.utc)
@@ -43,6 +43,12 @@ ALL = [event(0, "before"), event(10, "own"), event(11, "left"), event(11, "own")
 
 def test_returns_the_runs_own_exports_without_inlet_events():
     assert triggering_export_ids({ASSET: [event(2, "b"), event(1, "a"), event(3, "b")]}) == ["a", "b"]
+
+
+def test_returns_the_payload_of_each_exports_first_event():
+    events = [event(2, "b"), event(1, "a"), event(3, "b")]
+    assert triggering_exports({ASSET: events}) == [events[1].extra["payload"], events[0].extra["payload"]]
+    assert triggering_exports({ASSET: [ALL[1]]}, {ASSET: ALL})[1]["export"] == {"id": "left"}
 
 
 def test_adds_the_exports_since_the_runs_first_event():

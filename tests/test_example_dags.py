@@ -26,13 +26,13 @@ from tests.leaks import words_before_a_secret
 
 EXAMPLES = ROOT / "example_dags"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("connectif_*.py"))
-# Its runs are started by an asset event: see tests/system/test_export_finished.py.
-STARTED_BY_AN_ASSET = "connectif_on_export_finished"
+# Their runs are started by asset events: see tests/system/test_export_finished.py and test_export_failed.py.
+STARTED_BY_AN_ASSET = ("connectif_on_export_failed", "connectif_on_export_finished")
 # These need several consecutive runs: see tests/test_example_lists.py.
 CONSECUTIVE = ("connectif_mirror", "connectif_weekly_reports")
 # `dag.test()` cannot run a partition: see tests/system/test_partitions.py.
 PARTITIONED = "connectif_activities_partitions"
-SINGLE = [name for name in NAMES if name not in (STARTED_BY_AN_ASSET, PARTITIONED, *CONSECUTIVE)]
+SINGLE = [name for name in NAMES if name not in (*STARTED_BY_AN_ASSET, PARTITIONED, *CONSECUTIVE)]
 
 
 class Examples:
@@ -91,13 +91,15 @@ def rows_of(file: Path) -> int:
     return sum(1 for _ in csv.reader(io.StringIO(data.decode(), newline=""))) - 1
 
 
-def test_there_are_eight_examples():
+def test_there_are_ten_examples():
     assert NAMES == [
         "connectif_activities",
         "connectif_activities_backfill",
+        "connectif_activities_partitions",
         "connectif_data_explorer",
         "connectif_made_in_application",
         "connectif_mirror",
+        "connectif_on_export_failed",
         "connectif_on_export_finished",
         "connectif_segment_contacts",
         "connectif_weekly_reports",

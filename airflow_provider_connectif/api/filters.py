@@ -31,6 +31,7 @@ class ExportFilter:
     :param segment_id: the segment
     :param status: the status, such as ``finished``
     :param finished_after: only exports that finished after this aware datetime
+    :param failed: whether the export failed, whatever the API calls that (``error``, ``cancelled``, …)
     :param file_name: the file's name, as :func:`~airflow_provider_connectif.api.file_names.has_name` reads it
     """
 
@@ -42,6 +43,7 @@ class ExportFilter:
     status: str | None = None
     finished_after: datetime | None = None
     file_name: str | None = None
+    failed: bool | None = None
 
     @classmethod
     def from_arguments(cls, arguments: Mapping[str, Any]) -> ExportFilter:
@@ -71,6 +73,7 @@ class ExportFilter:
             self.export_type in (None, export.export_type)
             and self.report_id in (None, export.report_id)
             and self.segment_id in (None, export.segment_id)
+            and self.failed in (None, export.failed)
             and _has_origin(export, self.origin)
             and _equals_ignoring_case(self.status, export.status)
             and _is_after(self.created_after, export.created_at)

@@ -13,6 +13,7 @@ from airflow_provider_connectif import __version__
 from airflow_provider_connectif.api.argument_checks import check_id
 from airflow_provider_connectif.api.credentials import normalize_api_key, normalize_base_url
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidConnection
+from airflow_provider_connectif.tasks.connections import read_connection_async
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Connection
@@ -67,17 +68,8 @@ class ConnectifHook(BaseHook):
         :param retry_policy: how its requests are retried
         :raises InvalidConnection: if a field of the connection is missing or invalid
         """
-        from airflow.providers.common.compat.sdk import Connection
-
-        if hasattr(Connection, "aextra_dejson"):
-            connection = await self.aget_connection(self.connectif_conn_id)
-            return _create_client(connection, await connection.aextra_dejson(), retry_policy, self.connectif_conn_id)
-
-        # Airflow 3.0 has no `aget_connection`. Until 3.3.2, masking the connection's secrets blocks the event loop, or
-        # fails while another such call is running. In asgiref's thread, Airflow's blocking calls find their event loop.
-        from asgiref.sync import sync_to_async
-
-        return await sync_to_async(self.open_client)(retry_policy=retry_policy)
+        connection, extra = await read_connection_async(self.connectif_conn_id)
+        return _create_client(connection, extra, retry_policy, self.connectif_conn_id)
 
     def list_exports(
         self,

@@ -105,7 +105,7 @@ class Export:
         }
         if self.filters:
             body["filters"] = self.filters
-        if self.ended_at is not None:
+        if self.ended_at is not None and not (status == "error" and options.hide_finished_at_of_failed):
             body["finishedAt"] = iso(self.ended_at)
         if not options.hide_progress and status != "queued":
             total = self.total

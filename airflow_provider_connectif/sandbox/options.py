@@ -51,6 +51,7 @@ class SandboxOptions:
         0.0, "which exports fail: a fraction (0.25 is every fourth) or export types (contacts,activities)"
     )
     error_status: str = _option("error", "status of a failed export")
+    hide_finished_at_of_failed: bool = _option(False, "omit finishedAt of failed exports")
     unknown_status: str = _option("", "status to report instead of inProgress, such as archiving")
     hide_progress: bool = _option(False, "omit progress and total")
     file_url_in_progress: bool = _option(False, "include fileUrl while the export is still in progress")

@@ -5,26 +5,30 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 
+from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
 from airflow_provider_connectif.api.filters import ExportFilter
-from airflow_provider_connectif.api.models import FINISHED
+from airflow_provider_connectif.api.models import FINISHED, Export
 from airflow_provider_connectif.api.polling.event_loop import event_loop_time, run_in_thread
-from airflow_provider_connectif.api.polling.event_stream import MIN_ROUND_INTERVAL, FinishedExportStream
+from airflow_provider_connectif.api.polling.event_stream import MIN_ROUND_INTERVAL, EndedExportStream
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import ExportWait
+from airflow_provider_connectif.links.connectif import report_url
 from airflow_provider_connectif.tasks.arguments import (
     argument_errors,
     check_filter,
     check_seconds,
     check_string,
 )
+from airflow_provider_connectif.tasks.connections import read_connection_async
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.tasks.waiting import error_event, finished_event, one_attempt, timeout_event
 
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 # Airflow restarts a watcher immediately when it fails, so one that cannot succeed waits before it fails.
 _SECONDS_BEFORE_FAILING = 60.0
+
+_ENDINGS = (FINISHED, "error")
 
 _pollers: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Poller]] = WeakKeyDictionary()
 
@@ -105,9 +111,10 @@ class ConnectifExportTrigger(BaseTrigger):
 
 
 class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
-    """For an ``AssetWatcher``: an asset event for each export that finishes and matches, whoever created it.
+    """For an ``AssetWatcher``: an asset event for each export that finishes, or fails, whoever created it.
 
-    The event's payload has ``export_id`` and ``export``, the export as the API describes it, without its signed URL.
+    The event's payload has ``export_id``, ``export`` (the export as the API describes it, without its signed URL) and
+    ``link`` (the URL of its report in the Connectif application, or None).
     All triggers of one connection in one triggerer share one poll of the list per round. See
     ``docs/guides/watch-for-exports.md`` for which exports have an event, and when one may be lost or repeated.
 
@@ -117,10 +124,11 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
     :param report_id: only exports of this Data Explorer report
     :param file_name: only exports with this file name, either the full name or the name without the dates and the
         identifier that the vendor appends; ``*`` matches any text
+    :param status: ``finished``, or ``error`` for an event for each export that fails or is cancelled
     :param consumer: a name for the consumer of the events, such as the name of the asset. It tells the triggers of two
         assets apart if they are equal otherwise
     :param poke_interval: seconds between two polls, at least 5, since each poll reads the whole list
-    :raises ConnectifArgumentError: if an argument is not a string, or the interval is not a number
+    :raises ConnectifArgumentError: if an argument is not supported
     """
 
     def __init__(
@@ -131,6 +139,7 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         origin: str | None = None,
         report_id: str | None = None,
         file_name: str | None = None,
+        status: Literal["finished", "error"] = "finished",
         consumer: str | None = None,
         poke_interval: float = 60.0,
     ) -> None:
@@ -140,9 +149,11 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         self.origin = origin
         self.report_id = report_id
         self.file_name = file_name
+        self.status = status
         self.consumer = consumer
         self.poke_interval = poke_interval
         with argument_errors():
+            check_one_of("status", status, _ENDINGS)
             for name, value in self._identity().items():
                 check_string(name, value)
             check_filter({name: getattr(self, name) for name in ("export_type", "origin", "report_id")})
@@ -163,23 +174,25 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
             export_type=self.export_type,
             origin=self.origin,
             report_id=self.report_id,
-            status=FINISHED,
             file_name=self.file_name,
+            **({"status": FINISHED} if self.status == FINISHED else {"failed": True}),
         )
         interval = max(self.poke_interval, MIN_ROUND_INTERVAL)
-        stream = FinishedExportStream(export_filter, store, interval=interval, log=self.log)
+        stream = EndedExportStream(export_filter, store, interval=interval, log=self.log)
         lists = _poller(self.connectif_conn_id).lists
+        links = _Links(self.connectif_conn_id, self.log)
         try:
             with lists.subscribed(interval, first_within=MIN_ROUND_INTERVAL) as subscription:
                 async for export in stream.new_exports(subscription.read):
-                    yield TriggerEvent({"export_id": export.id, "export": export.describe()})  # type: ignore[no-untyped-call]
+                    payload = {"export_id": export.id, "export": export.describe(), "link": await links.find(export)}
+                    yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
         except InvalidArgument as error:
             self.log.error("%s There are no events until then.", error)
             await asyncio.sleep(_SECONDS_BEFORE_FAILING)
             raise
 
     def _identity(self) -> dict[str, Any]:
-        return {
+        identity = {
             "connectif_conn_id": self.connectif_conn_id,
             "export_type": self.export_type,
             "origin": self.origin,
@@ -187,6 +200,31 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
             "file_name": self.file_name,
             "consumer": self.consumer,
         }
+        # The cursor is stored under a name that depends on this: what was stored before this argument existed is found.
+        return identity if self.status == FINISHED else {**identity, "status": self.status}
+
+
+class _Links:
+    """The links of exports to their reports, with one look-up of the connection per minute."""
+
+    def __init__(self, connectif_conn_id: str, log: Any) -> None:
+        self._connectif_conn_id = connectif_conn_id
+        self._log = log
+        self._extra: Mapping[str, Any] = {}
+        self._valid_until = -math.inf
+
+    async def find(self, export: Export) -> str | None:
+        """Return the URL of the export's report in the Connectif application, if that is known."""
+        if export.report_id is None:
+            return None
+        if event_loop_time() >= self._valid_until:
+            try:
+                _, self._extra = await read_connection_async(self._connectif_conn_id)
+            except Exception as error:
+                # A missing link is not a reason to lose the event.
+                self._log.warning("No link to the report: %s.", type(error).__name__)
+            self._valid_until = event_loop_time() + 60.0
+        return report_url(self._extra, export.report_id) or None
 
 
 def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:

@@ -221,6 +221,12 @@ def test_a_watcher_that_would_never_have_an_event_is_reported_when_the_dag_is_pa
         ConnectifExportFinishedEventTrigger(**arguments)
 
 
+@pytest.mark.parametrize("status", ["failed", "cancelled", "Error", "", None])
+def test_a_watcher_of_another_status_is_reported_with_the_supported_ones(status):
+    with pytest.raises(ConnectifArgumentError, match=r"^status: .* is not supported; use 'finished' or 'error'\.$"):
+        ConnectifExportFinishedEventTrigger(status=status)
+
+
 class TestHook:
     """The hook checks what the operators check."""
 

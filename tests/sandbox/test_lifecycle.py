@@ -51,6 +51,13 @@ def test_a_failure_may_have_another_status(sandbox, client) -> None:
     assert client.create()["status"] == "cancelled"
 
 
+def test_a_failed_export_may_have_no_finishing_time(sandbox, client) -> None:
+    sandbox.set(fail=0.5, hide_finished_at_of_failed=True)
+    assert ["finishedAt" in client.create() for _ in range(2)] == [True, False]
+    sandbox.set(hide_finished_at_of_failed=False)
+    assert "finishedAt" in client.create()
+
+
 def test_an_unknown_status_is_reported_while_in_progress(sandbox, client, clock) -> None:
     sandbox.set(seconds_per_export=10, unknown_status="archiving")
     export_id = client.create()["id"]

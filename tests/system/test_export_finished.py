@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import LocalAirflow, sandbox_connection, wait_for
 from scripts.triggerer import Triggerer
 from tests.leaks import words_before_a_secret
+from tests.system.watching import ROUND, WatchedAirflow
 
 ROOT = Path(__file__).parents[2]
 DAG = "connectif_on_export_finished"
@@ -32,50 +32,33 @@ pytestmark = pytest.mark.skipif(
 )
 EXPORTS = int(os.environ.get("CONNECTIF_TEST_EXPORTS", "100"))
 INTERRUPTIONS = ("stop", "kill", "stop", "kill", "stop")
-ROUND = 5.0
-# The time until the cursor includes an announced export: the next round, and the waits and reads before it is stored.
-LAST_ROUND = 2 * ROUND + 10
 
 
-class Watched:
+class Watched(WatchedAirflow):
     """The results of the run."""
 
     def __init__(self, airflow: LocalAirflow, vendor: Any, lake: Path) -> None:
-        self.airflow = airflow
-        self.vendor = vendor
+        super().__init__(airflow, vendor, DAG)
         self.lake = lake
         self.created: list[str] = []
-        self.interrupted: list[tuple[str, float, float]] = []
 
     def run(self) -> None:
         """Create exports that finish over time, and interrupt the triggerer meanwhile."""
         self.airflow.unpause(DAG)
         old = self.vendor.create_in_app()
-        wait_for("the stored cursor", self._cursor, 120)
+        self.wait_for_cursor()
         rng = random.Random(6)
         share = EXPORTS // (2 * len(INTERRUPTIONS))
         with Triggerer(self.airflow) as triggerer:
             for number, how in enumerate(INTERRUPTIONS, start=1):
                 self._create_exports(share, 8, rng)
                 time.sleep(rng.uniform(4, 16))
-                began = time.time()
-                getattr(triggerer, how)()
-                self.interrupted.append((how, began, time.time()))
-                self._create_exports(share if number < len(INTERRUPTIONS) else EXPORTS - len(self.created), 5, rng)
-                requests = self._list_requests()
-                triggerer.start()
-                wait_for(
-                    "a request of the new triggerer",
-                    lambda before=requests: self._list_requests() > before or None,
-                    120,
-                )
-            wait_for("an announcement of every export", self._all_announced, 240, interval=2)
+                rest = share if number < len(INTERRUPTIONS) else EXPORTS - len(self.created)
+                self.interrupt(triggerer, how, lambda rest=rest: self._create_exports(rest, 5, rng))
+            self.wait_until_announced(self.created)
             wait_for("the files of every export", self._all_stored, 420, interval=2)
-            wait_for("the end of every run", self._all_ended, 240, interval=2)
+            self.wait_until_all_runs_ended()
         assert old not in self.announced()
-
-    def _list_requests(self) -> int:
-        return self.vendor.stats.by_route.get("GET /exports", 0)
 
     def _create_exports(self, count: int, seconds: float, rng: random.Random) -> None:
         """Create exports that finish within some seconds, in a different order than they were created."""
@@ -93,41 +76,11 @@ class Watched:
                 body["filters"] = {"reportId": "rep-1", "fromDate": "2026-11-01", "toDate": "2026-11-02"}
             self.created.append(self.vendor.create_in_app(body))
 
-    def _cursor(self) -> bool | None:
-        return True if self._rows("select value from asset_state_store") else None
-
-    def events(self) -> list[tuple[str, float, dict[str, Any]]]:
-        """Return the export's id, the time and the payload of each asset event."""
-        # From the database, because the API responds with 500 while a run that an event has created is queued.
-        found = []
-        for timestamp, extra in self._rows("select timestamp, extra from asset_event order by timestamp"):
-            payload = json.loads(extra)["payload"]
-            stored_at = datetime.fromisoformat(timestamp).replace(tzinfo=timezone.utc).timestamp()
-            found.append((payload["export_id"], stored_at, payload))
-        return found
-
-    def announced(self) -> Counter[str]:
-        return Counter(export_id for export_id, _, _ in self.events())
-
-    def _all_announced(self) -> bool | None:
-        return True if set(self.announced()) >= set(self.created) else None
-
     def manifests(self) -> list[Path]:
         return list(self.lake.rglob("_connectif_manifest.json"))
 
     def _all_stored(self) -> bool | None:
         return True if len(self.manifests()) >= EXPORTS else None
-
-    def runs(self) -> list[dict[str, Any]]:
-        return self.airflow.api("GET", f"/api/v2/dags/{DAG}/dagRuns", params={"limit": 500})["dag_runs"]
-
-    def _all_ended(self) -> bool | None:
-        queued = self._rows("select * from asset_dag_run_queue")
-        return True if not queued and all(run["state"] in ("success", "failed") for run in self.runs()) else None
-
-    def _rows(self, query: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(f"file:{self.airflow.home / 'airflow.db'}?mode=ro", uri=True, timeout=60) as database:
-            return database.execute(query).fetchall()
 
 
 @pytest.fixture(scope="module")
@@ -163,22 +116,7 @@ def test_each_finished_export_is_announced(watched):
 
 
 def test_only_exports_of_the_last_round_before_an_interruption_are_announced_again(watched):
-    announced: dict[str, float] = {}
-    again: Counter[str] = Counter()
-    unexplained = []
-    for export_id, timestamp, _ in watched.events():
-        before, announced[export_id] = announced.get(export_id), timestamp
-        if before is None:
-            continue
-        # A triggerer that is being stopped may still store events for some seconds, but no longer the cursor.
-        causes = [
-            how
-            for how, began, ended in watched.interrupted
-            if began <= before + LAST_ROUND and before <= ended <= timestamp
-        ]
-        again[causes[0] if causes else "nothing"] += 1
-        if not causes:
-            unexplained.append((export_id, timestamp - before))
+    again, unexplained = watched.repeated()
     print(f"{EXPORTS} exports, {len(watched.events())} announcements; announced again after: {dict(again)}")
     assert unexplained == []
 

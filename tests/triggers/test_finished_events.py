@@ -106,9 +106,31 @@ class TestArguments:
             "poke_interval": 30,
         }
 
+    def test_for_failed_exports_round_trip(self):
+        path, stored = watch(status="error").serialize()
+        assert stored["status"] == "error"
+        again = ConnectifExportFinishedEventTrigger(**json.loads(json.dumps(stored)))
+        assert again.serialize() == (path, stored)
+
+    def test_with_the_default_status_are_stored_as_before_it_existed(self):
+        """Airflow compares the stored arguments, and the cursor's key is computed from them."""
+        default, given = watch(), watch(status="finished")
+        assert "status" not in default.serialize()[1]
+        assert given.serialize() == default.serialize()
+        store = AssetCursorStore(AssetStore(), default._identity())
+        assert store.key == "connectif_finished_8819617c5f7dd643"
+
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("export_type", 3), ("origin", ""), ("consumer", ["a"]), ("poke_interval", 0), ("poke_interval", "60")],
+        [
+            ("status", "failed"),
+            ("status", None),
+            ("export_type", 3),
+            ("origin", ""),
+            ("consumer", ["a"]),
+            ("poke_interval", 0),
+            ("poke_interval", "60"),
+        ],
     )
     def test_that_are_wrong_fail_when_the_dag_is_parsed(self, name, value):
         with pytest.raises(ConnectifArgumentError, match=rf"^{name}: "):
@@ -192,6 +214,92 @@ class TestEvent:
         assert CLOCK.run(run_once(store, 0)) == []
 
 
+class TestFailedExports:
+    FAILURES = ("error", "failed", "cancelled", "canceled")
+
+    @pytest.mark.parametrize("hidden", [False, True], ids=["dated", "undated"])
+    def test_have_an_event_each_whatever_the_failure_is_called(self, sandbox, hidden):
+        sandbox.set(hide_finished_at_of_failed=hidden)
+
+        async def scenario() -> None:
+            triggerer, stores = Triggerer(), [AssetStore(), AssetStore()]
+            before = await asyncio.to_thread(sandbox.create_in_app, {"fail": True})
+            failing = triggerer.run(watch(status="error"), stores[0])
+            finishing = triggerer.run(watch(), stores[1])
+            await until(lambda: all(store.content for store in stores))
+            failed, finished = [], []
+            for status in self.FAILURES:
+                await asyncio.to_thread(sandbox.set, error_status=status)
+                failed.append(await asyncio.to_thread(sandbox.create_in_app, {"fail": True}))
+                finished.append(await asyncio.to_thread(sandbox.create_in_app))
+                await until(lambda: len(failing) == len(finishing) == len(failed))
+            await asyncio.sleep(60)
+            await triggerer.stop()
+            assert (ids(failing), ids(finishing)) == (failed, finished)
+            assert before not in failed
+            assert [payload["export"]["status"] for payload in failing] == list(self.FAILURES)
+
+        CLOCK.run(scenario())
+
+    def test_are_announced_after_a_restart_if_they_failed_in_between(self, sandbox):
+        async def run_once(store: AssetStore, expected: int) -> list[str]:
+            triggerer = Triggerer()
+            events = triggerer.run(watch(status="error"), store)
+            await until(lambda: store.content and len(events) == expected)
+            await asyncio.sleep(30)
+            await triggerer.stop()
+            return ids(events)
+
+        store = AssetStore()
+        sandbox.set(hide_finished_at_of_failed=True)
+        assert CLOCK.run(run_once(store, 0)) == []
+        in_between = [sandbox.create_in_app({"fail": True}) for _ in range(3)]
+        assert CLOCK.run(run_once(store, 3)) == in_between
+        assert CLOCK.run(run_once(store, 0)) == []
+
+    def test_are_described_with_their_origin_and_the_link_to_their_report(self, sandbox, monkeypatch):
+        connection = {**json.loads(sandbox.connection_json), "extra": {"app_url": "https://a.example", "store_id": "s"}}
+        monkeypatch.setenv("AIRFLOW_CONN_CONNECTIF_DEFAULT", json.dumps(connection))
+
+        async def scenario() -> list[Any]:
+            triggerer, store = Triggerer(), AssetStore()
+            events = triggerer.run(watch(status="error"), store)
+            await until(lambda: store.content)
+            report = {"exportType": "data-explorer", "filters": {"reportId": "r"}, "fail": True}
+            await asyncio.to_thread(sandbox.create_in_app, report)
+            await asyncio.to_thread(sandbox.create_in_app, {"origin": "api", "fail": True})
+            await until(lambda: len(events) == 2)
+            await triggerer.stop()
+            return events
+
+        report, contacts = CLOCK.run(scenario())
+        assert report["link"] == "https://a.example/store/s/data-explorer-report/r"
+        assert contacts["link"] is None
+        assert [payload["export"]["origin"] for payload in (report, contacts)] == ["app", "api"]
+        assert [payload["export"]["exportType"] for payload in (report, contacts)] == ["data-explorer", "contacts"]
+        assert words_before_a_secret(json.dumps([report, contacts])) is None
+
+    def test_are_announced_without_a_link_if_the_connection_cannot_be_read(self, sandbox, monkeypatch):
+        from airflow_provider_connectif.triggers import connectif
+
+        async def broken(connectif_conn_id: str) -> Any:
+            raise RuntimeError(f"{connectif_conn_id} is not available")
+
+        monkeypatch.setattr(connectif, "read_connection_async", broken)
+
+        async def scenario() -> None:
+            triggerer, store = Triggerer(), AssetStore()
+            events = triggerer.run(watch(status="error"), store)
+            await until(lambda: store.content)
+            report = {"exportType": "data-explorer", "filters": {"reportId": "r"}, "fail": True}
+            await asyncio.to_thread(sandbox.create_in_app, report)
+            await until(lambda: events)
+            await triggerer.stop()
+            assert events[0]["link"] is None
+
+        CLOCK.run(scenario())
+
+
 class TestTriggersOfOneConnection:
     def test_share_one_poll_of_the_list(self, sandbox):
         async def scenario() -> None:
@@ -213,9 +321,16 @@ class TestTriggersOfOneConnection:
     def test_of_one_asset_have_a_cursor_each(self):
         keys = {
             AssetCursorStore(AssetStore(), watch(**arguments)._identity()).key
-            for arguments in ({}, {"origin": "app"}, {"consumer": "a"}, {"consumer": "b"}, {"poke_interval": 9})
+            for arguments in (
+                {},
+                {"origin": "app"},
+                {"consumer": "a"},
+                {"consumer": "b"},
+                {"status": "error"},
+                {"poke_interval": 9},
+            )
         }
-        assert len(keys) == 4  # the interval does not matter
+        assert len(keys) == 5  # the interval does not matter
 
     def test_that_airflow_runs_as_one_ask_for_the_name_of_their_consumer(self, sandbox):
         async def scenario() -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Yielding each export that finishes, whoever created it: none is lost, and as few as possible are repeated.
+"""Yielding each export that finishes, or each that fails: none is lost, and as few as possible are repeated.
 
-Each :class:`FinishedExportStream` has a cursor, which is stored one round *behind* what was yielded: an export that was
+Each :class:`EndedExportStream` has a cursor, which is stored one round *behind* what was yielded: an export that was
 just yielded is not safe yet if the process is killed in the next second, and nobody can find out afterwards. So after a
 kill the last round is repeated, and nothing is left out.
 """
@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
-from airflow_provider_connectif.api.polling.cursor import Cursor, finishing_key
+from airflow_provider_connectif.api.polling.cursor import Cursor, ending_key, ending_time
 from airflow_provider_connectif.api.polling.event_loop import event_loop_time
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ class NewExportsReader:
 
     It keeps the new exports only. If the list could not be read to its end, they are those of the pages before.
 
-    :param export_filter: which exports; its status must be one at which an export remains
+    :param export_filter: which exports: those that finished, or those that failed
     :param cursor: the cursor; if None, start one, so that no export is new
     """
 
     def __init__(self, export_filter: ExportFilter, cursor: Cursor | None) -> None:
-        #: The new exports without their signed URLs, in the order of their finishing times.
+        #: The new exports without their signed URLs, in the order in which they ended.
         self.new_exports: list[Export] = []
         #: The cursor after them; None if it could not be started because the list was not complete.
         self.cursor = cursor
@@ -72,7 +72,7 @@ class NewExportsReader:
         """Take in one page of the list."""
         matching = list(filter(self._filter.matches, exports))
         self.count += len(matching)
-        self._undated.update({export.id: _without_url(export) for export in matching if export.finished_at is None})
+        self._undated.update({export.id: _without_url(export) for export in matching if ending_time(export) is None})
         if self.cursor is None:
             # Page by page, since all that is listed may be much.
             self._started = (self._started or Cursor(None, {})).advance(matching, complete=False)
@@ -85,18 +85,18 @@ class NewExportsReader:
     def end(self, *, complete: bool) -> None:
         """Compute the new exports and the cursor."""
         if self.cursor is not None:
-            self.new_exports = sorted(self._new.values(), key=finishing_key)
+            self.new_exports = sorted(self._new.values(), key=ending_key)
             listed = {**self._new, **self._undated}
             self.cursor = self.cursor.advance(listed.values(), complete=complete)
         elif complete:
             self.cursor = self._started
 
 
-class FinishedExportStream:
-    """Yields the exports that finish and match a filter.
+class EndedExportStream:
+    """Yields the exports that finish, or fail, and match a filter.
 
-    :param export_filter: the filter
-    :param store: where the cursor is stored; if None, each start begins with the exports that finish from then on
+    :param export_filter: the filter, whose ``status`` is ``finished`` unless it is for exports that ``failed``
+    :param store: where the cursor is stored; if None, each start begins with the exports that end from then on
     :param interval: seconds after which the store is read again if that fails
     :param log: where progress and errors are logged; an error that repeats is logged once
     :param clock: returns seconds, monotonic
@@ -114,6 +114,7 @@ class FinishedExportStream:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._filter = export_filter
+        self._verbs = ("fail", "failed") if export_filter.failed else ("finish", "finished")
         self._store = store
         self._interval = interval
         self._log = log
@@ -123,9 +124,9 @@ class FinishedExportStream:
         self._last_message = ""
 
     async def new_exports(self, read: Callable[[NewExportsReader], Awaitable[None]]) -> AsyncIterator[Export]:
-        """Yield each export that finishes and matches, once, in the order of the finishing times within a round.
+        """Yield each export that ends and matches, once, within a round in the order in which they ended.
 
-        The very first round only records which exports have finished before.
+        The very first round only records which exports have ended before.
 
         :param read: takes part in the next round; see
             :meth:`~airflow_provider_connectif.api.polling.rounds.Subscription.read`
@@ -161,17 +162,18 @@ class FinishedExportStream:
             try:
                 return Cursor.from_json(stored)
             except ValueError:
-                self._log.error("The stored cursor of finished exports is not readable; starting again.")
+                self._log.error("The stored cursor is not readable; starting again.")
         return None
 
     async def _start(self, reader: NewExportsReader) -> Cursor | None:
         """Store and return the cursor that a first round has started; return None if it must be started again."""
         if reader.cursor is None:
             return None
+        verb, past = self._verbs
         with self._logged_errors():
             if self._store is not None:
                 await self._store.write(reader.cursor.to_json())
-            self._log.info("Watching for exports that finish from now on; %d have finished before.", reader.count)
+            self._log.info("Watching for exports that %s from now on; %d have %s before.", verb, reader.count, past)
             return reader.cursor
         return None
 
@@ -188,7 +190,7 @@ class FinishedExportStream:
     def _log_error(self, error: ConnectifError | None) -> None:
         message = str(error or "")
         if message and message != self._last_message:
-            self._log.warning("%s Still watching for finished exports.", message)
+            self._log.warning("%s Still watching for exports that %s.", message, self._verbs[0])
         self._last_message = message
 
     async def _save_delivered(self) -> None:

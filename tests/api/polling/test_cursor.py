@@ -22,6 +22,11 @@ def done(name: str, seconds: float | None = 0.0, **fields: object) -> Export:
     return Export(name, "finished", finished_at=finished_at, **fields)  # type: ignore[arg-type]
 
 
+def failed(name: str, created: float, ended: float | None = None, status: str = "error") -> Export:
+    created_at = BEGIN + timedelta(seconds=created)
+    return Export(name, status, created_at=created_at, finished_at=ended and BEGIN + timedelta(seconds=ended))
+
+
 def ids(exports: list[Export]) -> list[str]:
     return [export.id for export in exports]
 
@@ -78,6 +83,40 @@ class TestNewExports:
     def test_are_distinguished_to_the_microsecond(self):
         cursor = Cursor.start([done("a", 1.000001)], max_ids=0)
         assert ids(stored(cursor).new_exports([done("a", 1.000001), done("b", 1.000002)])) == ["b"]
+
+
+class TestFailedExports:
+    """It is not known whether the API reports when an export failed."""
+
+    def test_are_in_the_order_in_which_they_failed(self):
+        listed = [failed("late", 1, 9), failed("early", 2, 3)]
+        assert ids(Cursor.start([]).new_exports(listed)) == ["early", "late"]
+
+    def test_count_as_ended_when_they_were_created_if_no_time_is_reported(self):
+        listed = [failed("b", 2), failed("d", 1, 4), failed("a", 1), failed("c", 3)]
+        assert ids(Cursor.start([]).new_exports(listed)) == ["a", "b", "c", "d"]
+
+    def test_are_new_although_exports_created_later_failed_before(self):
+        cursor = Cursor.start([failed("later", 3600)])
+        assert ids(stored(cursor).new_exports([failed("later", 3600), failed("slow", 0)])) == ["slow"]
+
+    def test_are_limited_in_the_cursor_without_a_time_too(self):
+        listed = [failed(f"{number:024x}", number, status="cancelled") for number in range(3 * MAX_IDS)]
+        cursor = stored(Cursor.start(listed))
+        assert len(cursor.seen) == MAX_IDS
+        assert len(json.dumps(cursor.to_json())) < 65535
+        assert cursor.new_exports(listed) == []
+        assert ids(cursor.new_exports([*listed, failed("new", 3 * MAX_IDS)])) == ["new"]
+
+    def test_are_new_once_if_the_time_is_reported_later_or_no_longer(self):
+        cursor = Cursor.start([]).advance([failed("a", 1), failed("b", 1, 5)])
+        assert cursor.new_exports([failed("a", 1, 9), failed("b", 1)]) == []
+        cursor = stored(cursor.advance([failed("a", 1, 9), failed("b", 1)]))
+        assert cursor.new_exports([failed("a", 1), failed("b", 1, 5)]) == []
+
+    def test_without_any_time_are_remembered_while_they_are_listed(self):
+        cursor = Cursor.start([Export("a", "error")])
+        assert ids(stored(cursor).new_exports([Export("a", "error"), Export("b", "error")])) == ["b"]
 
 
 class TestRememberedIds:

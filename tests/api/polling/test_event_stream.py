@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stream of finished exports: a kill at any step loses none, and repeats only those of the last round."""
+"""The stream of exports that end: a kill at any step loses none, and repeats only those of the last round."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_connectif.api.polling.cursor import MAX_IDS, Cursor
 from airflow_provider_connectif.api.polling.event_stream import (
     DELIVERY_SECONDS,
     MIN_ROUND_INTERVAL,
-    FinishedExportStream,
+    EndedExportStream,
     NewExportsReader,
 )
 
@@ -36,10 +36,32 @@ class Ended(Exception):
     """The process ends."""
 
 
-class Scenario:
-    """A list of exports, a state store, and the delivered exports: what outruns a process."""
+def finished(name: str, seconds: float) -> Export:
+    return Export(name, "finished", finished_at=BEGIN + timedelta(seconds=seconds))
 
-    def __init__(self) -> None:
+
+def failed(name: str, seconds: float) -> Export:
+    return Export(name, "error", created_at=BEGIN, finished_at=BEGIN + timedelta(seconds=seconds))
+
+
+def failed_without_a_time(name: str, seconds: float) -> Export:
+    return Export(name, "cancelled", created_at=BEGIN + timedelta(seconds=seconds))
+
+
+DONE = ExportFilter(status="finished")
+FAILED = ExportFilter(failed=True)
+
+
+class Scenario:
+    """A list of exports, a state store, and the delivered exports: what outruns a process.
+
+    :param make: makes an export of the kind that is watched, from its name and the second at which it ended
+    :param export_filter: selects this kind
+    """
+
+    def __init__(self, make: Callable[[str, float], Export] = finished, export_filter: ExportFilter = DONE) -> None:
+        self.make = make
+        self.filter = export_filter
         self.now = 0.0
         self.listed: list[Export] = []
         self.stored: str | None = None
@@ -51,7 +73,9 @@ class Scenario:
         self.failing_reads = 0
 
     def finish(self, *names: str, seconds: float = 0.0) -> None:
-        self.listed += [Export(name, "finished", finished_at=BEGIN + timedelta(seconds=seconds)) for name in names]
+        self.listed += [self.make(name, seconds) for name in names]
+        other = failed if self.make is finished else finished
+        self.listed += [other(f"not {name}", seconds) for name in names]
 
     def step(self) -> None:
         self.steps += 1
@@ -101,8 +125,8 @@ class Scenario:
         yielded: list[str] = []
 
         async def follow() -> None:
-            stream = FinishedExportStream(
-                ExportFilter(status="finished"),
+            stream = EndedExportStream(
+                self.filter,
                 self if store else None,
                 clock=lambda: self.now,
                 sleep=self.sleep,
@@ -195,9 +219,12 @@ class TestNewExports:
         assert "not readable" in caplog.text
 
 
-def killed_at(step: int) -> tuple[Scenario, list[list[str]]]:
-    """Run three processes, of which the first is killed at a step; exports finish in between."""
-    scenario = Scenario()
+KINDS = {"finished": (finished, DONE), "failed": (failed, FAILED), "undated": (failed_without_a_time, FAILED)}
+
+
+def killed_at(step: int, kind: str) -> tuple[Scenario, list[list[str]]]:
+    """Run three processes, of which the first is killed at a step; exports end in between."""
+    scenario = Scenario(*KINDS[kind])
     scenario.run_process(2)
     names = iter(range(100))
     actions = [lambda: scenario.finish(str(next(names)), str(next(names)), seconds=-next(names)) for _ in range(4)]
@@ -215,27 +242,25 @@ def killed_at(step: int) -> tuple[Scenario, list[list[str]]]:
 STEPS = 60
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("step", range(1, STEPS))
-def test_a_kill_at_any_step_loses_none_and_repeats_only_those_of_the_last_round(step):
-    scenario, runs = killed_at(step)
-    finished = {export.id for export in scenario.listed}
-    assert finished <= set(scenario.delivered)
+def test_a_kill_at_any_step_loses_none_and_repeats_only_those_of_the_last_round(step, kind):
+    scenario, runs = killed_at(step, kind)
+    assert {export.id for export in scenario.listed if scenario.filter.matches(export)} == set(scenario.delivered)
     repeated = [name for name in scenario.delivered if scenario.delivered.count(name) > 1]
     assert len(set(repeated)) <= 4  # two exports a round, and the stored cursor is one round behind
     assert runs[2] == []
 
 
-def test_the_kills_cover_every_step():
-    scenario, runs = killed_at(0)
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_kills_cover_every_step(kind):
+    scenario, runs = killed_at(0, kind)
     assert scenario.steps_of_first_run < STEPS
     assert len(runs[0]) == 8
 
 
 def test_delivery_takes_less_time_than_a_round():
     assert DELIVERY_SECONDS < MIN_ROUND_INTERVAL * 0.9
-
-
-DONE = ExportFilter(status="finished")
 
 
 def read(cursor: Cursor | None, *pages: list[Export], complete: bool = True) -> NewExportsReader:
@@ -310,7 +335,7 @@ class TestErrors:
                 reader.end(complete=True)
 
         async def run() -> None:
-            stream = FinishedExportStream(DONE, None, log=logging.getLogger("t"), clock=lambda: 0.0)
+            stream = EndedExportStream(DONE, None, log=logging.getLogger("t"), clock=lambda: 0.0)
             async for export in stream.new_exports(read):
                 yielded.append(export.id)
 
@@ -321,9 +346,24 @@ class TestErrors:
     def test_of_a_round_are_logged_once_while_they_stay_the_same(self, caplog):
         errors = [ServerError("500."), ServerError("500."), ServerError("502."), None, ServerError("502.")]
         messages = [message for message in self.follow(errors, caplog) if "Still watching" in message]
-        assert messages == [f"{text} Still watching for finished exports." for text in ("500.", "502.", "502.")]
+        assert messages == [f"{text} Still watching for exports that finish." for text in ("500.", "502.", "502.")]
 
     def test_of_the_first_rounds_do_not_start_the_cursor(self, caplog):
         with caplog.at_level(logging.INFO):
             messages = self.follow([ServerError("500."), None], caplog)
         assert messages[-1] == "Watching for exports that finish from now on; 1 have finished before."
+
+    def test_say_which_exports_are_watched(self, caplog):
+        async def read(reader: NewExportsReader) -> None:
+            if reader.cursor is not None:
+                raise Ended
+            reader.take([failed("a", 0), finished("b", 0)])
+            reader.end(complete=True)
+
+        async def run() -> None:
+            async for _ in EndedExportStream(FAILED, None, log=logging.getLogger("t")).new_exports(read):
+                raise AssertionError
+
+        with caplog.at_level(logging.INFO), pytest.raises(Ended):
+            asyncio.run(run())
+        assert caplog.messages == ["Watching for exports that fail from now on; 1 have failed before."]
