@@ -71,6 +71,6 @@ with DAG(
                 "Report: {{ failed.link | e if failed.link else 'none' }}</p>"
             ),
         )
-        notifier({**get_current_context(), "failed": failed})  # type: ignore[typeddict-unknown-key]
+        notifier({**get_current_context(), "failed": failed})
 
     notify.expand(failed=failed_exports())
