@@ -35,10 +35,13 @@ def run_in_loop(
         tasks.append(loop.create_task(function(*args, **kwargs)))
         tasks[0].add_done_callback(lambda _: ended.set())
 
-    loop.call_soon_threadsafe(start)
     try:
+        # An interrupt may also come here, when the call has been scheduled, or has not.
+        loop.call_soon_threadsafe(start)
         ended.wait()
     except BaseException:
+        # Callbacks run in the order in which they were scheduled: without a task now, there will be none.
+        loop.call_soon_threadsafe(lambda: None if tasks else ended.set())
         if not ended.wait(grace):
             loop.call_soon_threadsafe(lambda: [task.cancel() for task in tasks])
             ended.wait(grace)

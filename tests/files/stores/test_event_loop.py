@@ -7,7 +7,9 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -86,3 +88,43 @@ def test_an_interrupted_call_that_does_not_end_is_cancelled(loop: asyncio.Abstra
     with pytest.raises(Interrupt):
         run_in_loop(loop, hang, grace=0.05)
     assert done == ["cancelled"]
+
+
+class InterruptedLoop:
+    """An event loop whose caller is interrupted while it schedules the first callback."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, scheduled_before: bool) -> None:
+        self.loop = loop
+        self.scheduled_before = scheduled_before
+        self.interrupted = False
+        self.started = threading.Event()
+
+    def create_task(self, coroutine: Any) -> Any:
+        return self.loop.create_task(coroutine)
+
+    def call_soon_threadsafe(self, callback: Callable[[], object]) -> None:
+        if self.interrupted or self.scheduled_before:
+            self.loop.call_soon_threadsafe(callback)
+        if not self.interrupted:
+            self.interrupted = True
+            assert self.started.wait(30 if self.scheduled_before else 0) == self.scheduled_before
+            raise Interrupt
+
+
+@pytest.mark.parametrize("scheduled", [True, False])
+def test_a_call_that_is_interrupted_while_it_is_scheduled_has_ended_or_never_starts(
+    loop: asyncio.AbstractEventLoop, scheduled: bool
+) -> None:
+    interrupted = InterruptedLoop(loop, scheduled)
+    done: list[str] = []
+
+    async def work() -> None:
+        interrupted.started.set()
+        await asyncio.sleep(0.2)
+        done.append("work")
+
+    began = time.monotonic()
+    with pytest.raises(Interrupt):
+        run_in_loop(interrupted, work, grace=30)  # type: ignore[arg-type]
+    assert done == (["work"] if scheduled else [])
+    assert time.monotonic() - began < 30
