@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.tasks.destination import normalize_uri, replace_fields
+from airflow_provider_connectif.tasks.destination import find_fields, normalize_uri, replace_fields
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.files.stores.base import Store
@@ -50,18 +50,22 @@ def open_folder(uri: str, storage_conn_id: str | None) -> Store:
     return resolve_store(fs, path.path)
 
 
-def check_store(destination: str, storage_conn_id: str | None) -> None:
+def check_store(destination: str, storage_conn_id: str | None) -> bool:
     """Look at the store before an export is created, so that a store that cannot be used fails the task at once.
 
     :param destination: rendered, with the export's fields in it, which are not known yet
+    :return: False if the folder is known, and holds no export
     :raises DestinationError: if the store refuses access, or the bucket does not exist
     :raises AirflowFailException: if the store's package is not installed, or the store cannot be opened
     """
+    from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
+
     uri = normalize_uri(replace_fields(destination))
     if "{" in destination.partition("://")[2].partition("/")[0]:
-        return
+        return True
     with destination_errors(uri, storage_conn_id):
-        open_folder(uri, storage_conn_id).check()
+        has_manifest = open_folder(uri, storage_conn_id).check(MANIFEST_NAME)
+    return has_manifest or bool(find_fields(destination))
 
 
 @contextmanager

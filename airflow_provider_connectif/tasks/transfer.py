@@ -98,6 +98,7 @@ def store_export(
     on_progress: Callable[[str, int, int | None], None],
     log: Any,
     dag: Any = None,
+    look_first: bool = True,
 ) -> dict[str, Any]:
     """Store a finished export's files, unless the folder holds them already.
 
@@ -108,6 +109,7 @@ def store_export(
     :param on_progress: called with an object's name, the bytes written so far, and its size, if known
     :param log: where the outcome is logged
     :param dag: the task's DAG, in whose time zone the dates in the destination are written; None writes them in UTC
+    :param look_first: False if this process has looked at the folder already, and it held no export
     :return: what the task returns
     :raises InvalidArgument: if the destination does not fit this export
     :raises FileError: if the file cannot be read, or the store fails
@@ -128,6 +130,7 @@ def store_export(
             if_exists=options.if_exists,  # type: ignore[arg-type]
             writer=writer,
             on_progress=on_progress,
+            look_first=look_first,
         )
     size = format_size(sum(file["bytes"] for file in result["files"]))
     summary = f"{len(result['files'])} file(s), {size}, in {uri}"

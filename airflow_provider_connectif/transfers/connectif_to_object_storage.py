@@ -172,24 +172,22 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         with airflow_errors(self):
             self._check_arguments(rendered=True)
-            if self.if_exists == "skip":
+            request = ExportRequest.of(**get_request_arguments(self)) if self.export_id is None else None
+            may_be_stored = True if request is None else self._check_store()
+            if may_be_stored and self.if_exists == "skip":
                 stored = find_stored_export(
                     self._options(), writer=manifest_writer(context), log=self.log, export_id=self.export_id
                 )
                 if stored is not None:
                     return self._finish(context, stored)
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
-                export_id = self.export_id
-                if export_id is None:
-                    request = ExportRequest.of(**get_request_arguments(self))
-                    self._check_store()
-                    export_id = create_export(context, client, request)
+                export_id = self.export_id if request is None else create_export(context, client, request)
                 with self._new_export_on_retry(context):
                     export = client.get_existing_export(export_id)
                     if not export.finished:
                         self._wait(context, export)
                         export = client.get_existing_export(export_id, seen=True)
-                    return self._store(context, client, export)
+                    return self._store(context, client, export, look_first=may_be_stored)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None, export_id: str | None = None
@@ -273,7 +271,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         return nullcontext() if self.export_id is not None else new_export_on_retry(context)
 
-    def _store(self, context: Context, client: ConnectifClient, export: Export) -> dict[str, Any]:
+    def _store(
+        self, context: Context, client: ConnectifClient, export: Export, *, look_first: bool = True
+    ) -> dict[str, Any]:
         set_report_link(self, export.report_id)
         self._export, self._api_host = export, client.host
         result = store_export(
@@ -284,6 +284,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             on_progress=ProgressLog(self.log.info),
             log=self.log,
             dag=context.get("dag"),
+            look_first=look_first,
         )
         return self._finish(context, result, export)
 
@@ -296,9 +297,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self._result = result
         return result
 
-    def _check_store(self) -> None:
+    def _check_store(self) -> bool:
         options = self._options()
-        check_store(options.destination, options.storage_conn_id)
+        return check_store(options.destination, options.storage_conn_id)
 
     def _options(self, *, rendered: bool = True) -> StoreOptions:
         names = ("storage_conn_id", "file_format", "if_exists", "max_uncompressed_bytes")

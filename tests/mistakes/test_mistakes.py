@@ -387,6 +387,10 @@ class TestStores:
         place = strict_place
         if place.store().fs.protocol in ("file", ("file", "local")):
             pytest.skip("folders have no buckets")
-        place.store().check()
+        assert not place.store().check("a.csv")
+        place.write("a.csv.gz", b"")
+        assert not place.store().check("a.csv")
+        place.write("a.csv", b"")
+        assert place.store().check("a.csv")
         with pytest.raises(FileNotFoundError):
-            place.with_path("missing-bucket/folder").store().check()
+            place.with_path("missing-bucket/folder").store().check("a.csv")

@@ -75,6 +75,7 @@ def deliver(
     if_exists: IfExists = "replace",
     writer: Mapping[str, Any],
     on_progress: Callable[[str, int, int | None], None] | None = None,
+    look_first: bool = True,
     clock: Callable[[], float] = time.time,
     timing: Timing | None = None,
 ) -> dict[str, Any]:
@@ -95,6 +96,8 @@ def deliver(
     :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``clear_number``
     :param on_progress: called with an object's name, the number of bytes of it written so far, and its final size if
         known
+    :param look_first: False if the folder held no export a short time ago: this saves a request. If that is no longer
+        true, the export may be downloaded in vain.
     :param clock: returns the current time, in seconds since the epoch
     :param timing: how long to wait for other writers
     :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``, ``rows``,
@@ -119,7 +122,7 @@ def deliver(
         clock=clock,
         timing=timing or Timing(),
     )
-    return delivery.run(open_archive)
+    return delivery.run(open_archive, look_first)
 
 
 def find_delivered(
@@ -156,7 +159,7 @@ def find_delivered(
         writer=dict(writer),
         timing=timing or Timing(),
     )
-    return delivery.find()
+    return delivery.find(found)
 
 
 @dataclasses.dataclass
@@ -178,8 +181,8 @@ class _Delivery:
     #: The names of the objects that were uploaded.
     uploaded: set[str] = dataclasses.field(default_factory=set)
 
-    def run(self, open_archive: Callable[[], Iterable[Member]]) -> dict[str, Any]:
-        manifest = self._find_undisturbed()
+    def run(self, open_archive: Callable[[], Iterable[Member]], look_first: bool) -> dict[str, Any]:
+        manifest = self._find_undisturbed(read_manifest(self.store)) if look_first else None
         if manifest is None:
             lease = self._create_lease()
             try:
@@ -191,17 +194,16 @@ class _Delivery:
                 manifest = self._hold(lease, lambda folder: self._store(folder, open_archive), take_over=False)
         return self._result(manifest)
 
-    def find(self) -> dict[str, Any] | None:
-        found = self._find_undisturbed() or self._hold(self._create_lease(), lambda _: None)
+    def find(self, manifest: Manifest) -> dict[str, Any] | None:
+        found = self._find_undisturbed(manifest) or self._hold(self._create_lease(), lambda _: None)
         return None if found is None else self._result(found)
 
     def _create_lease(self) -> Lease:
         export = {"id": self.export["id"], "file_format": self.file_format}
         return create_lease(self.store, self.writer, export, self.timing)
 
-    def _find_undisturbed(self) -> Manifest | None:
-        """Return the manifest if it is to be kept, and nothing has to be stored or cleaned up. Two requests suffice."""
-        found = read_manifest(self.store)
+    def _find_undisturbed(self, found: Manifest | None) -> Manifest | None:
+        """Return the manifest if it is to be kept, and nothing has to be stored or cleaned up."""
         if found is None or not self._is_wanted(found):
             return None
         self.may_be_stored = True

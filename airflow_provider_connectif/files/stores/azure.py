@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow_provider_connectif.files.background import MIB
 from airflow_provider_connectif.files.errors import DestinationError
-from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_reserved_name
+from airflow_provider_connectif.files.object_names import is_reserved_name
 from airflow_provider_connectif.files.stores.base import Store, StoredObject, without_quotes
 from airflow_provider_connectif.files.stores.content_types import content_type
 from airflow_provider_connectif.files.stores.errors import VersionConflict
@@ -174,13 +174,14 @@ class AzureStore(Store):
             except ResourceNotFoundError as error:
                 raise FileNotFoundError(name) from error
 
-    def _check(self) -> None:
+    def _check(self, name: str) -> bool:
         from azure.core.exceptions import ResourceNotFoundError
 
         try:
-            self.run(self._list_blobs, HIDDEN_PREFIX)
+            found = self.run(self._list_blobs, name)
         except ResourceNotFoundError:
             raise FileNotFoundError(f"the container {self.container} does not exist") from None
+        return any(each.name == name for each in found)
 
     def _find(self, prefix: str) -> list[StoredObject]:
         found: list[StoredObject] = self.run(self._list_blobs, prefix)

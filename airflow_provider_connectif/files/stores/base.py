@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_connectif.files.background import MIB
-from airflow_provider_connectif.files.object_names import HIDDEN_PREFIX, is_plain_name
+from airflow_provider_connectif.files.object_names import is_plain_name
 from airflow_provider_connectif.files.stores.errors import store_errors
 from airflow_provider_connectif.files.stores.staged import ByteBudget, Staged
 from airflow_provider_connectif.files.stores.temporary_names import PREFIX, is_staged, is_temporary
@@ -85,14 +85,16 @@ class Store(ABC):
         with store_errors("finding out whether the store honours conditional requests"):
             return self._conditional_writes()
 
-    def check(self) -> None:
-        """Check that the folder can be used, as far as that shows without writing.
+    def check(self, name: str) -> bool:
+        """Check that the folder can be used, as far as that shows without writing, with one request.
 
+        :param name: the name of an object
+        :return: whether this object exists
         :raises FileNotFoundError: if the bucket or container does not exist
         :raises DestinationError: if the store refuses access, or cannot be reached
         """
         with store_errors("looking at the folder"):
-            self._check()
+            return self._check(name)
 
     def stage(self, name: str, expected_bytes: int | None = None) -> Staged:
         """Begin the object ``name``.
@@ -200,8 +202,8 @@ class Store(ABC):
             if is_staged(each.name) or (is_old and is_temporary(each.name)):
                 self._delete(each.name)
 
-    def _check(self) -> None:
-        self._find(HIDDEN_PREFIX)
+    def _check(self, name: str) -> bool:
+        return any(each.name == name for each in self._find(name))
 
     @abstractmethod
     def _stage(self, name: str, expected_bytes: int | None) -> Staged: ...

@@ -191,10 +191,11 @@ class GCSStore(ListingStore):
         """Copy an object within the service; the copy appears as a whole."""
         run_in_loop(self.fs.loop, self.fs._cp_file, self.path(source), self.path(target))
 
-    def _check(self) -> None:
+    def _check(self, name: str) -> bool:
         # Not ls, which reports a missing bucket as an empty folder.
-        bucket = self.fs.split_path(self.root)[0]
-        self.call("GET", "b/{}/o", bucket, prefix=self.root.partition("/")[2], maxResults=1, json_out=True)
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        found = self.call("GET", "b/{}/o", bucket, prefix=key, maxResults=1, json_out=True)
+        return any(each["name"] == key for each in found.get("items", ()))
 
     def _stage(self, name: str, expected_bytes: int | None) -> GCSStaged:
         return GCSStaged(self, name, expected_bytes)

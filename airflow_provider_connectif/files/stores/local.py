@@ -87,7 +87,7 @@ class LocalStore(Store):
         super().__init__(fs, os.path.abspath(root or "/"), **kwargs)
         self._locks_work: bool | None = None
 
-    def _check(self) -> None:
+    def _check(self, name: str) -> bool:
         # Missing folders are created.
         existing = self.root
         while not os.path.lexists(existing):
@@ -96,6 +96,7 @@ class LocalStore(Store):
             raise NotADirectoryError(f"{existing} is not a folder")
         if not os.access(existing, os.W_OK | os.X_OK):
             raise PermissionError(f"the user that runs the task may not write to {existing}")
+        return os.path.exists(self.path(name))
 
     def _stage(self, name: str, expected_bytes: int | None) -> LocalStaged:
         return LocalStaged(self, name, temporary_name(staged=True))

@@ -122,6 +122,30 @@ class TestTheSameRun:
             deliver_to(memory_store, *export(2), by=writer(map_index=2, clear_number=1), if_exists=if_exists)
 
 
+class TestAFolderThatWasEmptyWhenItWasLookedAt:
+    """Before the export was created: meanwhile, another task may have stored one."""
+
+    @pytest.mark.parametrize("if_exists", ["replace", "skip", "error"])
+    def test_and_holds_the_same_export_is_left_as_it_is(self, place: Place, if_exists: str) -> None:
+        first = deliver_to(place, *export(1), by=writer(run_id="sunday"))
+        before = snapshot(place)
+        assert deliver_to(place, *export(1), if_exists=if_exists, look_first=False) == first
+        assert snapshot(place) == before
+        assert place.unfinished_uploads() == 0
+
+    def test_and_holds_another_export_is_not_replaced_unless_that_is_wanted(self, place: Place) -> None:
+        first = deliver_to(place, *export(1), by=writer(run_id="sunday"))
+        before = snapshot(place)
+        assert deliver_to(place, *export(2), if_exists="skip", look_first=False) == first
+        with pytest.raises(FolderConflict, match="if_exists is 'error'"):
+            deliver_to(place, *export(2), if_exists="error", look_first=False)
+        with pytest.raises(FolderConflict, match="of the same run"):
+            deliver_to(place, *export(2), by=writer(run_id="sunday", map_index=1), look_first=False)
+        assert snapshot(place) == before
+        assert deliver_to(place, *export(2), look_first=False)["export_id"] == export(2)[0]["id"]
+        assert place.names() == {*contents(export(2)[1]), MANIFEST_NAME}
+
+
 def test_an_archive_without_files_replaces_nothing_and_may_be_retried(place: Place) -> None:
     deliver_to(place, *export(1))
     before = snapshot(place)
