@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_connectif.api.errors import NotFound
+from airflow_provider_connectif.api.errors import ApiError, NotFound
 from airflow_provider_connectif.api.export_pages import ExportPages
 
 if TYPE_CHECKING:
@@ -70,19 +70,20 @@ class ExportLookup:
 
         :param since: the time of the request, by the API's clock
         :param others: the ids of exports that the request did not create
-        :raises ApiError: if a request fails
+        :raises ApiError: if a request fails before a suitable export was seen
         """
         self._others.update(others)
-        # The oldest is most likely from the first request. A failed one is useless if another has not failed, and one
-        # that seems older than the request is ours only if the clocks differ.
+        matching: list[Export] = []
+        try:
+            for export in self._matching_exports(since):
+                matching.append(export)
+        except ApiError:
+            if not any(_is_suitable(export, since) for export in matching):
+                raise
+        # The oldest is most likely from the first request.
         return min(
-            self._matching_exports(since),
-            key=lambda export: (
-                export.failed,
-                export.created_at is None or export.created_at < since,
-                export.created_at or since,
-                export.id,
-            ),
+            matching,
+            key=lambda export: (not _is_suitable(export, since), export.failed, export.created_at or since, export.id),
             default=None,
         )
 
@@ -122,6 +123,14 @@ class ExportLookup:
                     yield export
             if order.is_newest_first_and_before(earliest):
                 return
+
+
+def _is_suitable(export: Export, since: datetime) -> bool:
+    """Return whether no other export can be better.
+
+    A failed one is useless, and one that seems older than the request is ours only if the clocks differ.
+    """
+    return not export.failed and export.created_at is not None and export.created_at >= since
 
 
 class _Order:

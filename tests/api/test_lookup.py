@@ -129,6 +129,13 @@ class TestOrder:
         assert len(api.exports) == 161
         assert "GET /exports?page=4" in api.requests
 
+    def test_a_page_that_fails_does_not_matter_after_the_export_was_seen(self, api, create):
+        for age in range(60):
+            api.add_export(OTHER_DAY.body(), age=age / 10)
+        api.posts, api.lists = ["lost"], ["ok", "ok", "ok"] + ["503"] * 1000
+        assert create() == "export-0061"
+        assert len(api.posted) == 1
+
     def test_equal_times_show_no_order(self, api, create):
         api.newest_first = False
         for _ in range(60):

@@ -177,6 +177,7 @@ def test_a_task_that_is_cleared_while_at_work_keeps_its_export_and_records_the_c
     before = work.record("connectif_export")["generation"]
     work.clear()
     cleared = work.wait_for_attempt(2, at_work)
+    assert cleared["max_tries"] == 2
     wait_for("the new record", lambda: work.record("connectif_export").get("generation") != before or None, 60)
     generation = work.record("connectif_export")["generation"]
     assert generation == {"max_tries": cleared["max_tries"], "clear_number": 1, "try_number": 2}
