@@ -109,14 +109,19 @@ class Scenario:
     def task(self, task_id: str = "job") -> dict:
         return self.local.api("GET", f"/api/v2/dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{task_id}")
 
-    def wait_for_attempt(self, try_number: int, *states: str) -> dict:
+    def wait_for_attempt(self, state: str, *, after: int = 0) -> dict:
+        """Wait until an attempt has a state; on a busy machine, Airflow loses and repeats some.
+
+        :param after: the number of the last attempt that does not count
+        """
+
         def found():
             task = self.task()
-            if task["state"] in ("failed", "upstream_failed") and "failed" not in states:
+            if task["state"] == "failed":
                 pytest.fail(self.local.task_log(self.dag_id, self.run_id, "job")[-3000:])
-            return task if task["try_number"] == try_number and task["state"] in states else None
+            return task if task["try_number"] > after and task["state"] == state else None
 
-        return wait_for(f"attempt {try_number} of {self.dag_id} to be {states}", found, 180)
+        return wait_for(f"an attempt of {self.dag_id} to be {state}", found, 240)
 
     def created(self) -> list[str]:
         exports = self.vendor.stats.created
@@ -134,21 +139,23 @@ def scenario(local, vendor, dags):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "max_tries"),
+    ("before", "after"),
     [
-        pytest.param(3, 0, 1, id="max_tries becomes smaller"),
-        pytest.param(1, 0, 1, id="max_tries stays the same"),
-        pytest.param(1, 1, 2, id="max_tries becomes larger"),
+        pytest.param(3, 0, id="max_tries becomes smaller"),
+        pytest.param(1, 0, id="max_tries stays the same"),
+        pytest.param(1, 1, id="max_tries becomes larger"),
     ],
 )
-def test_a_success_that_is_cleared_creates_a_new_export(scenario, before, after, max_tries):
+def test_a_success_that_is_cleared_creates_a_new_export(scenario, before, after):
     success = scenario(f"success_{before}_{after}", CREATE)
     success.start(retries=before)
-    assert success.wait_for_attempt(1, "success")["max_tries"] == before
+    first = success.wait_for_attempt("success")
+    assert first["max_tries"] == before
     if after != before:
         success.change_retries(after)
     success.clear()
-    assert success.wait_for_attempt(2, "success")["max_tries"] == max_tries
+    cleared = success.wait_for_attempt("success", after=first["try_number"])
+    assert cleared["max_tries"] == first["try_number"] + after
     created = success.created()
     assert len(created) == 2
     assert success.local.xcom(success.dag_id, success.run_id, "job") == created[-1]
@@ -157,10 +164,10 @@ def test_a_success_that_is_cleared_creates_a_new_export(scenario, before, after,
 def test_a_retry_keeps_its_export_although_another_task_of_the_run_is_cleared(scenario):
     retry = scenario("retry", FAIL_ONCE)
     retry.start(retries=2, retry_delay=15)
-    retry.wait_for_attempt(1, "up_for_retry")
+    retry.wait_for_attempt("up_for_retry")
     wait_for("the other task", lambda: retry.task("another")["state"] == "success" or None, 60)
     retry.clear("another")
-    assert retry.wait_for_attempt(2, "success")["max_tries"] == 2
+    assert retry.wait_for_attempt("success")["max_tries"] == 2
     [created] = retry.created()
     assert retry.local.xcom(retry.dag_id, retry.run_id, "job") == created
 
@@ -171,28 +178,30 @@ def test_a_task_that_is_cleared_while_at_work_keeps_its_export_and_records_the_c
 ):
     work = scenario(f"work_{at_work}", STORE, destination=f"file://{tmp_path}", deferrable=deferrable)
     work.start(retries=1)
-    work.wait_for_attempt(1, at_work)
+    first = work.wait_for_attempt(at_work)
     wait_for("the export", lambda: work.created() or None, 60)
     wait_for("its record", lambda: work.record("connectif_export").get("export_id"), 60)
     before = work.record("connectif_export")["generation"]
     work.clear()
-    cleared = work.wait_for_attempt(2, at_work)
-    assert cleared["max_tries"] == 2
+    cleared = work.wait_for_attempt(at_work, after=first["try_number"])
+    assert cleared["max_tries"] == first["try_number"] + 1
     wait_for("the new record", lambda: work.record("connectif_export").get("generation") != before or None, 60)
     generation = work.record("connectif_export")["generation"]
-    assert generation == {"max_tries": cleared["max_tries"], "clear_number": 1, "try_number": 2}
+    assert (generation["max_tries"], generation["clear_number"]) == (cleared["max_tries"], 1)
+    assert generation["try_number"] > first["try_number"]
     [created] = work.created()
     vendor.end_export(created)
-    work.wait_for_attempt(2, "success")
+    work.wait_for_attempt("success")
     assert work.created() == [created]
 
 
 def test_a_wait_that_is_cleared_has_a_new_deadline_although_max_tries_is_the_same(scenario):
     wait = scenario("deadline", WAIT)
     wait.start(retries=1)
-    wait.wait_for_attempt(1, "deferred")
+    first = wait.wait_for_attempt("deferred")
     started = wait.record("connectif_wait")["started"]
     wait.change_retries(0)
     wait.clear()
-    assert wait.wait_for_attempt(2, "deferred")["max_tries"] == 1
+    cleared = wait.wait_for_attempt("deferred", after=first["try_number"])
+    assert cleared["max_tries"] == first["try_number"]
     assert wait.record("connectif_wait")["started"] > started
