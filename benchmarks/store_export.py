@@ -17,6 +17,7 @@ import fsspec.implementations.local  # noqa: F401
 import upath.implementations.local  # noqa: F401
 from airflow.sdk.io.fs import has_fs
 
+from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.api.models import Export
 from airflow_provider_connectif.files.download import remote_file  # noqa: F401
 from airflow_provider_connectif.files.folder import delivery  # noqa: F401
@@ -44,7 +45,7 @@ def main() -> None:
 
     def run() -> dict[str, Any]:
         return store_export(
-            None,  # type: ignore[arg-type]  # needed for a second signed URL, which a benchmark does not use
+            ConnectifClient("key:secret", "http://127.0.0.1"),
             export,
             StoreOptions(arguments["destination"], arguments.get("storage_conn_id"), arguments["file_format"]),
             writer=manifest_writer({"ti": instance}),  # type: ignore[typeddict-item]

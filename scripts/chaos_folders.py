@@ -32,6 +32,7 @@ from airflow_provider_connectif.files.folder.delivery import deliver
 from airflow_provider_connectif.files.folder.lease import Timing
 from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.faults import Fault, Faults, Request, run_proxy
+from tests.files import exports
 from tests.stores import filesystem, free_port, run_s3_server, run_server, s3_options
 
 BUCKET = "shared"
@@ -44,15 +45,8 @@ TIMING = Timing(expire_seconds=8.0, wait_seconds=120.0, sleep=lambda seconds: ti
 MIB = 1024 * 1024
 
 
-class Member:
+class Member(exports.Member):
     """One file of an export, whose content depends on the export only."""
-
-    sha256 = None
-
-    def __init__(self, name: str, data: bytes) -> None:
-        self.name = self.source_name = name
-        self.size = len(data)
-        self._data = data
 
     def chunks(self) -> Iterator[bytes]:
         """Yield the content, slowly enough for a kill in between."""

@@ -8,21 +8,20 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.files.exports import MIB, Archive, deliver_to
+from tests.files.exports import MIB, Archive, Member, deliver_to
 from tests.stores import Place
 
 
-class Generated:
+class Generated(Member):
     """A file of this size that is never in memory as a whole."""
 
-    sha256 = None
-
     def __init__(self, mib: int, number: int = 0) -> None:
-        self.name = f"generated-{number}.csv"
+        super().__init__(f"generated-{number}.csv", b"")
+        self._blocks = mib
         self.size = mib * MIB
 
     def chunks(self) -> Iterator[bytes]:
-        for number in range(self.size // MIB):
+        for number in range(self._blocks):
             yield number.to_bytes(8, "big") * (MIB // 8)
 
 
@@ -35,7 +34,7 @@ def peak_mib() -> float:
 def main() -> None:
     arguments = json.loads(sys.argv[1])
     place = Place.from_description(arguments["place"])
-    deliver_to(place, {"id": "small"}, Archive(Generated(1)))  # type: ignore[arg-type]
+    deliver_to(place, {"id": "small"}, Archive(Generated(1)))
     base = peak_mib()
     members = [Generated(arguments["mib"], number) for number in range(arguments["members"])]
     deliver_to(place, {"id": "large"}, Archive(*members))  # type: ignore[arg-type]
