@@ -136,6 +136,15 @@ class TestById:
         # Once per process: the worker, the triggerer and the worker again for the last poke; or every rescheduled one.
         assert 1 <= times <= {"poke": 1, "reschedule": 99, "deferrable": 3}[mode]
 
+    @pytest.mark.parametrize("mode", ["poke", "deferrable"])
+    def test_progress_that_does_not_change_for_half_an_hour_is_logged_once(self, sandbox, task, mode, task_log):
+        sandbox.set(seconds_per_export=4 * 3600)  # 5 rows, one in 48 minutes
+        export_id = sandbox.create_in_app()
+        sensor = sensor_of(mode, export_id=export_id, poke_interval=60, timeout=5 * 3600)
+        assert task.run(sensor) == export_id
+        stalled = [line for line in task_log().splitlines() if f"The progress of export {export_id} has not" in line]
+        assert [f"inProgress, {done} of 5" in line for done, line in enumerate(stalled)] == [True] * 5
+
     def test_failing_polls_do_not_fail_the_wait(self, sandbox, task, mode):
         sandbox.set(seconds_per_export=0.5)
         export_id = sandbox.create_in_app()

@@ -81,6 +81,13 @@ class TestExistingExport:
         assert result["export_id"] == export_id
         assert len(names(lake / "out")) == 2
 
+    def test_that_makes_no_progress_for_half_an_hour_is_logged_once(self, sandbox, task, lake, deferrable, task_log):
+        sandbox.set(seconds_per_export=4 * 3600)  # 5 rows, one in 48 minutes
+        export_id = sandbox.create_in_app()
+        timing = {"poke_interval": 60, "timeout": 5 * 3600}
+        task.run(transfer(lake, export_id=export_id, deferrable=deferrable, **timing))
+        assert task_log().count(f"The progress of export {export_id} has not changed for") == 5
+
     def test_that_is_finished_does_not_defer(self, sandbox, task, lake):
         assert transfer(lake, export_id=sandbox.create_in_app(), deferrable=True).execute(task.context())
 

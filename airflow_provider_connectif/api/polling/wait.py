@@ -31,6 +31,7 @@ from airflow_provider_connectif.api.polling.poll import (
     NewestReader,
     run_poll,
 )
+from airflow_provider_connectif.api.polling.stalls import StallDetector
 from airflow_provider_connectif.api.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class ExportWait:
     :param deadline: the time at which the wait ends, in seconds since the epoch
     :param resumed: whether an earlier process has polled before. Only the very first poll of a wait raises every error
         that a wrong connection may cause. Later polls raise what the API or the connection repeats.
-    :param log: where progress is logged; nothing is logged twice in a row
+    :param log: where progress is logged, and once that it does not move; nothing is logged twice in a row
     :param clock: returns seconds since the epoch, with which the deadline is compared once
     :param monotonic: returns seconds, monotonic
     """
@@ -87,6 +88,7 @@ class ExportWait:
         self.refused = False
         self._pending = set(self.export_ids)
         self._refusals = Refusals(clock=monotonic)
+        self._stalls = StallDetector(monotonic)
         self._setup_failures = 0
         self._newest_id: str | None = None
         self._last_messages: dict[str, str] = {}
@@ -255,7 +257,20 @@ class ExportWait:
                 f"{export.id} status",
                 f"Export {export.id} has an unknown status, {export.status!r}; it is treated as not finished.",
             )
+        if not export.finished:
+            self._log_stall(export)
         return export.finished
+
+    def _log_stall(self, export: Export) -> None:
+        seconds = self._stalls.seconds_stalled(export)
+        if seconds is not None:
+            self._log.warning(
+                "The progress of export %s has not changed for %d minutes: %s. It may be stalled at Connectif. Still "
+                "waiting.",
+                export.id,
+                seconds // 60,
+                export.describe_progress(),
+            )
 
     def _log_change(self, subject: str, message: str) -> None:
         if self._last_messages.get(subject) != message:

@@ -242,6 +242,66 @@ class TestMessages:
         assert export_wait.describe().startswith("an export with export_type=contacts (No export with")
 
 
+class TestStall:
+    TEXT = "The progress of export a has not changed for"
+
+    def see(self, export_wait: ExportWait, clock: SimulatedClock, minutes: int, progress: int | None, **fields: Any):
+        """Poll once a minute."""
+        for _ in range(minutes):
+            export = Export("a", **{"status": "inProgress", "progress": progress, "total": 400, **fields})
+            if export_wait.export_filter is None:
+                export_wait.handle_exports(found(export))
+            else:
+                export_wait.handle_newest(newest(export))
+            clock.sleep(60)
+
+    @pytest.fixture(params=[{"export_ids": ["a"]}, {"export_filter": ExportFilter()}], ids=["id", "filter"])
+    def waiting(self, request) -> tuple[ExportWait, SimulatedClock]:
+        clock = SimulatedClock()
+        return ExportWait(**request.param, monotonic=clock.monotonic), clock
+
+    def test_is_logged_once(self, waiting, caplog):
+        self.see(*waiting, minutes=30, progress=120)
+        assert self.TEXT not in caplog.text
+        self.see(*waiting, minutes=200, progress=120)
+        [message] = [text for text in caplog.messages if self.TEXT in text]
+        assert message == (
+            f"{self.TEXT} 30 minutes: inProgress, 120 of 400 (30%). It may be stalled at Connectif. Still waiting."
+        )
+
+    def test_is_logged_again_after_progress(self, waiting, caplog):
+        for progress in (120, 121):
+            self.see(*waiting, minutes=100, progress=progress)
+        self.see(*waiting, minutes=100, progress=121, status="archiving")
+        assert caplog.text.count(self.TEXT) == 3
+
+    def test_is_not_logged_while_there_is_progress(self, waiting, caplog):
+        for progress in range(20):
+            self.see(*waiting, minutes=25, progress=progress)
+        assert self.TEXT not in caplog.text
+
+    def test_is_not_logged_without_any_progress_to_see(self, waiting, caplog):
+        self.see(*waiting, minutes=500, progress=None)
+        self.see(*waiting, minutes=500, progress=None, status="queued")
+        assert self.TEXT not in caplog.text
+
+    def test_includes_the_time_in_which_polls_failed(self, waiting, caplog):
+        _, clock = waiting
+        self.see(*waiting, minutes=1, progress=3)
+        clock.sleep(3000)
+        self.see(*waiting, minutes=1, progress=3)
+        assert f"{self.TEXT} 51 minutes" in caplog.text
+
+    def test_of_one_export_does_not_hide_that_of_another(self, caplog):
+        clock = SimulatedClock()
+        export_wait = ExportWait(["a", "b"], monotonic=clock.monotonic)
+        for minute in range(100):
+            other = Export("b", "inProgress", progress=min(minute, 50))
+            export_wait.handle_exports(found(Export("a", "inProgress", progress=1), other))
+            clock.sleep(60)
+        assert [message.split()[4] for message in caplog.messages if "has not changed" in message] == ["a", "b"]
+
+
 class FakeClient:
     """An API client whose export changes with each request."""
 
