@@ -6,6 +6,7 @@ PYTHON ?= python3
 # If one crashes the run must fail: xdist would start another and then wait indefinitely.
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
+QUICK := "not system and not slow"
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -33,11 +34,11 @@ test: $(VENV)/.installed-dev ## run all tests, including those with real servers
 	@scripts/install-tools.sh
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-quick: $(VENV)/.installed-dev ## run the tests, except the slow ones with real servers
-	$(PYTEST) -m "not system" $(PYTEST_ARGS)
+test-quick: $(VENV)/.installed-dev ## run the tests, except slow ones and those with a real Airflow: 4 minutes
+	$(PYTEST) -m $(QUICK) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-dev ## run test-quick and report line coverage; fails below 95 %
-	$(PYTEST) -m "not system" --cov $(PYTEST_ARGS)
+	$(PYTEST) -m $(QUICK) --cov $(PYTEST_ARGS)
 
 test-scale: $(VENV)/.installed-dev ## run many tasks at once in a real Airflow: 200 deferred, 500 mapped (STORES=100 for fewer), 61 partitions; 20 to 60 minutes
 	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 CONNECTIF_TEST_PARTITIONS=1 \

@@ -35,6 +35,7 @@ class Row:
     :param tests: arguments for pytest
     :param quick: arguments for pytest in a run that takes about a minute
     :param group: dependency group to install in addition to the package
+    :param extras: extras of the package to install
     """
 
     pythons: tuple[str, ...]
@@ -42,6 +43,7 @@ class Row:
     tests: tuple[str, ...]
     quick: tuple[str, ...]
     group: str = "dev"
+    extras: str = "amazon,microsoft-azure,parquet"
 
 
 #: As in ``make test``.
@@ -117,13 +119,19 @@ def prepare(name: str, row: Row, python: Path) -> Path:
     """Create the row's environment, unless it exists and is up to date, and return its interpreter."""
     home = FOLDER / name
     interpreter, stamp = home / "bin" / "python", home / ".requirements-hash"
-    requirements = [str(python), row.group, (ROOT / "pyproject.toml").read_text(), (ROOT / row.constraints).read_text()]
+    requirements = [
+        str(python),
+        row.group,
+        row.extras,
+        (ROOT / "pyproject.toml").read_text(),
+        (ROOT / row.constraints).read_text(),
+    ]
     digest = hashlib.sha256("\0".join(requirements).encode()).hexdigest()
     if stamp.exists() and stamp.read_text() == digest:
         return interpreter
     subprocess.run([_uv(), "venv", "--quiet", "--clear", "--python", str(python), str(home)], check=True, cwd=ROOT)
     install = [_uv(), "pip", "install", "--quiet", "--python", str(interpreter), "--constraint", row.constraints]
-    subprocess.run([*install, "--group", row.group, "--editable", ".[amazon,microsoft-azure]"], check=True, cwd=ROOT)
+    subprocess.run([*install, "--group", row.group, "--editable", f".[{row.extras}]"], check=True, cwd=ROOT)
     stamp.write_text(digest)
     return interpreter
 

@@ -2,8 +2,8 @@
 """Build and check a release of the current commit: ``make release-check``.
 
 Both archives are built twice, in different folders, and must be the same. They are checked, and each is installed into
-an empty environment and used there. The environment's packages are listed in a software bill of materials (CycloneDX).
-The workflows in ``.github`` are audited.
+an empty environment and used there, without and with the extra ``parquet``. The environment's packages are listed in a
+software bill of materials (CycloneDX). The workflows in ``.github`` are audited.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from email.parser import HeaderParser
 from pathlib import Path
 from zipfile import ZipFile
@@ -26,7 +28,10 @@ from scripts.build import NAME, ROOT, build, commit_time
 BIN = Path(sys.executable).parent
 SBOM = ROOT / "build" / f"{NAME}-{__version__}.cdx.json"
 
-# Checks that run in the new environment.
+#: The extras in the bill of materials. The others add a provider of Airflow, with its own dependencies.
+EXTRAS = ("parquet",)
+
+# Checks that run in the new environment, with the names of the installed extras as arguments.
 CHECKS = f"""
 import sys
 from importlib.metadata import version
@@ -35,6 +40,8 @@ from pathlib import Path
 import airflow_provider_connectif as installed
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+from airflow_provider_connectif.files.tables.arrow import import_pyarrow
+from airflow_provider_connectif.files.tables.errors import ParquetUnavailable
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
 folder = Path(installed.__file__).parent
@@ -43,6 +50,13 @@ assert version("airflow-provider-connectif") == installed.__version__ == {__vers
 assert (folder / "py.typed").exists()
 assert "airflow-provider-connectif" in ProvidersManager().providers
 assert "connectif" in ProvidersManagerTaskRuntime().hooks
+try:
+    import_pyarrow()
+except ParquetUnavailable as error:
+    assert "parquet" not in sys.argv, error
+    assert "install airflow-provider-connectif[parquet]" in str(error), error
+else:
+    assert "parquet" in sys.argv, "pyarrow is installed without the extra"
 """
 
 
@@ -68,13 +82,15 @@ def main() -> None:
         run(BIN / "uv", "venv", "--quiet", "--python", sys.executable, environment)
         run(*install, "--constraint", ROOT / "constraints.txt", wheel)
         check_installed(environment, folder)
+        with_extras = f"airflow-provider-connectif[{','.join(EXTRAS)}] @ {wheel.as_uri()}"
+        run(*install, "--constraint", ROOT / "constraints.txt", with_extras)
         write_sbom(arguments.tools / "cyclonedx-py", environment, folder)
         run(*install, "--reinstall", "--no-deps", source)
-        check_installed(environment, folder)
+        check_installed(environment, folder, *EXTRAS)
         (ROOT / "dist").mkdir(exist_ok=True)
         for path in (wheel, source):
             shutil.copy(path, ROOT / "dist")
-    missing = missing_components(required_packages(ROOT / "dist" / wheel.name), SBOM)
+    missing = missing_components(required_packages(ROOT / "dist" / wheel.name, EXTRAS), SBOM)
     if missing:
         sys.exit(f"{SBOM.name} does not list {', '.join(sorted(missing))}.")
     print(f"dist/{wheel.name}, dist/{source.name} and build/{SBOM.name} are ready to be released.")
@@ -129,13 +145,14 @@ def write_sbom(cyclonedx: Path, environment: Path, folder: Path) -> None:
     run(cyclonedx, "environment", "--output-reproducible", "--output-file", SBOM, *inputs, env=settings)
 
 
-def required_packages(wheel: Path) -> set[str]:
-    """Return the names of the packages that the wheel requires without extras."""
+def required_packages(wheel: Path, extras: Sequence[str] = ()) -> set[str]:
+    """Return the names of the packages that the wheel requires with some of its extras."""
     with ZipFile(wheel) as opened:
         (name,) = (name for name in opened.namelist() if name.endswith(".dist-info/METADATA"))
         lines = HeaderParser().parsestr(opened.read(name).decode()).get_all("Requires-Dist") or []
-    names = (line.replace("[", ">").split(">")[0].split("=")[0].strip() for line in lines if "extra ==" not in line)
-    return {name.lower().replace("_", "-") for name in names}
+    # Without `packaging`: this script runs in an environment that has nothing but uv.
+    found = [(re.findall(r"^[\w.-]+", line)[0], re.findall(r"extra == ['\"]([\w-]+)", line)) for line in lines]
+    return {name.lower().replace("_", "-") for name, extra in found if set(extra) <= set(extras)}
 
 
 def missing_components(names: set[str], sbom: Path) -> set[str]:
@@ -147,13 +164,16 @@ def missing_components(names: set[str], sbom: Path) -> set[str]:
     return names - {named[reference].lower().replace("_", "-") for reference in direct if reference in named}
 
 
-def check_installed(environment: Path, folder: Path) -> None:
-    """Use the installed package, in a folder without any other file of the project."""
+def check_installed(environment: Path, folder: Path, *extras: str) -> None:
+    """Use the installed package, in a folder without any other file of the project.
+
+    :param extras: the extras that it is installed with
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON"))}
     settings = {**clean, "AIRFLOW_HOME": str(folder / "airflow")}
     programs = environment / "bin"
     for command in (
-        (programs / "python", "-c", CHECKS),
+        (programs / "python", "-c", CHECKS, *extras),
         (programs / "python", "-m", f"{NAME}.sandbox", "--help"),
         (programs / "airflow", "connectif", "exports", "--help"),
     ):

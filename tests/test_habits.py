@@ -83,6 +83,21 @@ def test_a_push_checks_the_minimum_coverage():
     assert re.search(r"^fail_under = 95$", (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
 
 
+def test_the_quick_tests_and_those_for_coverage_are_the_same(pytestconfig):
+    makefile = (ROOT / "Makefile").read_text()
+    (quick,) = re.findall(r'^QUICK := "(.*)"$', makefile, re.MULTILINE)
+    left_out = re.findall(r"not (\w+)", quick)
+    assert quick == " and ".join(f"not {name}" for name in left_out)
+    known = {line.partition(":")[0] for line in pytestconfig.getini("markers")}
+    assert set(left_out) <= known
+    for target in ("test-quick", "coverage"):
+        assert re.search(rf"^{target}:.*\n\t\$\(PYTEST\) -m \$\(QUICK\) ", makefile, re.MULTILINE), target
+    contributing = (ROOT / "CONTRIBUTING.md").read_text()
+    assert [
+        name for name in left_out if f"marked\n`{name}`" not in contributing and f"marked `{name}`" not in contributing
+    ] == []
+
+
 @pytest.mark.parametrize("form", ["bug", "feature"])
 def test_the_fields_of_an_issue_form_have_unique_names(form):
     text = yaml.safe_load((GITHUB / "ISSUE_TEMPLATE" / f"{form}.yml").read_text())

@@ -20,6 +20,7 @@ LOADED = re.compile(r"<(?:script|img|iframe)[^>]*\bsrc=\"([^\"]+)\"|<link[^>]*\b
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)\s]*)?\)")
 
 
+pytestmark = pytest.mark.system
 pytest.importorskip("sphinx", reason="in the group dev, and not in the group test")
 
 
@@ -154,7 +155,6 @@ class TestVersions:
             docs.build(tmp_path / "site")
         assert "versions.js" not in (tmp_path / "site/docs/index.html").read_text()
 
-    @pytest.mark.system
     def test_choosing_one_opens_the_same_page_or_else_the_first_one(self, versions):
         from selenium.webdriver.common.by import By
         from selenium.webdriver.support.ui import Select, WebDriverWait

@@ -23,7 +23,7 @@ from tests.files.file_server import Faults, FileServer, serve_file
 from tests.files.remote_files import FAST_RETRIES
 from tests.stores import Place
 
-pytestmark = pytest.mark.usefixtures("small_parts")
+pytestmark = [pytest.mark.usefixtures("small_parts"), pytest.mark.slow]
 
 KINDS = ["local", "s3", "azure"]
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.stores import Place
 
+pytestmark = pytest.mark.slow
+
 
 def growth(place: Place, mib: int, members: int = 1) -> float:
     """Return by how many MiB the peak memory of a process grows when it delivers files of this size."""

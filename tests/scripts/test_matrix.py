@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
+import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 from scripts import matrix
 from scripts.matrix import Outcome, Row, find_python, read_report, run_row, table
@@ -92,3 +96,30 @@ def test_every_supported_python_has_a_row():
     text = (matrix.ROOT / "pyproject.toml").read_text()
     assert [version for version in matrix.CURRENT if f'Python :: {version}"' not in text] == []
     assert text.count("Programming Language :: Python :: 3.") == len(matrix.CURRENT)
+
+
+@pytest.mark.parametrize("name", matrix.ROWS)
+def test_a_row_is_installed_with_the_extras_that_the_tests_need(name, tmp_path, monkeypatch):
+    commands = []
+    monkeypatch.setattr(matrix, "FOLDER", tmp_path)
+    monkeypatch.setattr(matrix.subprocess, "run", lambda command, **_: commands.append(command))
+    (tmp_path / name).mkdir()
+    matrix.prepare(name, matrix.ROWS[name], Path(sys.executable))
+    makefile = (matrix.ROOT / "Makefile").read_text()
+    (extras,) = re.findall(r"--group dev --editable '\.\[(.*)\]'", makefile)
+    assert commands[-1][-1] == f".[{extras}]"
+    assert "parquet" in extras
+
+
+def test_the_lowest_row_pins_the_lower_bounds_of_the_package():
+    row = matrix.ROWS["lowest"]
+    pins = dict(re.findall(r"^([\w.-]+)==([\w.]+)", (matrix.ROOT / row.constraints).read_text(), re.MULTILINE))
+    bounds = {
+        required.name: bound.version
+        for required in map(Requirement, metadata.requires("airflow-provider-connectif"))
+        for bound in required.specifier
+        if bound.operator == ">="
+        and (not required.marker or any(required.marker.evaluate({"extra": name}) for name in row.extras.split(",")))
+    }
+    assert "pyarrow" in bounds
+    assert {name: Version(pins[name]) for name in bounds} == {name: Version(bound) for name, bound in bounds.items()}

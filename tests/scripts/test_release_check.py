@@ -52,12 +52,19 @@ def test_the_first_of_two_equal_builds_is_released(builds, tmp_path):
     assert build_twice(tmp_path) == (tmp_path / "dist-1/a.whl", tmp_path / "dist-1/a.tar.gz")
 
 
-def test_required_packages_are_those_without_extras(tmp_path):
+def test_required_packages_are_those_of_the_package_and_of_the_given_extras(tmp_path):
     wheel = tmp_path / "a.whl"
     required = ["Requests>=2", "isal", "apache_airflow[async]>=3.0", "gcsfs>=2026; extra == 'google'"]
     with zipfile.ZipFile(wheel, "w") as opened:
         opened.writestr("a.dist-info/METADATA", "".join(f"Requires-Dist: {line}\n" for line in required))
     assert required_packages(wheel) == {"requests", "isal", "apache-airflow"}
+    assert required_packages(wheel, ["google"]) == {"requests", "isal", "apache-airflow", "gcsfs"}
+
+
+def test_what_the_installed_package_is_checked_with_exists():
+    imports = [line for line in release_check.CHECKS.splitlines() if line.startswith(("import ", "from "))]
+    assert len(imports) > 5
+    exec("\n".join(imports))
 
 
 def test_a_dependency_that_the_bill_of_materials_lists_only_for_another_package_is_missing(tmp_path):

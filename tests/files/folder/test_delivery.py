@@ -299,6 +299,7 @@ def test_progress_reports_the_name_the_bytes_so_far_and_the_size(memory_store: P
     assert reported == [("a.csv", MIB, size), ("a.csv", 2 * MIB, size), ("a.csv", size, size)]
 
 
+@pytest.mark.slow
 def test_two_concurrent_processes_of_one_task_both_succeed_and_the_folder_is_complete(strict_place: Place) -> None:
     deliver_to(strict_place, *export(1))
     described, archive = export(2, 5 * MIB // 2)

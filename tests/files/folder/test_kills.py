@@ -17,6 +17,8 @@ from tests.files.exports import MIB, Archive, Member, contents, deliver_to, dige
 from tests.files.folder.killed import POINTS
 from tests.stores import Place
 
+pytestmark = pytest.mark.slow
+
 DAY = 24 * 3600.0
 
 # Every point on the fastest store; on the others, the points at which they differ.

@@ -242,12 +242,14 @@ class TestClaims:
             second.acquire(lambda other: (_ for _ in ()).throw(FolderConflict(str(other.holder))))
 
 
+@pytest.mark.slow
 def test_eight_concurrent_runs_store_one_after_the_other_and_the_folder_holds_exactly_one_export(place: Place) -> None:
     results = _deliver_concurrently(place, lambda index: {"run_id": f"run-{index}"})
     assert all(isinstance(result, dict) for result in results.values()), results
     _check_one_of(place, range(8))
 
 
+@pytest.mark.slow
 def test_of_eight_concurrent_mapped_instances_one_stores_its_export_and_seven_fail(place: Place) -> None:
     results = _deliver_concurrently(place, lambda index: {"map_index": index})
     stored = [index for index, result in results.items() if isinstance(result, dict)]
@@ -257,6 +259,7 @@ def test_of_eight_concurrent_mapped_instances_one_stores_its_export_and_seven_fa
     _check_one_of(place, stored)
 
 
+@pytest.mark.slow
 def test_of_eight_concurrent_exports_one_is_stored_if_another_one_is_an_error(place: Place) -> None:
     results = _deliver_concurrently(place, lambda index: {"dag_id": f"dag-{index}"}, if_exists="error")
     stored = [index for index, result in results.items() if isinstance(result, dict)]

@@ -346,6 +346,7 @@ print(peak() - base)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_file() -> None:
     def megabytes(records: int) -> float:
         done = subprocess.run(

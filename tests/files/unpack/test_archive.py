@@ -192,6 +192,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
 
+@pytest.mark.slow
 @WITH_AND_WITHOUT_RANGES
 @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
 def test_memory_does_not_grow_with_the_file(file_format: str, ranges: bool) -> None:
