@@ -14,7 +14,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -121,6 +120,7 @@ def test_any_characters_are_the_values_of_the_csv_module_or_an_error(file: CsvFi
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(written_files())
 def test_duckdb_reads_the_same_values(tmp_path: Path, file: CsvFile) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="in the group dev, and not in the group test")
     if not file.records:
         return
     # To DuckDB names that differ in case alone are the same, and it has no empty ones.
