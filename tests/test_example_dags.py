@@ -35,6 +35,9 @@ PARTITIONED = "connectif_activities_partitions"
 SINGLE = [name for name in NAMES if name not in (*STARTED_BY_AN_ASSET, PARTITIONED, *CONSECUTIVE)]
 
 
+pytestmark = pytest.mark.system
+
+
 class Examples:
     """The outcome of running the examples, and the folder in which they stored files."""
 
