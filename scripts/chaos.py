@@ -31,7 +31,7 @@ from scripts.triggerer import Triggerer
 
 ROOT = Path(__file__).parents[1]
 DAG = "chaos"
-HOSTILE = {"hostile_share": 0.15, "replica_lag": 6.0, "file_error_share": 0.1}
+HOSTILE = {"hostile_share": 0.35, "replica_lag": 6.0, "file_error_share": 0.1}
 
 
 class Chaos:

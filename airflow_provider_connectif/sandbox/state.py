@@ -157,7 +157,10 @@ class State:
     def lags_behind(self, export: Export) -> bool:
         """Return whether the replica that handles a request does not know a new export yet."""
         lag = self.options.replica_lag
-        return bool(lag) and self.now() < export.created_at + lag and self.random.random() < 0.5
+        lags = bool(lag) and self.now() < export.created_at + lag and self.random.random() < 0.5
+        if lags:
+            self.stats.count_fault("lag")
+        return lags
 
     def take_fault(self, on: str, export_id: str) -> Fault | None:
         """Return the fault that applies to a request: the next one that is queued, or a random one; or None."""

@@ -24,7 +24,8 @@ class Stats:
     :param file_requests_with_authorization: requests for files with an ``Authorization`` header
     :param foreign_requests_with_authorization: API requests with an ``Authorization`` header to the host of the
         ``next_host`` option or of a redirect, which means that the client sent the key to another host
-    :param faults: injected faults by ``on:kind``
+    :param faults: injected faults by ``on:kind``, and how often an export was missing because of ``replica_lag``, as
+        ``lag``
     """
 
     requests: int = 0

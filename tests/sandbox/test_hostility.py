@@ -70,6 +70,7 @@ def test_a_new_export_is_missing_from_half_of_the_responses_until_the_replicas_h
 
     assert statuses() == {200, 404}
     assert listed() == {0, 1}
+    assert 0 < sandbox.stats.faults["lag"] < 80
     clock.move(10)
     assert statuses() == {200}
     assert listed() == {1}
