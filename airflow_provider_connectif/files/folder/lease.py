@@ -11,7 +11,8 @@ dead         Its content has not changed for :attr:`Timing.expire_seconds`, by t
              of different machines are compared. The other writer takes over.
 own          It is held by an earlier attempt of the same task instance, or by a second process of this attempt. The
              other writer takes over at once; the former holder finds out, and stops.
-released     Its holder has ended, but does not know what it left in the folder. The other writer takes over at once.
+released     Its holder has ended, but does not know what it left in the folder, or could not delete the lease. The
+             other writer takes over at once.
 ===========  ===========================================================================================================
 
 The lease also contains the *note* (see ``notes.py``): what its holder is about to publish. Writing the note therefore
@@ -224,13 +225,23 @@ class Lease(ABC):
                 try:
                     if note:
                         self._renew(note=note, released=True)
-                    elif (other := self._remove()) is not None:
-                        self._taken_by = other.holder
+                    else:
+                        self._delete_or_mark()
                 except FolderTaken:
                     return False
                 except FileError as error:
                     log.info("The lease of the folder could not be released; it expires on its own: %s", error)
             return self._taken_by is None
+
+    def _delete_or_mark(self) -> None:
+        try:
+            other = self._remove()
+        except FileError as error:
+            # Without the permission to delete, others would wait until it expires, after each run.
+            self._renew(note={}, released=True)
+            log.warning("The lease of the folder is marked as released, because it could not be deleted: %s", error)
+        else:
+            self._taken_by = None if other is None else other.holder
 
     def taken(self) -> FolderTaken:
         """Return the error for a folder that another process has taken over."""

@@ -16,10 +16,12 @@ from airflow_provider_connectif.files.errors import (
     FolderConflict,
     FolderTaken,
 )
+from airflow_provider_connectif.files.folder import lease_object
 from airflow_provider_connectif.files.folder.lease import Lease, Timing
 from airflow_provider_connectif.files.folder.leases import create_lease
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.folder.notes import Announced
+from tests.faults import Faults
 from tests.files.exports import Archive, Clock, Member, contents, deliver_to, export, impatient_timing, writer
 from tests.files.folder.simulated import Bucket, FailsAt, Hook
 from tests.stores import Place
@@ -206,6 +208,32 @@ def test_a_lease_whose_renewal_failed_after_it_was_performed_is_still_held() -> 
         lease.announce(NOTE)
     lease.announce(NOTE)
     assert lease.release({})
+
+
+@pytest.mark.parametrize("kind", ["moto", "azure"])
+def test_whoever_may_not_delete_the_lease_marks_it_so_that_no_one_waits(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    place: Place = request.getfixturevalue(f"{kind}_store")
+    clock = Clock()
+    started = clock()
+    faults = Faults()
+    faults.fail("^DELETE ")
+
+    def deliver(to: Place, number: int, run_id: str) -> None:
+        archive = Archive(Member("activities.csv", b"%d" % number))
+        timing = Timing(monotonic=clock, sleep=clock.sleep)
+        deliver_to(to, {"id": str(number)}, archive, by=writer(run_id=run_id), timing=timing)
+
+    with place.behind_proxy(faults) as refusing:
+        deliver(refusing, 1, "monday")
+        deliver(refusing, 2, "tuesday")
+        assert faults.hits >= 2
+        assert clock() == started
+    deliver(place, 3, "wednesday")
+    assert place.read("activities.csv") == b"3"
+    assert clock() == started
+    assert lease_object.NAME not in place.names()
 
 
 class TestClaims:
