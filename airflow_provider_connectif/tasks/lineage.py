@@ -38,6 +38,7 @@ def add_to_outlet_events(
         "files": [{name: file[name] for name in _EVENT_FIELDS} for file in result["files"]],
         "bytes": sum(file["bytes"] for file in result["files"]),
         "manifest": result["manifest"],
+        "unchanged": result["unchanged"],
     }
     if export is not None and export.total:
         extra["items"] = export.total

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
     from airflow_provider_connectif.files.unpack.archive import Archive
+
+log = logging.getLogger(__name__)
 
 FILE_FORMATS = ("csv", "csv.gz", "archive")
 IF_EXISTS = ("replace", "skip", "error")
@@ -63,7 +66,12 @@ class StoreOptions:
 
 
 def find_stored_export(
-    options: StoreOptions, *, writer: Mapping[str, Any], log: Any, export_id: str | None = None
+    options: StoreOptions,
+    *,
+    writer: Mapping[str, Any],
+    log: Any,
+    export_id: str | None = None,
+    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that the destination holds, whichever export it is.
 
@@ -73,6 +81,7 @@ def find_stored_export(
     :param writer: the task instance, as the manifest records it
     :param log: where the outcome is logged
     :param export_id: the export that is to be stored, if it exists already
+    :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
     :return: what the task returns; None if there is no complete export, or the folder is not known yet
     :raises FileError: if another task of the same run stores in the folder, or the store fails
     """
@@ -83,7 +92,7 @@ def find_stored_export(
     uri = normalize_uri(options.destination)
     with destination_errors(uri, options.storage_conn_id):
         store = open_folder(uri, options.storage_conn_id)
-        result = find_delivered(store, uri=uri, writer=writer, export_id=export_id)
+        result = find_delivered(store, uri=uri, writer=writer, export_id=export_id, is_announced=is_announced)
     if result is not None:
         log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
@@ -99,6 +108,7 @@ def store_export(
     log: Any,
     dag: Any = None,
     look_first: bool = True,
+    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
 ) -> dict[str, Any]:
     """Store a finished export's files, unless the folder holds them already.
 
@@ -109,6 +119,7 @@ def store_export(
     :param on_progress: called with an object's name, the bytes written so far, and its size, if known
     :param log: where the outcome is logged
     :param dag: the task's DAG, in whose time zone the dates in the destination are written; None writes them in UTC
+    :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
     :param look_first: False if this process has looked at the folder already, and it held no export
     :return: what the task returns
     :raises InvalidArgument: if the destination does not fit this export
@@ -131,6 +142,7 @@ def store_export(
             writer=writer,
             on_progress=on_progress,
             look_first=look_first,
+            is_announced=is_announced,
         )
     size = format_size(sum(file["bytes"] for file in result["files"]))
     summary = f"{len(result['files'])} file(s), {size}, in {uri}"
@@ -170,6 +182,32 @@ class _ExportFile:
 
         url, self._first_url = self._first_url, None
         return url or fresh_file_url(self._client, self._export.id)
+
+
+def announcement_check(context: Context) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a function that returns whether a writer, as a manifest records it, is a task instance that succeeded.
+
+    Airflow creates the events of a task's outlets when it succeeds. If it is not known whether it did, the function
+    returns False: an event may be repeated, but not lost.
+
+    :param context: the context of the task that asks
+    """
+
+    from airflow_provider_connectif.files.folder.writers import describe_writer
+
+    def is_announced(writer: Mapping[str, Any]) -> bool:
+        task_id, run_id, map_index = writer.get("task_id"), writer.get("run_id"), writer.get("map_index")
+        if task_id is None or run_id is None:
+            return False
+        try:
+            states = context["ti"].get_task_states(dag_id=writer["dag_id"], task_ids=[task_id], run_ids=[run_id])
+        except Exception as error:
+            log.info("It is not known whether %s succeeded: %s.", describe_writer(writer), type(error).__name__)
+            return False
+        mapped = isinstance(map_index, int) and map_index >= 0
+        return (states.get(run_id) or {}).get(f"{task_id}_{map_index}" if mapped else task_id) == "success"
+
+    return is_announced
 
 
 def manifest_writer(context: Context) -> dict[str, Any]:

@@ -43,6 +43,7 @@ from airflow_provider_connectif.tasks.transfer import (
     FileFormat,
     IfExists,
     StoreOptions,
+    announcement_check,
     find_stored_export,
     manifest_writer,
     store_export,
@@ -89,9 +90,12 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     :param poke_interval: seconds between two polls, or a timedelta
     :param timeout: seconds to wait, or a timedelta, counted from when the first attempt starts to wait; None uses
         Airflow's ``[sensors] default_timeout``
+    :param skip_event_if_unchanged: create no asset events if the files have the same content as those of the export
+        that they replace
     :param max_uncompressed_bytes: fail if the files are larger than this in total; None sets no limit
     :param connectif_conn_id: the id of the Airflow connection to Connectif
-    :return: ``export_id``, ``destination``, ``files`` and ``manifest``. Each file has ``path``, ``bytes``, ``sha256``
+    :return: ``export_id``, ``destination``, ``files``, ``manifest`` and ``unchanged`` (whether the files have the same
+        content as those of the export that they replace). Each file has ``path``, ``bytes``, ``sha256``
         and, except for ``archive``, ``rows`` (without the header), ``columns`` (their names, in order) and ``part``,
         which tells the files of an export apart: empty for the main file
     """
@@ -132,6 +136,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         poke_interval: float | timedelta = 60.0,
         timeout: float | timedelta | None = None,
         max_uncompressed_bytes: int | None = None,
+        skip_event_if_unchanged: bool = False,
         connectif_conn_id: str | XComArg = "connectif_default",
         **kwargs: Any,
     ) -> None:
@@ -154,6 +159,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         if timeout is None:
             timeout = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600)
         self.max_uncompressed_bytes = max_uncompressed_bytes
+        self.skip_event_if_unchanged = skip_event_if_unchanged
         self.connectif_conn_id: Any = connectif_conn_id
         self._result: dict[str, Any] | None = None
         # For lineage.
@@ -176,7 +182,11 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             may_be_stored = True if request is None else self._check_store()
             if may_be_stored and self.if_exists == "skip":
                 stored = find_stored_export(
-                    self._options(), writer=manifest_writer(context), log=self.log, export_id=self.export_id
+                    self._options(),
+                    writer=manifest_writer(context),
+                    log=self.log,
+                    export_id=self.export_id,
+                    is_announced=announcement_check(context),
                 )
                 if stored is not None:
                     return self._finish(context, stored)
@@ -285,6 +295,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             log=self.log,
             dag=context.get("dag"),
             look_first=look_first,
+            is_announced=announcement_check(context),
         )
         return self._finish(context, result, export)
 
@@ -293,6 +304,10 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         if self.export_id is None:
             mark_succeeded(context)
+        if self.skip_event_if_unchanged and result["unchanged"]:
+            self.log.info("The files have the same content as before, so there is no asset event.")
+            # Airflow creates an event for each asset that is in the outlets when the task has succeeded.
+            self.outlets = []
         add_to_outlet_events(self, context, result, export)
         self._result = result
         return result

@@ -44,6 +44,7 @@ class TestOutletEvents:
             "files": [{name: file[name] for name in ("path", "bytes", "rows", "columns", "part")}],
             "bytes": file["bytes"],
             "manifest": result["manifest"],
+            "unchanged": False,
             "items": 5,
         }
         assert (file["rows"], file["columns"][0], file["part"]) == (5, "email", "")

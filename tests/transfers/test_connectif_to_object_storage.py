@@ -61,6 +61,7 @@ class TestExistingExport:
             "destination": f"file://{lake}/out",
             "files": [file],
             "manifest": f"file://{lake}/out/_connectif_manifest.json",
+            "unchanged": False,
         }
         manifest = json.loads((lake / "out" / "_connectif_manifest.json").read_text())
         assert manifest["export"]["id"] == export_id

@@ -47,7 +47,7 @@ from airflow_provider_connectif.files.folder.manifest import (
     is_intact,
     read_manifest,
 )
-from airflow_provider_connectif.files.folder.writers import conflict_with, in_same_run
+from airflow_provider_connectif.files.folder.writers import conflict_with, in_same_run, is_same_task
 from airflow_provider_connectif.files.object_names import is_reserved_name
 from airflow_provider_connectif.files.tables.names import part_names
 
@@ -78,6 +78,7 @@ def deliver(
     look_first: bool = True,
     clock: Callable[[], float] = time.time,
     timing: Timing | None = None,
+    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
 ) -> dict[str, Any]:
     """Store an export's files in a folder, with a manifest, once.
 
@@ -100,8 +101,9 @@ def deliver(
         true, the export may be downloaded in vain.
     :param clock: returns the current time, in seconds since the epoch
     :param timing: how long to wait for other writers
+    :param is_announced: returns whether others know what a writer stored; if not, it does not count as ``unchanged``
     :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``, ``rows``,
-        ``columns`` and ``part``) and ``manifest``
+        ``columns`` and ``part``), ``manifest`` and ``unchanged``
     :raises FolderConflict: if the folder belongs to another task instance of the same run or, with ``error``, to
         another export; or if a file that this provider did not store is in the way
     :raises FolderBusy: if another writer is still storing in the folder after a while
@@ -121,6 +123,7 @@ def deliver(
         on_progress=on_progress,
         clock=clock,
         timing=timing or Timing(),
+        is_announced=is_announced,
     )
     return delivery.run(open_archive, look_first)
 
@@ -132,6 +135,7 @@ def find_delivered(
     writer: Mapping[str, Any],
     export_id: str | None = None,
     timing: Timing | None = None,
+    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that a folder holds, whichever export that is.
 
@@ -140,6 +144,7 @@ def find_delivered(
     :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``clear_number``
     :param export_id: the id of the export that the task is to store, if it exists already
     :param timing: how long to wait for other writers
+    :param is_announced: see :func:`deliver`
     :return: what :func:`deliver` returns; None if the folder holds no complete export
     :raises FolderConflict: if the folder belongs to another task instance of the same run
     :raises ManifestUnreadable: if the folder has a manifest that is not valid
@@ -158,6 +163,7 @@ def find_delivered(
         if_exists="skip",
         writer=dict(writer),
         timing=timing or Timing(),
+        is_announced=is_announced,
     )
     return delivery.find(found)
 
@@ -171,6 +177,7 @@ class _Delivery:
     if_exists: IfExists
     writer: dict[str, Any]
     timing: Timing
+    is_announced: Callable[[Mapping[str, Any]], bool]
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
     skipped: tuple[str, ...] = ()
@@ -178,6 +185,8 @@ class _Delivery:
     contents: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     #: Whether the folder may hold the export already, so that it is looked at again before anything is downloaded.
     may_be_stored: bool = False
+    #: The manifest of the complete export that is about to be replaced.
+    before: Manifest | None = None
     #: The names of the objects that were uploaded.
     uploaded: set[str] = dataclasses.field(default_factory=set)
 
@@ -276,6 +285,7 @@ class _Delivery:
             if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
                 return folder.delete_replaced(found)
             self._check_names(folder, staged, found)
+            self.before = found if found is not None and is_intact(found, folder.find) else None
             manifest = folder.publish(staged, found, self._create_manifest)
         return folder.delete_replaced(manifest)
 
@@ -302,7 +312,7 @@ class _Delivery:
             staged[name].complete()
             if member.contents is not None:
                 contents[name] = member.source_name, member.contents
-        self.contents = _describe_contents(contents)
+        self.contents = _describe_contents(contents, self.file_format)
         self.skipped = tuple(getattr(archive, "skipped", ()))
         if not staged:
             raise ArchiveEmpty(
@@ -329,7 +339,7 @@ class _Delivery:
                 )
 
     def _create_manifest(self, files: tuple[StoredFile, ...], replaces: tuple[str, ...]) -> Manifest:
-        return Manifest(
+        manifest = Manifest(
             export=self.export,
             file_format=self.file_format,
             files=tuple(dataclasses.replace(file, **self.contents.get(file.path, {})) for file in files),
@@ -338,6 +348,16 @@ class _Delivery:
             replaces=replaces,
             skipped=self.skipped,
         )
+        before = self.before
+        if before is not None and manifest.has_content_of(before) and self.is_announced(before.announcer):
+            return dataclasses.replace(manifest, changed_by=before.announcer)
+        return manifest
+
+    def _is_unchanged(self, manifest: Manifest) -> bool:
+        """Return whether others know of the folder's content already, so that this task need not announce it."""
+        announcer = manifest.announcer
+        own = dict(announcer) == self.writer or is_same_task(announcer, self.writer)
+        return not own and self.is_announced(announcer)
 
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         uri = self.uri.rstrip("/")
@@ -346,13 +366,16 @@ class _Delivery:
             "destination": self.uri,
             "files": [_describe_file(uri, file) for file in manifest.files],
             "manifest": f"{uri}/{MANIFEST_NAME}",
+            "unchanged": self._is_unchanged(manifest),
         }
 
 
-def _describe_contents(contents: Mapping[str, tuple[str, Contents]]) -> dict[str, dict[str, Any]]:
+def _describe_contents(contents: Mapping[str, tuple[str, Contents]], file_format: str) -> dict[str, dict[str, Any]]:
     parts = part_names([source_name for source_name, _ in contents.values()])
     return {
         name: {"rows": found.rows, "columns": found.columns, "part": part}
+        # Compressed by another version of a library, the same text may be other bytes.
+        | ({"digest": found.digest} if file_format == "csv.gz" else {})
         for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
     }
 

@@ -14,7 +14,8 @@ fields:
     A list of objects: ``path`` (the name in the folder), ``bytes``, ``sha256`` (hexadecimal, of the stored content)
     and, if the store has one, ``etag``. Except for ``archive``: ``rows`` (the number of records without the header),
     ``columns`` (their names, in order) and ``part``, which tells the files of an export apart and is the same for every
-    export of that type: empty for the main file. Earlier manifests do not have these.
+    export of that type: empty for the main file. Only for ``csv.gz``: ``digest``, the CRC-32 and the length of the
+    text. Earlier manifests do not have these.
 ``skipped``
     Names of members of the export's archive that were left out because they are not data, such as ``.DS_Store``. Only
     present if there are any.
@@ -23,6 +24,9 @@ fields:
     written until these objects are deleted. If a run is killed in between, the next one deletes them.
 ``writer``
     The task instance that wrote it: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, and the run's ``clear_number``.
+``changed_by``
+    The task instance that stored the same content before, and whose asset events are about it. Only present if the
+    files have the content of those that they replaced.
 ``written_at``
     The time, in ISO 8601, UTC.
 """
@@ -53,6 +57,7 @@ class StoredFile:
     :param rows: the number of its records without the header; None if unknown
     :param columns: the names of its columns, in order; None if unknown
     :param part: which of the export's files it is; None if unknown
+    :param digest: the CRC-32 and the length of the text, if the same text may be stored as different bytes
     """
 
     path: str
@@ -62,11 +67,18 @@ class StoredFile:
     rows: int | None = None
     columns: tuple[str, ...] | None = None
     part: str | None = None
+    digest: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry in the manifest."""
         columns = None if self.columns is None else list(self.columns)
-        optional = {"etag": self.etag or None, "rows": self.rows, "columns": columns, "part": self.part}
+        optional = {
+            "etag": self.etag or None,
+            "rows": self.rows,
+            "columns": columns,
+            "part": self.part,
+            "digest": self.digest,
+        }
         entry = {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
         return entry | {name: value for name, value in optional.items() if value is not None}
 
@@ -82,6 +94,19 @@ class Manifest:
     written_at: str
     replaces: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    changed_by: Mapping[str, Any] | None = None
+
+    @property
+    def announcer(self) -> Mapping[str, Any]:
+        """The writer that stored this content first, and whose asset events are about it."""
+        return self.writer if self.changed_by is None else self.changed_by
+
+    def has_content_of(self, other: Manifest) -> bool:
+        """Return whether the files have the same content, whatever they are named."""
+        return self.file_format == other.file_format and self._digests() == other._digests()
+
+    def _digests(self) -> list[str]:
+        return sorted(file.digest or file.sha256 for file in self.files)
 
     @property
     def names(self) -> set[str]:
@@ -104,6 +129,8 @@ class Manifest:
         }
         if self.skipped:
             content["skipped"] = list(self.skipped)
+        if self.changed_by is not None:
+            content["changed_by"] = dict(self.changed_by)
         if self.replaces:
             content["replaces"] = list(self.replaces)
         return (json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
@@ -132,6 +159,7 @@ class Manifest:
                 written_at=str(content["written_at"]),
                 replaces=tuple(_checked_name(name) for name in content.get("replaces", ())),
                 skipped=tuple(str(name) for name in content.get("skipped", ())),
+                changed_by=None if content.get("changed_by") is None else dict(content["changed_by"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestUnreadable(
@@ -170,7 +198,7 @@ def is_stored(file: StoredFile, found: StoredObject | None) -> bool:
 
 
 def _parse_file(entry: Mapping[str, Any]) -> StoredFile:
-    etag, columns, part = entry.get("etag"), entry.get("columns"), entry.get("part")
+    etag, columns, part, digest = (entry.get(name) for name in ("etag", "columns", "part", "digest"))
     return StoredFile(
         path=_checked_name(entry["path"]),
         bytes=_checked_number("bytes", entry["bytes"]),
@@ -179,6 +207,7 @@ def _parse_file(entry: Mapping[str, Any]) -> StoredFile:
         rows=None if entry.get("rows") is None else _checked_number("rows", entry["rows"]),
         columns=None if columns is None else tuple(str(name) for name in columns),
         part=None if part is None else str(part),
+        digest=None if digest is None else str(digest),
     )
 
 

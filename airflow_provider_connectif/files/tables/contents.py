@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from airflow_provider_connectif.files.background import BackgroundCalls
+from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.tables.counter import RecordCounter
 
 #: What the API uses if an export does not name its delimiter.
@@ -25,6 +26,8 @@ class Contents(NamedTuple):
 
     rows: int | None
     columns: tuple[str, ...] | None
+    #: The CRC-32 and the length of the text, which tell whether two files are equal however they are compressed.
+    digest: str | None = None
 
 
 class ContentsCounter:
@@ -41,12 +44,12 @@ class ContentsCounter:
         self._calls = BackgroundCalls(_MAX_WAITING)
         self._batch: list[bytes] = []
         self._size = 0
+        self._crc = 0
+        self._length = 0
         self._contents: Contents | None = None
 
     def feed(self, block: bytes) -> None:
         """Add the next bytes of the file."""
-        if self._counter is None:
-            return
         self._batch.append(block)
         self._size += len(block)
         if self._size >= _BATCH:
@@ -61,7 +64,8 @@ class ContentsCounter:
             self._count(self._batch)
             self._batch = []
             rows, columns = self._counter.finish() if self._counter else (None, None)
-            self._contents = Contents(rows, None if columns is None else tuple(columns))
+            digest = f"crc32:{self._crc:08x}:{self._length}"
+            self._contents = Contents(rows, None if columns is None else tuple(columns), digest)
         return self._contents
 
     def close(self) -> None:
@@ -70,5 +74,7 @@ class ContentsCounter:
 
     def _count(self, blocks: list[bytes]) -> None:
         for block in blocks:
+            self._crc = crc32(block, self._crc)
+            self._length += len(block)
             if self._counter is not None:
                 self._counter.feed(block)

@@ -69,6 +69,7 @@ def test_the_result_contains_the_export_the_folder_each_file_and_the_manifest(pl
             for name, data in contents(archive).items()
         ],
         "manifest": f"{place.uri}/{MANIFEST_NAME}",
+        "unchanged": False,
     }
 
 
