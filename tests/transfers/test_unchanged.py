@@ -132,7 +132,7 @@ class TestFormat:
         lake.file_format = "csv.gz"
         assert lake.store(lake.create(TEXT)) == CHANGED
 
-    def test_compressed_differently_is_no_change(self, lake):
+    def test_compressed_differently_is_not_a_change(self, lake):
         lake.file_format = "csv.gz"
         lake.store(lake.create(TEXT, level=9))
         [before] = [path.read_bytes() for path in lake.folder.glob("*.gz")]
