@@ -9,15 +9,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 
 from benchmarks.comparison import Comparison, Memory
+from benchmarks.store_requests import GOALS, Requests
 
 _HEAD = ("", "what", "compared with", "GB", "speedup", "rounds", "seconds", "CPU s/GB", "goal")
 _MEMORY_HEAD = ("archive", "MB above imports", "HttpToS3Operator")
+_REQUESTS_HEAD = ("small export to S3", "requests into an empty folder", "into a complete folder", "goals")
 
 
-def plain(rows: Sequence[Comparison], memory: Sequence[Memory], details: Mapping[str, str] | None = None) -> str:
+def plain(
+    rows: Sequence[Comparison],
+    memory: Sequence[Memory],
+    details: Mapping[str, str] | None = None,
+    requests: Sequence[Requests] = (),
+) -> str:
     """Return the tables in aligned columns."""
     parts = [f"{name}: {value}" for name, value in _details(details).items()] if details is not None else []
-    for head, cells in _tables(rows, memory):
+    for head, cells in _tables(rows, memory, requests):
         lines = [head, *([cell.replace("`", "") for cell in row] for row in cells)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
         parts.append("")
@@ -25,10 +32,15 @@ def plain(rows: Sequence[Comparison], memory: Sequence[Memory], details: Mapping
     return "\n".join(parts)
 
 
-def markdown(rows: Sequence[Comparison], memory: Sequence[Memory], details: Mapping[str, str]) -> str:
+def markdown(
+    rows: Sequence[Comparison],
+    memory: Sequence[Memory],
+    details: Mapping[str, str],
+    requests: Sequence[Requests] = (),
+) -> str:
     """Return the tables in Markdown."""
     parts = [f"- {name}: {value}" for name, value in _details(details).items()]
-    for head, cells in _tables(rows, memory):
+    for head, cells in _tables(rows, memory, requests):
         parts.append("")
         parts += [f"| {' | '.join(line)} |" for line in (head, ["---"] * len(head), *cells)]
     return "\n".join(parts)
@@ -43,7 +55,9 @@ def _details(details: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _tables(rows: Sequence[Comparison], memory: Sequence[Memory]) -> list[tuple[Sequence[str], list[list[str]]]]:
+def _tables(
+    rows: Sequence[Comparison], memory: Sequence[Memory], requests: Sequence[Requests]
+) -> list[tuple[Sequence[str], list[list[str]]]]:
     tables: list[tuple[Sequence[str], list[list[str]]]] = []
     if rows:
         tables.append((_HEAD, [_cells(row) for row in rows]))
@@ -57,6 +71,13 @@ def _tables(rows: Sequence[Comparison], memory: Sequence[Memory]) -> list[tuple[
             for each in memory
         ]
         tables.append((_MEMORY_HEAD, found))
+    if requests:
+        goals = f"{GOALS[0]} and {GOALS[1]}"
+        counts = [
+            [each.server, str(each.empty), str(each.complete), goals + ("" if each.reached else " MISS")]
+            for each in requests
+        ]
+        tables.append((_REQUESTS_HEAD, counts))
     return tables
 
 
