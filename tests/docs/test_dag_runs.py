@@ -85,7 +85,7 @@ def test_the_event_of_an_asset_has_the_keys_of_the_page(page_runs):
     assert set(extra) <= set(documented)
     assert set(documented) - {"items"} <= set(extra)
     assert extra["files"] == [
-        {"path": file["path"], "bytes": file["bytes"]}
+        {name: file[name] for name in ("path", "bytes", "rows", "columns", "part")}
         for file in page_runs.of("howto_asset_producer").returned["purchases"]["files"]
     ]
 
