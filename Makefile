@@ -19,7 +19,7 @@ LOWEST = $(UV) pip compile --quiet --universal --python-version 3.10 --no-header
 	--extra amazon --extra microsoft-azure --extra parquet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo airflow test test-quick test-scale matrix celery chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean
+.PHONY: help demo airflow test test-quick test-long test-scale matrix celery chaos bench bench-poller lint types constraints build coverage hooks release-check public-api docs screenshots clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /	/' | expand -t 14
@@ -40,8 +40,12 @@ test-quick: $(VENV)/.installed-dev ## run the tests, except slow ones and those 
 coverage: $(VENV)/.installed-dev ## run test-quick and report line coverage; fails below 95 %
 	$(PYTEST) -m $(QUICK) --cov $(PYTEST_ARGS)
 
+test-long: $(VENV)/.installed-dev ## run the tests in a real Airflow that take minutes: clearing, failed and unchanged exports, partitions
+	CONNECTIF_TEST_LONG=1 $(BIN)/python -m pytest tests/system/test_clearing.py tests/system/test_export_failed.py \
+		tests/system/test_partitions.py tests/system/test_unchanged.py $(PYTEST_ARGS)
+
 test-scale: $(VENV)/.installed-dev ## run many tasks at once in a real Airflow: 200 deferred, 500 mapped (STORES=100 for fewer), 61 partitions; 20 to 60 minutes
-	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 CONNECTIF_TEST_PARTITIONS=1 \
+	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 CONNECTIF_TEST_PARTITIONS=1 CONNECTIF_TEST_LONG=1 \
 	CONNECTIF_TEST_STORES=$(or $(STORES),500) $(BIN)/python -m pytest -s tests/system/test_export_finished.py \
 		tests/system/test_export_failed.py tests/system/test_many.py tests/system/test_mapped_stores.py \
 		tests/system/test_partitions.py $(PYTEST_ARGS)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,10 +28,17 @@ ROOT = Path(__file__).parents[2]
 BUCKET = "lake"
 
 
+#: Modules that run many DAG runs one after another, each of which takes minutes.
+LONG = {"test_clearing.py", "test_export_failed.py", "test_partitions.py", "test_unchanged.py"}
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    skip_long = pytest.mark.skip(reason="takes minutes: make test-long runs it")
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
+            if item.path.name in LONG and "CONNECTIF_TEST_LONG" not in os.environ:
+                item.add_marker(skip_long)
 
 
 @pytest.fixture(scope="package")
