@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from tests.api.simulated_time import BASE, KEY, KEY_SECRET, SimulatedTime
+from tests.api.simulated_time import BASE, KEY, KEY_SECRET, FakeApi, SimulatedTime, StoredRecord
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +26,16 @@ def key_is_never_logged(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureF
 @pytest.fixture
 def simulated_time() -> SimulatedTime:
     return SimulatedTime()
+
+
+@pytest.fixture
+def api(simulated_time: SimulatedTime) -> FakeApi:
+    return FakeApi(simulated_time)
+
+
+@pytest.fixture
+def record(simulated_time: SimulatedTime) -> StoredRecord:
+    return StoredRecord(simulated_time)
 
 
 @pytest.fixture

@@ -35,16 +35,6 @@ FEW_LOOKUPS = LookupPolicy(interval=20.0)
 
 
 @pytest.fixture
-def api(simulated_time: SimulatedTime) -> FakeApi:
-    return FakeApi(simulated_time)
-
-
-@pytest.fixture
-def record(simulated_time: SimulatedTime) -> StoredRecord:
-    return StoredRecord(simulated_time)
-
-
-@pytest.fixture
 def create(simulated_time, api, record):
     """Return a function that runs one attempt of the task, as a separate process."""
 

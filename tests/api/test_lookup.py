@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_connectif.api.creation import create_once
 from airflow_provider_connectif.api.export_request import ExportRequest
 from airflow_provider_connectif.api.lookup import LookupPolicy
-from tests.api.simulated_time import FakeApi, Killed, SimulatedTime, StoredRecord
+from tests.api.simulated_time import Killed
 
 ACTIVITIES = ExportRequest.of("activities", from_date="2026-11-01T00:00:00Z", to_date="2026-11-02T00:00:00Z")
 OTHER_DAY = ExportRequest.of("activities", from_date="2026-11-02T00:00:00Z", to_date="2026-11-03T00:00:00Z")
@@ -18,16 +18,6 @@ CONTACTS = ExportRequest.of("contacts")
 SEGMENT = ExportRequest.of("contacts", segment_id="s1")
 REPORT = ExportRequest.of("data-explorer", report_id="r1", from_date="2026-11-01", to_date="2026-11-01")
 OTHER_REPORT = ExportRequest.of("data-explorer", report_id="r2", from_date="2026-11-01", to_date="2026-11-01")
-
-
-@pytest.fixture
-def api(simulated_time: SimulatedTime) -> FakeApi:
-    return FakeApi(simulated_time)
-
-
-@pytest.fixture
-def record(simulated_time: SimulatedTime) -> StoredRecord:
-    return StoredRecord(simulated_time)
 
 
 @pytest.fixture
