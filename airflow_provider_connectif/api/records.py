@@ -20,7 +20,7 @@ class Record(Protocol):
 
 
 class MemoryRecord:
-    """A record in this process's memory, for use where there is no store."""
+    """A record that is kept in memory, for use without a state store."""
 
     def __init__(self) -> None:
         self._state: dict[str, Any] | None = None

@@ -192,7 +192,6 @@ def announcement_check(context: Context) -> Callable[[Mapping[str, Any]], bool]:
 
     :param context: the context of the task that asks
     """
-
     from airflow_provider_connectif.files.folder.writers import describe_writer
 
     def is_announced(writer: Mapping[str, Any]) -> bool:

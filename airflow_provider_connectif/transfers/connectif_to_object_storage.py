@@ -97,7 +97,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     :return: ``export_id``, ``destination``, ``files``, ``manifest`` and ``unchanged`` (whether the files have the same
         content as those of the export that they replace). Each file has ``path``, ``bytes``, ``sha256``
         and, except for ``archive``, ``rows`` (without the header), ``columns`` (their names, in order) and ``part``,
-        which tells the files of an export apart: empty for the main file
+        which identifies the file within the export: empty for the main file
     """
 
     template_fields: Sequence[str] = (
@@ -305,7 +305,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         if self.export_id is None:
             mark_succeeded(context)
         if self.skip_event_if_unchanged and result["unchanged"]:
-            self.log.info("The files have the same content as before, so there is no asset event.")
+            self.log.info("The content of the files has not changed; no asset events are created.")
             # Airflow creates an event for each asset that is in the outlets when the task has succeeded.
             self.outlets = []
         add_to_outlet_events(self, context, result, export)

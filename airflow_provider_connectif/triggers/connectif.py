@@ -111,7 +111,7 @@ class ConnectifExportTrigger(BaseTrigger):
 
 
 class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
-    """For an ``AssetWatcher``: an asset event for each export that finishes, or fails, whoever created it.
+    """Create an asset event for each export that finishes, or fails, when used in an ``AssetWatcher``.
 
     The event's payload has ``export_id``, ``export`` (the export as the API describes it, without its signed URL) and
     ``link`` (the URL of its report in the Connectif application, or None).

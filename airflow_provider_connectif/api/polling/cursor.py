@@ -29,7 +29,7 @@ MAX_IDS = 800
 class Cursor:
     """Which of the exports that have ended have been seen.
 
-    :param floor: every export that ended at or before this time counts as seen; None if there is no such time
+    :param floor: exports that ended at or before this time count as seen; None for no such limit
     :param seen: the ids of other exports that have been seen, each with the time at which it ended, or None if the API
         reports none
     """
@@ -66,7 +66,7 @@ class Cursor:
         :param max_ids: how many are remembered by id
         """
         listed = {export.id: ending_time(export) for export in exports}
-        # Without a time, an id can only be forgotten when it is no longer listed.
+        # An id without a time can be removed only when the API no longer lists it.
         known = listed if complete else {**self.seen, **listed}
         undated = {export_id: None for export_id, ended_at in known.items() if ended_at is None}
         dated = {

@@ -97,8 +97,8 @@ def deliver(
     :param writer: the task instance: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, ``clear_number``
     :param on_progress: called with an object's name, the number of bytes of it written so far, and its final size if
         known
-    :param look_first: False if the folder held no export a short time ago: this saves a request. If that is no longer
-        true, the export may be downloaded in vain.
+    :param look_first: False skips the first look at the folder, which saves a request. Use it if the folder was just
+        seen to hold no export. If another writer stores the same export meanwhile, the download is discarded.
     :param clock: returns the current time, in seconds since the epoch
     :param timing: how long to wait for other writers
     :param is_announced: returns whether others know what a writer stored; if not, it does not count as ``unchanged``

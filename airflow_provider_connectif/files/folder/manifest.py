@@ -13,9 +13,9 @@ fields:
 ``files``
     A list of objects: ``path`` (the name in the folder), ``bytes``, ``sha256`` (hexadecimal, of the stored content)
     and, if the store has one, ``etag``. Except for ``archive``: ``rows`` (the number of records without the header),
-    ``columns`` (their names, in order) and ``part``, which tells the files of an export apart and is the same for every
-    export of that type: empty for the main file. Only for ``csv.gz``: ``digest``, the CRC-32 and the length of the
-    text. Earlier manifests do not have these.
+    ``columns`` (their names, in order) and ``part``, which identifies the file within the export and is the same for
+    every export of that type: empty for the main file. Only for ``csv.gz``: ``digest``, the CRC-32 and the length of
+    the text. Earlier manifests do not have these.
 ``skipped``
     Names of members of the export's archive that were left out because they are not data, such as ``.DS_Store``. Only
     present if there are any.
