@@ -7,12 +7,11 @@ import gzip
 import io
 import json
 import zipfile
-from collections import defaultdict
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import Asset
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 from tests.airflow_harness import FakeTask, FakeTaskInstance
@@ -68,7 +67,7 @@ class Lake:
             outlets=[ORDERS],
             **{"skip_event_if_unchanged": True, **arguments},
         )
-        events: Any = defaultdict(lambda: SimpleNamespace(extra={}))
+        events = OutletEventAccessors()
         task = FakeTask(ti=TaskInstance(run, self.states, map_index))
         result = operator.execute({**task.context(), "outlet_events": events})
         self.states[run] = {"task" if map_index < 0 else f"task_{map_index}": ends}
