@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
+    from airflow_provider_connectif.files.folder.writers import AnnouncementCheck
     from airflow_provider_connectif.files.unpack.archive import Archive
-
-log = logging.getLogger(__name__)
 
 FILE_FORMATS = ("csv", "csv.gz", "archive")
 IF_EXISTS = ("replace", "skip", "error")
@@ -71,7 +69,7 @@ def find_stored_export(
     writer: Mapping[str, Any],
     log: Any,
     export_id: str | None = None,
-    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
+    is_announced: AnnouncementCheck | None = None,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that the destination holds, whichever export it is.
 
@@ -108,7 +106,7 @@ def store_export(
     log: Any,
     dag: Any = None,
     look_first: bool = True,
-    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
+    is_announced: AnnouncementCheck | None = None,
 ) -> dict[str, Any]:
     """Store a finished export's files, unless the folder holds them already.
 
@@ -184,13 +182,14 @@ class _ExportFile:
         return url or fresh_file_url(self._client, self._export.id)
 
 
-def announcement_check(context: Context) -> Callable[[Mapping[str, Any]], bool]:
+def announcement_check(context: Context, log: Any) -> AnnouncementCheck:
     """Return a function that returns whether a writer, as a manifest records it, is a task instance that succeeded.
 
     Airflow creates the events of a task's outlets when it succeeds. If it is not known whether it did, the function
     returns False: an event may be repeated, but not lost.
 
     :param context: the context of the task that asks
+    :param log: where it is logged that a state is not known
     """
     from airflow_provider_connectif.files.folder.writers import describe_writer
 

@@ -186,7 +186,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
                     writer=manifest_writer(context),
                     log=self.log,
                     export_id=self.export_id,
-                    is_announced=announcement_check(context),
+                    is_announced=announcement_check(context, self.log),
                 )
                 if stored is not None:
                     return self._finish(context, stored)
@@ -295,7 +295,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             log=self.log,
             dag=context.get("dag"),
             look_first=look_first,
-            is_announced=announcement_check(context),
+            is_announced=announcement_check(context, self.log),
         )
         return self._finish(context, result, export)
 

@@ -47,7 +47,12 @@ from airflow_provider_connectif.files.folder.manifest import (
     is_intact,
     read_manifest,
 )
-from airflow_provider_connectif.files.folder.writers import conflict_with, in_same_run, is_same_task
+from airflow_provider_connectif.files.folder.writers import (
+    AnnouncementCheck,
+    conflict_with,
+    in_same_run,
+    is_same_task,
+)
 from airflow_provider_connectif.files.object_names import is_reserved_name
 from airflow_provider_connectif.files.tables.names import part_names
 
@@ -78,7 +83,7 @@ def deliver(
     look_first: bool = True,
     clock: Callable[[], float] = time.time,
     timing: Timing | None = None,
-    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
+    is_announced: AnnouncementCheck | None = None,
 ) -> dict[str, Any]:
     """Store an export's files in a folder, with a manifest, once.
 
@@ -101,7 +106,8 @@ def deliver(
         seen to hold no export. If another writer stores the same export meanwhile, the download is discarded.
     :param clock: returns the current time, in seconds since the epoch
     :param timing: how long to wait for other writers
-    :param is_announced: returns whether others know what a writer stored; if not, it does not count as ``unchanged``
+    :param is_announced: returns whether others know what a writer stored; if not, it does not count as ``unchanged``.
+        None: they always do
     :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``, ``rows``,
         ``columns`` and ``part``), ``manifest`` and ``unchanged``
     :raises FolderConflict: if the folder belongs to another task instance of the same run or, with ``error``, to
@@ -135,7 +141,7 @@ def find_delivered(
     writer: Mapping[str, Any],
     export_id: str | None = None,
     timing: Timing | None = None,
-    is_announced: Callable[[Mapping[str, Any]], bool] = lambda writer: True,
+    is_announced: AnnouncementCheck | None = None,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that a folder holds, whichever export that is.
 
@@ -177,7 +183,7 @@ class _Delivery:
     if_exists: IfExists
     writer: dict[str, Any]
     timing: Timing
-    is_announced: Callable[[Mapping[str, Any]], bool]
+    is_announced: AnnouncementCheck | None
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
     skipped: tuple[str, ...] = ()
@@ -349,7 +355,7 @@ class _Delivery:
             skipped=self.skipped,
         )
         before = self.before
-        if before is not None and manifest.has_content_of(before) and self.is_announced(before.announcer):
+        if before is not None and manifest.has_content_of(before) and self._is_announced(before.announcer):
             return dataclasses.replace(manifest, changed_by=before.announcer)
         return manifest
 
@@ -357,7 +363,10 @@ class _Delivery:
         """Return whether others know of the folder's content already, so that this task need not announce it."""
         announcer = manifest.announcer
         own = dict(announcer) == self.writer or is_same_task(announcer, self.writer)
-        return not own and self.is_announced(announcer)
+        return not own and self._is_announced(announcer)
+
+    def _is_announced(self, announcer: Mapping[str, Any]) -> bool:
+        return self.is_announced is None or self.is_announced(announcer)
 
     def _result(self, manifest: Manifest) -> dict[str, Any]:
         uri = self.uri.rstrip("/")

@@ -7,10 +7,13 @@ line, describes itself with other fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_connectif.files.errors import FolderConflict
+
+#: Returns whether others know what a writer, as a manifest records it, has stored.
+AnnouncementCheck = Callable[[Mapping[str, Any]], bool]
 
 _IDENTITY = ("dag_id", "run_id", "task_id", "map_index")
 
