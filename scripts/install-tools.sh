@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the programs that the tests need, if they are missing: a browser and its driver, Node.js with Azurite (the
-# emulator of Azure Storage), curl and unzip, and the Debian packages given as arguments, each of which must provide a
-# command of the same name.
+# emulator of Azure Storage), Postgres, curl and unzip, and the Debian packages given as arguments, each of which must
+# provide a command of the same name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,8 @@ need curl curl
 need node nodejs
 need npm npm
 need unzip unzip
+# Debian does not put the programs of the server on the PATH.
+command -v pg_ctl >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/pg_ctl' >/dev/null || missing+=(postgresql)
 for package in "$@"; do
     need "$package" "$package"
 done

@@ -36,7 +36,7 @@ LOST_RESPONSE = "create:create-then-cut"
 
 
 @pytest.fixture(scope="session")
-def page_runs(tmp_path_factory) -> PageRuns:
+def page_runs(tmp_path_factory, postgres) -> PageRuns:
     """The results of all DAGs of the pages; some run again with another format or a fault."""
     texts = {block.file_name: block.text for block in dag_blocks()}
     [load_into_duckdb] = [block.text for block in dag_blocks() if block.dag_id == "load_into_duckdb"]
@@ -70,4 +70,11 @@ def page_runs(tmp_path_factory) -> PageRuns:
         made_in_application = {"exportType": "contacts", "createdAt": "2026-11-24T09:00:00Z", "count": 2}
         response = requests.post(f"{sandbox.url}/_sandbox/exports", json=made_in_application, timeout=10)
         response.raise_for_status()
-        return run_page_dags(texts, tmp_path_factory.mktemp("page-runs"), sandbox, runs)
+        environment = {"AIRFLOW_CONN_WAREHOUSE": warehouse_connection(postgres)}
+        return run_page_dags(texts, tmp_path_factory.mktemp("page-runs"), sandbox, runs, environment)
+
+
+def warehouse_connection(postgres: dict[str, str]) -> str:
+    """Return the Airflow connection of the test's Postgres, as JSON."""
+    where = {"host": postgres["host"], "login": postgres["user"], "schema": postgres["dbname"]}
+    return json.dumps({"conn_type": "postgres", **where})

@@ -114,13 +114,16 @@ def redirect_to(lake: Path, text: str) -> str:
     return re.sub(r'storage_conn_id="\w+"', "storage_conn_id=None", text)
 
 
-def run_page_dags(texts: Mapping[str, str], folder: Path, sandbox: Any, runs: Sequence[PageRun]) -> PageRuns:
+def run_page_dags(
+    texts: Mapping[str, str], folder: Path, sandbox: Any, runs: Sequence[PageRun], environment: Mapping[str, str]
+) -> PageRuns:
     """Run DAGs one after the other.
 
     :param texts: the code of the DAGs by file name
     :param folder: the folder for Airflow's home, the DAGs, and, in ``lake``, the stored files
     :param sandbox: the running sandbox
     :param runs: the runs, in order
+    :param environment: more environment variables, such as connections
     """
     home, dags, lake = folder / "home", folder / "dags", folder / "lake"
     for path in (home, dags, lake):
@@ -128,7 +131,7 @@ def run_page_dags(texts: Mapping[str, str], folder: Path, sandbox: Any, runs: Se
     for name, text in texts.items():
         (dags / name).write_text(redirect_to(lake, text))
     arguments = json.dumps([dataclasses.asdict(run) for run in runs])
-    result = run_script(SCRIPT, arguments, home=home, dags=dags, sandbox=sandbox)
+    result = run_script(SCRIPT, arguments, home=home, dags=dags, sandbox=sandbox, environment=environment)
     assert not result.import_errors, result.import_errors
     return PageRuns(
         {run: PageRunResult(**part, output=output) for run, (part, output) in zip(runs, result.parts, strict=True)},
