@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults import interrupt  # noqa: F401  a fixture, for every test
 from tests.leaks import words_before_a_secret
 from tests.postgres import postgres  # noqa: F401  a fixture, for every test
 from tests.stores import (  # noqa: F401  fixtures, for every test

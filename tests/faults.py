@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,10 +15,28 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 from urllib.parse import urlsplit
 
+import pytest
+
 Fault = Literal["reject", "not implemented", "slow down", "truncate", "lose response"]
 
 #: The status codes of the faults that are responses of the proxy itself.
 _STATUS = {"reject": 403, "not implemented": 501, "slow down": 503}
+
+
+class Interrupt(BaseException):
+    """What Airflow raises for ``execution_timeout``."""
+
+
+@pytest.fixture
+def interrupt() -> Iterator[Callable[[], None]]:
+    """A function that interrupts the main thread, as Airflow does."""
+
+    def raise_interrupt(*_: object) -> None:
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, raise_interrupt)
+    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
+    signal.signal(signal.SIGALRM, before)
 
 
 @dataclass

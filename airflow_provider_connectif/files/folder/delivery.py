@@ -228,21 +228,30 @@ class _Delivery:
         return found
 
     def _hold(self, lease: Lease, work: Callable[[HeldFolder], Any], *, take_over: bool = True) -> Any:
-        lease.acquire(self._check_holder, take_over=take_over)
-        folder = HeldFolder(self.store, lease)
+        folder = None
+        try:
+            lease.acquire(self._check_holder, take_over=take_over)
+            folder = HeldFolder(self.store, lease)
+            manifest = self._work(lease, folder, work)
+            released = lease.release(folder.unlisted)
+        except BaseException:
+            # An interrupt may come at any time, also before a line above has ended.
+            lease.release(lease.note if folder is None else folder.unlisted)
+            raise
+        if not released:
+            raise lease.taken()
+        return manifest
+
+    def _work(self, lease: Lease, folder: HeldFolder, work: Callable[[HeldFolder], Any]) -> Any:
         try:
             look_first = lease.contended or self.may_be_stored
             manifest = (self._find_kept(folder) if look_first else None) or work(folder)
-            self._delete_abandoned_uploads(lease)
         except FolderTaken:
-            lease.release(folder.unlisted)
             raise
         except BaseException:
             self._delete_abandoned_uploads(lease)
-            lease.release(folder.unlisted)
             raise
-        if not lease.release(folder.unlisted):
-            raise lease.taken()
+        self._delete_abandoned_uploads(lease)
         return manifest
 
     def _delete_abandoned_uploads(self, lease: Lease) -> None:

@@ -141,6 +141,8 @@ class Lease(ABC):
         self._content = LeaseContent(dict(writer), uuid.uuid4().hex, dict(export))
         self._confirmed_at = 0.0
         self._held = False
+        #: Whether the store may contain this lease, as far as is known.
+        self._may_exist = False
         self._taken_by: Mapping[str, Any] | None = None
         self._check: Callable[[LeaseContent], None] = lambda _: None
         self._ended = threading.Event()
@@ -167,12 +169,13 @@ class Lease(ABC):
         self._held, self._taken_by, self._check = False, None, check
         try:
             self._wait(take_over)
+            self._held = True
+            self._ended = threading.Event()
+            threading.Thread(target=self._renew_repeatedly, args=(self._ended,), daemon=True).start()
         except BaseException:
-            self._give_up()
+            # An interrupted request may have been performed.
+            self.release(self.note)
             raise
-        self._held = True
-        self._ended = threading.Event()
-        threading.Thread(target=self._renew_repeatedly, args=(self._ended,), daemon=True).start()
 
     def list_folder(self) -> dict[str, StoredObject]:
         """Return what the folder contains, by name, while this writer holds it.
@@ -214,19 +217,22 @@ class Lease(ABC):
             self._renew()
 
     def release(self, note: Note) -> bool:
-        """End the lease. Never raises: a lease that remains is dead after a while.
+        """End the lease, if it may exist. Never raises, unless interrupted: a lease that remains is dead after a while.
+
+        May be called again, such as after an interrupt.
 
         :param note: objects that may be visible although no manifest lists them; the next writer deletes them
         :return: False if another process has taken over the folder, perhaps before the last step
         """
         self._ended.set()
         with self._lock:
-            if self._taken_by is None:
+            if self._may_exist and self._taken_by is None:
                 try:
                     if note:
                         self._renew(note=note, released=True)
                     else:
                         self._delete_or_mark()
+                    self._may_exist = False
                 except FolderTaken:
                     return False
                 except FileError as error:
@@ -319,7 +325,3 @@ class Lease(ABC):
     @abstractmethod
     def _remove(self) -> LeaseContent | None:
         """Delete the lease, or return the lease of the writer that has taken over."""
-
-    def _give_up(self) -> None:
-        """Remove what an attempt to acquire the lease left. Never raises."""
-        return

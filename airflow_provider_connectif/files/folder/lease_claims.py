@@ -17,7 +17,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.files.folder.lease import Lease, LeaseContent
 from airflow_provider_connectif.files.folder.notes import merge
 from airflow_provider_connectif.files.stores.base import StoredObject
@@ -71,6 +70,7 @@ class LeaseClaims(Lease):
     def _claim(self) -> None:
         self._confirmed_at = self._timing.monotonic()
         self._content = replace(self._content, counter=self._content.counter + 1, since=None)
+        self._may_exist = True
         self._store.put(self._name, self._content.to_bytes())
         self._claimed_at = self._timing.monotonic()
         self._settled = False
@@ -80,7 +80,7 @@ class LeaseClaims(Lease):
         if self._held:
             self._taken_by = {}
             raise self.taken()
-        self._claimed_at = None
+        self._claimed_at, self._may_exist = None, False
         return LeaseContent(holder={}, token="")
 
     def _find_earlier(self, take_over: bool) -> list[LeaseContent]:
@@ -123,17 +123,6 @@ class LeaseClaims(Lease):
 
     def _exists(self) -> bool:
         return self._store.info(self._name) is not None
-
-    def _give_up(self) -> None:
-        if self._claimed_at is None or self._taken_by is not None:
-            return
-        try:
-            if self._content.note:
-                self._renew(released=True)
-            else:
-                self._remove()
-        except FileError:
-            return  # it expires
 
 
 def _place(content: LeaseContent) -> tuple[float, str]:

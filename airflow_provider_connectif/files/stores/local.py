@@ -12,6 +12,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,6 +27,9 @@ _SYNC_EVERY = 64 * MIB
 
 #: The file that conditional writers lock; it exists only meanwhile.
 LOCK_NAME = f"{PREFIX}lock{SUFFIX}"
+
+#: For each thread, ``file``: the last lock file that it has opened, and ``held``: whether it has locked it.
+_own_lock = threading.local()
 
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
@@ -142,18 +146,11 @@ class LocalStore(Store):
     @contextlib.contextmanager
     def _folder_lock(self) -> Iterator[bool]:
         """Keep other conditional writers, also on other machines, out of the folder; yield whether this works there."""
-        path = self.path(LOCK_NAME)
         os.makedirs(self.root, exist_ok=True)
-        with contextlib.ExitStack() as stack:
-            while True:
-                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-                stack.callback(os.close, fd)
-                locked = _lock(fd)
-                # Between the two calls above, the last holder may have deleted the file.
-                if os.fstat(fd).st_nlink:
-                    break
-            stack.callback(self._delete, LOCK_NAME)
-            yield locked
+        try:
+            yield _acquire_lock(self.path(LOCK_NAME))
+        finally:
+            _release_lock()
 
     def _info(self, name: str) -> StoredObject:
         found = os.stat(self.path(name))
@@ -182,6 +179,31 @@ class LocalStore(Store):
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def _acquire_lock(path: str) -> bool:
+    """Open and lock this thread's lock file, and return whether the mount supports this."""
+    while True:
+        # What an interrupt has left of this thread's last lock would block this one forever.
+        _release_lock()
+        _own_lock.held = False
+        _own_lock.file = file = open(path, "ab", buffering=0)  # noqa: SIM115  closed below
+        locked = _lock(file.fileno())
+        # Between the two calls above, the last holder may have deleted the file.
+        if os.fstat(file.fileno()).st_nlink:
+            _own_lock.held = True
+            return locked
+
+
+def _release_lock() -> None:
+    """Delete and close this thread's lock file, if there is one; also if that was interrupted before."""
+    file = getattr(_own_lock, "file", None)
+    if file is None or file.closed:
+        return
+    if _own_lock.held and os.fstat(file.fileno()).st_nlink:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file.name)
+    file.close()
 
 
 def _lock(fd: int) -> bool:

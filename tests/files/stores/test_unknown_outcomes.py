@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.stores.staged import Staged
-from tests.faults import Faults, Request
+from tests.faults import Faults, Interrupt, Request
 from tests.files.stores.objects import MIB, digest, in_chunks, random_bytes
 from tests.stores import Place
 
@@ -27,10 +26,6 @@ PUBLISHING = {
 }
 
 LARGE, SMALL = 5 * MIB // 2, 1000
-
-
-class Interrupt(BaseException):
-    """What Airflow raises for ``execution_timeout``."""
 
 
 @pytest.fixture(params=["s3", "moto", "azure", "gcs"])
@@ -52,18 +47,6 @@ def complete(place: Place, size: int) -> Staged:
     staged.complete()
     assert not staged.outcome_unknown
     return staged
-
-
-@pytest.fixture
-def interrupt() -> Iterator[Callable[[], None]]:
-    """A function that interrupts the main thread, as Airflow does."""
-
-    def raise_interrupt(*_: object) -> None:
-        raise Interrupt
-
-    before = signal.signal(signal.SIGALRM, raise_interrupt)
-    yield lambda: os.kill(os.getpid(), signal.SIGALRM)
-    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.parametrize("size", [LARGE, SMALL])
