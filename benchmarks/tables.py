@@ -57,10 +57,8 @@ def run():
     ahead = ReadAhead(lambda: next(made, b""), depth=8)
     with open(path, "wb", buffering=0) as file:
         if what == "parquet":
-            with ParquetConverter(file, file="contacts.csv") as converter:
-                for block in ahead:
-                    converter.write(block)
-                converter.finish()
+            for block in ParquetConverter(file="contacts.csv").convert(ahead):
+                file.write(block)
             return
         counter, digest, hashing = RecordCounter(), hashlib.sha256(), BackgroundCalls()
         for block in ahead:

@@ -121,12 +121,10 @@ class TableReader:
                     f"it has {fields} where the header has {expected}", _FIELDS_HINT, file=self._file, record=number
                 )
             for column, values, cell in zip(self._columns, cells, record, strict=True):
-                try:
-                    values.append(cell.decode())
-                except UnicodeDecodeError:
-                    raise TableMalformed(
-                        _NOT_UTF8, _NOT_UTF8_HINT, file=self._file, record=number, column=column
-                    ) from None
+                text = _decoded(cell)
+                if text is None:
+                    raise TableMalformed(_NOT_UTF8, _NOT_UTF8_HINT, file=self._file, record=number, column=column)
+                values.append(text)
         return [pa.chunked_array([pa.array(values, pa.string())]) for values in cells]
 
     def _converted(self, cells: pa.ChunkedArray, column: str, column_type: ColumnType) -> pa.ChunkedArray:
@@ -144,16 +142,16 @@ class TableReader:
 
         values = []
         for index, cell in enumerate(_strings(cells)):
-            try:
+            with contextlib.suppress(ValueError):
                 values.append(read_cell(column_type, cell or ""))
-            except ValueError:
+            if len(values) == index:
                 raise CellDoesNotFit(
                     f"the cell does not fit the type {column_type}",
                     column_type.hint,
                     file=self._file,
                     record=self.rows + index + 1,
                     column=column,
-                ) from None
+                )
         return pa.chunked_array([pa.array(values, arrow_type(column_type))])
 
 
@@ -168,10 +166,17 @@ def read_header(file: str, header: bytes, delimiter: str) -> list[str]:
         raise TableMalformed(
             "the file is empty, without even a header", "Create the export again, or store it as csv.", file=file
         )
-    try:
-        return [name.decode() for name in names]
-    except UnicodeDecodeError:
-        raise TableMalformed(_NOT_UTF8, _NOT_UTF8_HINT, file=file, record=0) from None
+    decoded = [text for name in names if (text := _decoded(name)) is not None]
+    if len(decoded) < len(names):
+        raise TableMalformed(_NOT_UTF8, _NOT_UTF8_HINT, file=file, record=0)
+    return decoded
+
+
+def _decoded(cell: bytes) -> str | None:
+    """Return a cell's text, or None if it is not UTF-8: Python's error quotes the cell, so it is not passed on."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return cell.decode()
+    return None
 
 
 def arrow_type(column_type: ColumnType) -> pa.DataType:

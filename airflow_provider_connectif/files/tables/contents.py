@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.deflate import crc32
@@ -28,6 +28,21 @@ class Contents(NamedTuple):
     columns: tuple[str, ...] | None
     #: The CRC-32 and the length of the text, which tell whether two files are equal however they are compressed.
     digest: str | None = None
+
+
+class ContentsSource(Protocol):
+    """What knows a CSV file's content after its bytes have passed."""
+
+    def finish(self) -> Contents:
+        """Return the records and columns, after the last byte. Can be called more than once."""
+
+    def close(self) -> None:
+        """End the threads. Can be called more than once."""
+
+
+def format_digest(crc: int, length: int) -> str:
+    """Return the digest of a text, by its CRC-32 and its length in bytes."""
+    return f"crc32:{crc:08x}:{length}"
 
 
 class ContentsCounter:
@@ -64,7 +79,7 @@ class ContentsCounter:
             self._count(self._batch)
             self._batch = []
             rows, columns = self._counter.finish() if self._counter else (None, None)
-            digest = f"crc32:{self._crc:08x}:{self._length}"
+            digest = format_digest(self._crc, self._length)
             self._contents = Contents(rows, None if columns is None else tuple(columns), digest)
         return self._contents
 

@@ -7,7 +7,7 @@ What happens to the bytes, each step in its own thread, with little waiting betw
 1. The caller's thread cuts them into windows, which end with a record.
 2. Windows become Arrow tables (:mod:`~airflow_provider_connectif.files.tables.arrow`).
 3. Tables are gathered to row groups, compressed and encoded.
-4. What comes out is written to the sink by the caller's thread.
+4. What comes out is yielded in the caller's thread.
 
 Where windows and row groups end depends on the file's bytes alone, not on the blocks in which they come: the same
 export gives the same Parquet file, with the same version of pyarrow.
@@ -15,20 +15,25 @@ export gives the same Parquet file, with the same version of pyarrow.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
+from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
+from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, Contents, format_digest
 from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordFinder
-from airflow_provider_connectif.files.tables.errors import TableMalformed
+from airflow_provider_connectif.files.tables.errors import TableError, TableMalformed
 from airflow_provider_connectif.files.tables.names import distinct_names
 from airflow_provider_connectif.files.tables.types import ColumnType
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+log = logging.getLogger(__name__)
 
 #: Bytes that are looked through at once, always from the same places in the file.
 _PIECE = 256 << 10
@@ -40,47 +45,44 @@ _WAITING = 12
 MAX_RECORD = 16 << 20
 #: Bytes of tables that become a row group. More would take more memory than promised.
 _ROW_GROUP = 24 << 20
-#: Bytes that are handed to the sink at once, at least.
+#: Bytes that are yielded at once.
 _OUTPUT = 1 << 20
-
-
-class Sink(Protocol):
-    """What a Parquet file is written to: it is neither read nor are its bytes changed later."""
-
-    def write(self, data: bytes, /) -> object:
-        """Add ``data``."""
 
 
 class ParquetConverter:
     """
-    Writes one CSV file as a Parquet file.
+    Makes one CSV file a Parquet file.
 
-    Leaving a ``with`` block ends its threads; what was written to the sink is a whole file only after :meth:`finish`.
-
-    :param sink: where to, always called in the caller's thread
     :param file: the CSV file's name, for errors
     :param delimiter: one ASCII character
     :param column_types: the declared types, by column; every other column is text
     :param metadata: what to note in the file, such as the export's id, type and version
+    :param on_header: called when the columns are known
     :raises ParquetUnavailable: pyarrow is not installed
+    :raises TableError: the delimiter is not supported
     """
 
     def __init__(
         self,
-        sink: Sink,
         *,
         file: str,
-        delimiter: str = ",",
+        delimiter: str = DEFAULT_DELIMITER,
         column_types: Mapping[str, ColumnType] | None = None,
         metadata: Mapping[str, str] | None = None,
+        on_header: Callable[[], None] | None = None,
     ) -> None:
         import_pyarrow()
-        self._sink = sink
         self._file = file
         self._delimiter = delimiter
         self._types = dict(column_types or {})
         self._metadata = dict(metadata or {})
-        self._records = RecordFinder(delimiter)
+        self._on_header = on_header
+        try:
+            self._records = RecordFinder(delimiter)
+        except ValueError:
+            raise TableError(
+                f"the delimiter {delimiter!r} is not supported", "Store the export as csv or csv.gz.", file=file
+            ) from None
         self._output = _Output()
         self._steps: _Steps | None = None
         self._piece = bytearray()
@@ -88,22 +90,50 @@ class ParquetConverter:
         self._pieces: list[bytes] = []
         self._size = 0
         self._whole = 0
+        self._crc = 0
+        self._length = 0
+        self._contents: Contents | None = None
         #: The names of the columns, known after the header.
         self.columns: list[str] = []
         #: The columns that were numbered, since another has the same name: as they are stored, and as they were.
         self.renamed: dict[str, str] = {}
 
-    @property
-    def rows(self) -> int:
-        """The records without the header, known after :meth:`finish`."""
-        return self._steps.reader.rows if self._steps else 0
-
-    def write(self, block: bytes) -> None:
+    def convert(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """
-        Add the next bytes of the CSV file.
+        Yield the Parquet file; it is complete if the iterator ends without an error. Can be called once.
 
+        :param blocks: the CSV file, which is not read further after an error
         :raises TableError: the file cannot be converted
         """
+        try:
+            for block in blocks:
+                self._add(block)
+                yield from self._output.take()
+            steps = self._add_rest()
+            while not steps.finished(timeout=0.02):
+                yield from self._output.take()
+            yield from self._output.take(whole=True)
+            digest = format_digest(self._crc, self._length)
+            self._contents = Contents(steps.reader.rows, tuple(self.columns), digest)
+        finally:
+            self.close()
+            self._steps = None
+
+    def finish(self) -> Contents:
+        """Return the records and columns, after the last byte. Can be called more than once."""
+        if self._contents is None:
+            raise ValueError(f"{self._file!r} was not converted to its end.")
+        return self._contents
+
+    def close(self) -> None:
+        """End the threads. May be called more than once, and at any time."""
+        steps = self._steps
+        if steps is not None:
+            steps.abort()
+
+    def _add(self, block: bytes) -> None:
+        self._crc = crc32(block, self._crc)
+        self._length += len(block)
         view = memoryview(block)
         while view:
             taken = view[: _PIECE - len(self._piece)]
@@ -111,14 +141,8 @@ class ParquetConverter:
             view = view[len(taken) :]
             if len(self._piece) == _PIECE:
                 self._take_piece()
-        self._drain(_OUTPUT)
 
-    def finish(self) -> None:
-        """
-        Complete the Parquet file, after the last byte of the CSV file.
-
-        :raises TableError: the file cannot be converted
-        """
+    def _add_rest(self) -> _Steps:
         self._take_piece()
         self._records.finish()
         if self._records.in_quotes:
@@ -126,20 +150,7 @@ class ParquetConverter:
         steps = self._begun()
         self._whole = self._size
         self._hand_on(steps)
-        while not steps.finished(timeout=0.02):
-            self._drain(_OUTPUT)
-        self._drain(0)
-
-    def close(self) -> None:
-        """End the threads. May be called more than once, and at any time."""
-        if self._steps is not None:
-            self._steps.abort()
-
-    def __enter__(self) -> ParquetConverter:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        return steps
 
     def _take_piece(self) -> None:
         piece = bytes(self._piece)
@@ -169,6 +180,11 @@ class ParquetConverter:
         """Read the header and begin the Parquet file, once."""
         if self._steps is None:
             self.columns, self.renamed = distinct_names(read_header(self._file, self._records.header, self._delimiter))
+            if self._on_header is not None:
+                self._on_header()
+            if self.renamed:
+                names = ", ".join(map(repr, self.renamed))
+                log.warning("Several columns of %r have the same name; they are stored as %s.", self._file, names)
             reader = TableReader(self._file, self._delimiter, self.columns, self._types)
             self._steps = _Steps(reader, _RowGroups(self._output, reader.schema.with_metadata(self._metadata)))
             self._pieces = [b"".join(self._pieces)[self._records.header_end :]]
@@ -192,10 +208,6 @@ class ParquetConverter:
         self._pieces, self._size, self._whole = rest, self._size - len(window), 0
         if window.strip(b"\r\n"):
             steps.put(window)
-
-    def _drain(self, least: int) -> None:
-        if self._output.waiting >= least and (data := self._output.take()):
-            self._sink.write(data)
 
 
 class _Steps:
@@ -265,28 +277,32 @@ class _Output:
 
     def __init__(self) -> None:
         self._blocks: deque[bytes] = deque()
+        self._rest = bytearray()
         self._position = 0
-        self._taken = 0
-
-    @property
-    def waiting(self) -> int:
-        """The bytes that wait."""
-        return self._position - self._taken
 
     def write(self, data: Any) -> int:
-        block = bytes(data)
-        self._blocks.append(block)
-        self._position += len(block)
-        return len(block)
+        view = memoryview(data)
+        size = len(view)
+        while view:
+            taken = view[: _OUTPUT - len(self._rest)]
+            self._rest += taken
+            view = view[len(taken) :]
+            if len(self._rest) == _OUTPUT:
+                self._blocks.append(bytes(self._rest))
+                self._rest.clear()
+        self._position += size
+        return size
 
-    def take(self) -> bytes:
-        """Return what waits."""
-        found = []
+    def take(self, *, whole: bool = False) -> Iterator[bytes]:
+        """
+        Yield what waits, in blocks of the same size.
+
+        :param whole: yield the last block too, which is smaller; only after the last :meth:`write`
+        """
         while self._blocks:
-            found.append(self._blocks.popleft())
-        data = b"".join(found)
-        self._taken += len(data)
-        return data
+            yield self._blocks.popleft()
+        if whole and self._rest:
+            yield bytes(self._rest)
 
     def tell(self) -> int:
         return self._position

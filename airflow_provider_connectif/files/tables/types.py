@@ -72,43 +72,43 @@ def parse_column_types(declared: Mapping[str, str]) -> dict[str, ColumnType]:
     :raises TypeError: the argument is not a mapping of strings to strings
     """
     if not isinstance(declared, Mapping):
-        raise TypeError(f"column_types must be a dict of column names and types, not {type(declared).__name__}")
+        raise TypeError(f"a {type(declared).__name__} is not a dict of column names and types")
     return {_column(column): _parse(column, text) for column, text in declared.items()}
 
 
 def _column(column: object) -> str:
     if not isinstance(column, str):
-        raise TypeError(f"column_types: {column!r} is not a column name; use strings")
+        raise TypeError(f"{column!r} is not a column name; use strings")
     return column
 
 
 def _parse(column: str, text: object) -> ColumnType:
     if not isinstance(text, str):
-        raise TypeError(f"column_types: the type of {column!r} must be a string, not {text!r}; use {ALLOWED}")
+        raise TypeError(f"the type of {column!r} must be a string, not {text!r}; use {ALLOWED}")
     name = "".join(text.split()).lower()
     if name in _HINTS and name != "decimal":
         return ColumnType(name)
     found = re.fullmatch(r"decimal\(([0-9]{1,3}),([0-9]{1,3})\)", name)
     if found is None:
-        raise ValueError(f"column_types: the type {text!r} of {column!r} is not supported; use {ALLOWED}")
+        raise ValueError(f"the type {text!r} of {column!r} is not supported; use {ALLOWED}")
     precision, scale = int(found[1]), int(found[2])
     if not 1 <= precision <= MAX_PRECISION or scale > precision:
         raise ValueError(
-            f"column_types: {text!r} of {column!r} is not possible; the precision must be from 1 to {MAX_PRECISION}, "
+            f"{text!r} of {column!r} is not possible; the precision must be from 1 to {MAX_PRECISION}, "
             "the scale from 0 to the precision"
         )
     return ColumnType("decimal", precision, scale)
 
 
-def check_declared(types: Iterable[str], columns_of_files: Mapping[str, Iterable[str]]) -> None:
+def check_declared(types: Iterable[str], columns_of_files: Iterable[Iterable[str]]) -> None:
     """
     Check that each declared column is in some file of the export.
 
     :param types: the declared columns
-    :param columns_of_files: the columns of each file, by the file's name
+    :param columns_of_files: the columns of each file
     :raises ColumnMissing: no file has a declared column
     """
-    found = {column for columns in columns_of_files.values() for column in columns}
+    found = {column for columns in columns_of_files for column in columns}
     if missing := [column for column in types if column not in found]:
         raise ColumnMissing(
             f"column_types declares {', '.join(map(repr, missing))}, which no file of the export has",

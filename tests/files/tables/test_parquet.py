@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import io
 import json
+import random
 import subprocess
 import sys
 import threading
+import zlib
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -21,6 +23,7 @@ from hypothesis import HealthCheck, given, settings
 
 from airflow_provider_connectif.files.tables import parquet
 from airflow_provider_connectif.files.tables.arrow import TableReader
+from airflow_provider_connectif.files.tables.contents import Contents
 from airflow_provider_connectif.files.tables.counter import RecordCounter
 from airflow_provider_connectif.files.tables.errors import (
     CellDoesNotFit,
@@ -28,38 +31,16 @@ from airflow_provider_connectif.files.tables.errors import (
     TableError,
     TableMalformed,
 )
-from airflow_provider_connectif.files.tables.parquet import ParquetConverter, file_metadata, parquet_name
+from airflow_provider_connectif.files.tables.parquet import ParquetConverter, _Aborted, file_metadata, parquet_name
 from airflow_provider_connectif.files.tables.types import parse_column_types
 from tests.files.tables.csv_files import CsvFile, any_files, written_files
-
-
-class Sink:
-    """All that a sink must be able to do."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-        self.threads: set[threading.Thread] = set()
-
-    def write(self, data: bytes) -> None:
-        assert type(data) is bytes
-        self.threads.add(threading.current_thread())
-        self.blocks.append(data)
-
-    @property
-    def data(self) -> bytes:
-        return b"".join(self.blocks)
 
 
 def convert(
     blocks: Iterable[bytes], types: dict[str, str] | None = None, **options: Any
 ) -> tuple[bytes, ParquetConverter]:
-    sink = Sink()
-    with ParquetConverter(sink, file="x.csv", column_types=parse_column_types(types or {}), **options) as converter:
-        for block in blocks:
-            converter.write(block)
-        converter.finish()
-    assert sink.threads == {threading.current_thread()}
-    return sink.data, converter
+    converter = ParquetConverter(file="x.csv", column_types=parse_column_types(types or {}), **options)
+    return b"".join(converter.convert(blocks)), converter
 
 
 def rows_of(data: bytes) -> list[list[Any]]:
@@ -84,7 +65,7 @@ def _check(file: CsvFile) -> None:
     expected = file.records
     data, converter = convert(file.blocks, delimiter=file.delimiter)
     assert rows_of(data) == expected[1:]
-    assert converter.rows == len(expected) - 1
+    assert converter.finish().rows == len(expected) - 1
     assert [converter.renamed.get(name, name) for name in converter.columns] == expected[0]
     assert pq.read_schema(io.BytesIO(data)).names == converter.columns
 
@@ -140,7 +121,7 @@ def large_file(records: int) -> bytes:
 def test_the_same_file_gives_the_same_bytes_in_whatever_blocks() -> None:
     data = large_file(120_000)
     whole, converter = convert([data])
-    assert converter.rows == 120_000
+    assert converter.finish().rows == 120_000
     for size in (1 << 15, 1_000_003):
         assert convert(data[at : at + size] for at in range(0, len(data), size))[0] == whole
     assert pq.ParquetFile(io.BytesIO(whole)).num_row_groups == 1
@@ -152,7 +133,7 @@ def test_row_groups_are_as_large_as_memory_allows(monkeypatch: pytest.MonkeyPatc
     data, converter = convert([large_file(120_000)])
     file = pq.ParquetFile(io.BytesIO(data))
     groups = [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)]
-    assert sum(groups) == converter.rows
+    assert sum(groups) == converter.finish().rows
     assert min(groups[:-1]) > 20_000
     assert {file.metadata.row_group(0).column(number).compression for number in range(3)} == {"ZSTD"}
 
@@ -197,7 +178,7 @@ def test_columns_of_the_same_name_are_numbered_and_declared_by_number() -> None:
 
 def test_a_header_alone_is_a_file_without_rows() -> None:
     data, converter = convert([b"\xef\xbb\xbfa,b"], {"b": "date"})
-    assert converter.rows == 0
+    assert converter.finish().rows == 0
     assert pq.read_schema(io.BytesIO(data)).names == ["a", "b"]
     assert rows_of(data) == []
 
@@ -253,21 +234,65 @@ def test_a_record_larger_than_a_window_passes() -> None:
     assert rows_of(convert([f'a,b\n1,"{cell}"\n2,3\n'.encode()])[0]) == [["1", cell], ["2", "3"]]
 
 
-def test_what_the_sink_raises_ends_the_conversion() -> None:
-    class Full(Sink):
-        def write(self, data: bytes) -> None:
-            raise OSError("full")
-
-    with ParquetConverter(Full(), file="x.csv") as converter:
-        converter.write(b"a\n1\n")
-        with pytest.raises(OSError, match="full"):
-            converter.finish()
-
-
 def test_a_conversion_that_is_given_up_leaves_no_thread() -> None:
-    with ParquetConverter(Sink(), file="x.csv") as converter:
-        converter.write(large_file(50_000))
+    converter = ParquetConverter(file="x.csv")
+    converted = converter.convert([large_file(500_000)] * 20)
+    next(converted)
+    converted.close()
     converter.close()
+
+
+def test_a_conversion_can_be_ended_by_another_thread() -> None:
+    converter = ParquetConverter(file="x.csv")
+
+    def blocks() -> Iterator[bytes]:
+        yield large_file(50_000)
+        thread = threading.Thread(target=converter.close)
+        thread.start()
+        thread.join()
+        yield large_file(50_000)
+
+    with pytest.raises(_Aborted):
+        list(converter.convert(blocks()))
+
+
+def test_after_an_error_nothing_more_is_read() -> None:
+    source = iter([b"a,b\n1\n", *[b"1,2\n" * 100_000] * 100])
+
+    with pytest.raises(TableMalformed):
+        list(ParquetConverter(file="x.csv").convert(source))
+    assert len(list(source)) > 80
+
+
+def test_what_is_known_of_the_content_is_known_after_its_end() -> None:
+    data = b"a,b,a\n1,2,3\n"
+    _, converter = convert([data])
+    assert converter.finish() == Contents(1, ("a", "b", "a_2"), f"crc32:{zlib.crc32(data):08x}:{len(data)}")
+    converter = ParquetConverter(file="x.csv")
+    converted = converter.convert([b"a\n1\n"])
+    next(converted)
+    with pytest.raises(ValueError, match=r"'x\.csv' was not converted to its end"):
+        converter.finish()
+    converted.close()
+
+
+def test_names_that_were_numbered_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    convert([b"a,b,a\n1,2,3\n"])
+    assert caplog.messages == ["Several columns of 'x.csv' have the same name; they are stored as 'a_2'."]
+
+
+@pytest.mark.parametrize("delimiter", ["||", "é", '"'])
+def test_a_delimiter_that_is_not_supported_is_an_error(delimiter: str) -> None:
+    with pytest.raises(TableError, match=r"'x\.csv': the delimiter .* is not supported\. Store the export as csv"):
+        ParquetConverter(file="x.csv", delimiter=delimiter)
+
+
+def test_what_is_yielded_at_once_is_limited() -> None:
+    text = random.Random(1).randbytes(20_000_000).hex()
+    data = b"a\n" + "\n".join(text[at : at + 100] for at in range(0, len(text), 100)).encode()
+    sizes = [len(block) for block in ParquetConverter(file="x.csv").convert([data])]
+    assert set(sizes[:-1]) == {1 << 20}
+    assert sizes[-1] <= 1 << 20
 
 
 def test_a_failure_of_a_later_step_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +315,7 @@ def test_records_that_pyarrow_refuses_without_reason_are_still_read(monkeypatch:
 def test_without_pyarrow_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow.csv", None)
     with pytest.raises(ParquetUnavailable, match=r"airflow-provider-connectif\[parquet\]") as caught:
-        ParquetConverter(Sink(), file="x.csv")
+        ParquetConverter(file="x.csv")
     assert caught.value.final
 
 
@@ -324,9 +349,6 @@ import pyarrow, pyarrow.compute, pyarrow.csv, pyarrow.parquet
 from airflow_provider_connectif.files.tables.parquet import ParquetConverter
 from airflow_provider_connectif.files.tables.types import parse_column_types
 
-class Sink:
-    def write(self, data): pass
-
 def peak():
     status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) * 1024 / 1e6
@@ -334,14 +356,16 @@ def peak():
 line = '%d,client-%d@example.com,"García, Pérez",2026-01-31T10:00:00.000Z,%d.25,"note\\n""of"" some length %d"\\n'
 base = peak()
 types = parse_column_types({"at": "timestamp", "total": "decimal(18,2)"})
-with ParquetConverter(Sink(), file="x.csv", column_types=types) as converter:
-    converter.write(b"id,email,name,at,total,note\\n")
-    number = 0
-    while number < int(sys.argv[1]):
-        converter.write("".join(line % ((n,) * 4) for n in range(number, number + 2000)).encode())
-        number += 2000
-    converter.finish()
-assert converter.rows == number
+
+def blocks():
+    yield b"id,email,name,at,total,note\\n"
+    for first in range(0, int(sys.argv[1]), 2000):
+        yield "".join(line % ((n,) * 4) for n in range(first, first + 2000)).encode()
+
+converter = ParquetConverter(file="x.csv", column_types=types)
+for _ in converter.convert(blocks()):
+    pass
+assert converter.finish().rows == int(sys.argv[1])
 print(peak() - base)
 """
 

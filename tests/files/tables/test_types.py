@@ -269,9 +269,7 @@ def test_column_types_are_read() -> None:
     ["", "number", "int", "float", "varchar", "decimal", "decimal(18)", "decimal(18,2", "decimal(a,b)", "timestamp(3)"],
 )
 def test_a_type_that_is_not_supported_is_refused_with_those_that_are(text: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"column_types: the type .* of 'total' is not supported; use decimal.* or bool"
-    ):
+    with pytest.raises(ValueError, match=r"the type .* of 'total' is not supported; use decimal.* or bool"):
         parse_column_types({"total": text})
 
 
@@ -283,12 +281,12 @@ def test_a_decimal_that_is_not_possible_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize("declared", [["total"], {"total": 18}, {"total": None}, {1: "int64"}, "int64"])
 def test_only_a_dict_of_strings_is_accepted(declared: Any) -> None:
-    with pytest.raises(TypeError, match="column_types"):
+    with pytest.raises(TypeError, match=r"is not a|must be a string"):
         parse_column_types(declared)
 
 
 def test_a_declared_column_may_be_in_any_file_but_must_be_in_one() -> None:
-    files = {"a.csv": ["id", "total"], "a-products.csv": ["id", "price"]}
+    files = [["id", "total"], ["id", "price"]]
     check_declared(["price", "total"], files)
     with pytest.raises(ColumnMissing, match=r"'tota', 'x', which no file .* are 'id', 'price', 'total'") as caught:
         check_declared(["tota", "price", "x"], files)
