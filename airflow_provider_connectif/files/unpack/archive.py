@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
@@ -26,6 +26,9 @@ from airflow_provider_connectif.files.errors import (
     RemoteFileUnavailable,
 )
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, ContentsCounter
+from airflow_provider_connectif.files.tables.conversion import ParquetFiles
+from airflow_provider_connectif.files.tables.errors import TableError
+from airflow_provider_connectif.files.tables.parquet import ParquetConverter, parquet_name
 from airflow_provider_connectif.files.unpack import unzip
 from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
 from airflow_provider_connectif.files.unpack.gzip_file import GZIP_SIGNATURE, read_gzip
@@ -42,8 +45,8 @@ from airflow_provider_connectif.files.unpack.zip_records import (
 
 log = logging.getLogger(__name__)
 
-FileFormat = Literal["csv", "csv.gz", "archive"]
-_EXTENSIONS = {"csv": ".csv", "csv.gz": ".csv.gz"}
+FileFormat = Literal["csv", "csv.gz", "parquet", "archive"]
+_EXTENSIONS = {"csv": ".csv", "csv.gz": ".csv.gz", "parquet": ".parquet"}
 _ZIP_SIGNATURES = (LOCAL_SIGNATURE, END_SIGNATURE)
 _HEAD_SIZE = 4096
 _BLOCK_SIZE = 1 << 20
@@ -60,24 +63,34 @@ def open_archive(
     file_name: str,
     max_uncompressed_bytes: int | None = None,
     delimiter: str | None = None,
+    column_types: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> Archive:
     """
     Open an export's file and check what it contains.
 
     :param remote: the file, which the caller has to close
     :param file_format: ``csv`` unpacks the members; ``csv.gz`` makes each a gzip file, without compressing deflated
-        data again; ``archive`` keeps the vendor's file unchanged
+        data again; ``parquet`` makes each a Parquet file; ``archive`` keeps the vendor's file unchanged
     :param file_name: the name of the file without its extension, for formats and files that contain no name
     :param max_uncompressed_bytes: maximum uncompressed size of all members; None for no limit. It does not apply to
         ``archive``, which unpacks nothing.
     :param delimiter: the character between the fields of the CSV files; None for a comma
+    :param column_types: for ``parquet``, the types of columns that are not text
+    :param metadata: for ``parquet``, what to note in each file
     :raises ArchiveError: the file is damaged, encrypted, too large, not supported or not an export
     :raises RemoteFileError: the file could not be read
+    :raises TableError: while reading ``parquet``, if the content of a file cannot be converted
+    :raises ParquetUnavailable: pyarrow, which ``parquet`` needs, is not installed
     """
-    if file_format not in ("csv", "csv.gz", "archive"):
-        raise ValueError(f'file_format must be "csv", "csv.gz" or "archive", not {file_format!r}.')
+    if file_format not in (*_EXTENSIONS, "archive"):
+        raise ValueError(f'file_format must be "csv", "csv.gz", "parquet" or "archive", not {file_format!r}.')
+    delimiter = delimiter or DEFAULT_DELIMITER
+    parquet = None
+    if file_format == "parquet":
+        parquet = ParquetFiles(delimiter=delimiter, column_types=column_types, metadata=metadata)
     limit = SizeLimit(max_uncompressed_bytes)
-    archive = Archive(remote, file_format, file_name, limit, delimiter or DEFAULT_DELIMITER)
+    archive = Archive(remote, file_format, file_name, limit, delimiter, parquet)
     archive.inspect()
     return archive
 
@@ -91,13 +104,21 @@ class Archive(Iterable[Member]):
     """
 
     def __init__(
-        self, remote: RemoteFile, file_format: FileFormat, file_name: str, limit: SizeLimit, delimiter: str
+        self,
+        remote: RemoteFile,
+        file_format: FileFormat,
+        file_name: str,
+        limit: SizeLimit,
+        delimiter: str,
+        parquet: ParquetFiles | None,
     ) -> None:
         self._remote = remote
         self._format = file_format
         self._file_name = file_name
         self._limit = limit
         self._delimiter = delimiter
+        self._parquet = parquet
+        self._as_gzip = file_format == "csv.gz"
         # Updated by the thread that downloads: on two cores, a separate thread takes more time.
         self._digest = hashlib.sha256() if file_format == "archive" else None
         self._tail = Tail()
@@ -110,6 +131,8 @@ class Archive(Iterable[Member]):
     @property
     def size(self) -> int | None:
         """Total size of all members in bytes, as in :attr:`Member.size`; None if unknown."""
+        if self._parquet:
+            return None
         if self._format == "archive" or self._kind == "csv":
             return self._remote.size
         return sum(entry.size for entry in self._directory.files) if self._directory else None
@@ -156,7 +179,7 @@ class Archive(Iterable[Member]):
         try:
             yield
             return
-        except ArchiveCorrupt as error:
+        except (ArchiveCorrupt, TableError) as error:
             if self._remote.proves_damage:
                 raise
             reason = str(error)
@@ -176,6 +199,8 @@ class Archive(Iterable[Member]):
                     member.finish()
             if member is None:
                 raise ExportMissing(_NO_MEMBERS)
+            if self._parquet:
+                self._parquet.check()
         finally:
             if member is not None:
                 member.close()
@@ -190,20 +215,21 @@ class Archive(Iterable[Member]):
             in_thread = bool(self._remote.info.checksums)
             yield self._single_member(extension, self._remote.size, blocks, in_thread=in_thread)
             return
-        extension, as_gzip = _EXTENSIONS[self._format], self._format == "csv.gz"
         if self._kind == "zip":
-            yield from self._zip_members(extension, as_gzip)
+            yield from self._zip_members()
             return
-        counter = self._new_counter()
+        counter, feed = self._new_counter(self._file_name, last=True)
         if self._kind == "gzip":
-            size, blocks = None, self._gzip_blocks(as_gzip, counter)
+            size, blocks = None, self._gzip_blocks(feed)
         else:
-            size, blocks = self._remote.size, verify_blocks(self._remote, self._csv_blocks(counter), self._check_end)
-            blocks = deflate.compress_gzip(blocks) if as_gzip else blocks
-        yield self._single_member(extension, size, blocks, counter=counter)
+            size, blocks = self._remote.size, verify_blocks(self._remote, self._csv_blocks(feed), self._check_end)
+            blocks = deflate.compress_gzip(blocks) if self._as_gzip else blocks
+        yield self._single_member(_EXTENSIONS[self._format], size, blocks, counter=counter)
 
-    def _zip_members(self, extension: str, as_gzip: bool) -> Iterator[Member]:
+    def _zip_members(self) -> Iterator[Member]:
         names = UniqueNames()
+        files = [entry for entry in self._directory.files if not entry.is_metadata] if self._directory else []
+        last = files[-1].offset if files else None
         for entry, reader in unzip.members(self._remote, self._reader, self._tail, self._directory, self._limit):
             if entry.is_metadata:
                 log.info("Leaving out %s, which is not data.", quote_name(entry.name))
@@ -211,24 +237,32 @@ class Archive(Iterable[Member]):
                 reader.skip()
                 continue
             size = None if entry.is_gzip or (entry.has_descriptor and self._directory is None) else entry.size
-            counter = self._new_counter()
+            counter, feed = self._new_counter(entry.name, last=entry.offset == last)
             if entry.is_gzip:
-                blocks = self._nested_gzip_blocks(entry.name, ByteReader(reader.blocks()), as_gzip, counter)
+                blocks = self._nested_gzip_blocks(entry.name, ByteReader(reader.blocks()), feed)
             else:
-                blocks = reader.blocks(as_gzip=as_gzip, on_content=counter.feed)
+                blocks = reader.blocks(as_gzip=self._as_gzip, on_content=feed)
+            name = parquet_name(entry.name) if self._parquet else entry.name
             yield Member(
-                names.add(entry.name, extension),
+                names.add(name, _EXTENSIONS[self._format]),
                 entry.name,
-                size,
-                self._judged(blocks),
+                None if self._parquet else size,
+                self._judged(_stored(blocks, counter)),
                 self._remote.start_read_ahead,
                 counter=counter,
             )
 
-    def _new_counter(self) -> ContentsCounter:
+    def _new_counter(
+        self, name: str, *, last: bool
+    ) -> tuple[ContentsCounter | ParquetConverter, Callable[[bytes], object]]:
+        """Return what counts the records of a CSV file, and what has to be called with each block of its content."""
+        if self._parquet:
+            converter = self._parquet.add(safe_name(name, ".csv"), last=last)
+            self._remote.close_with_file(converter)
+            return converter, _ignore
         counter = ContentsCounter(self._delimiter)
         self._remote.close_with_file(counter)
-        return counter
+        return counter, counter.feed
 
     def _judged(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
         with self._judging_damage():
@@ -241,24 +275,32 @@ class Archive(Iterable[Member]):
         blocks: Iterator[bytes],
         *,
         in_thread: bool = True,
-        counter: ContentsCounter | None = None,
+        counter: ContentsCounter | ParquetConverter | None = None,
     ) -> Member:
         read_ahead = self._remote.start_read_ahead if in_thread else None
         sha256 = self._digest.hexdigest if self._digest else None
-        name = safe_name(self._file_name, extension)
-        return Member(name, self._file_name, size, self._judged(blocks), read_ahead, sha256, counter)
+        name = parquet_name(self._file_name) if self._parquet else self._file_name
+        return Member(
+            safe_name(name, extension),
+            self._file_name,
+            None if self._parquet else size,
+            self._judged(_stored(blocks, counter)),
+            read_ahead,
+            sha256,
+            counter,
+        )
 
     def _blocks(self) -> Iterator[bytes]:
         while block := self._reader.read_some(_BLOCK_SIZE):
             yield block
 
-    def _csv_blocks(self, counter: ContentsCounter) -> Iterator[bytes]:
+    def _csv_blocks(self, feed: Callable[[bytes], object]) -> Iterator[bytes]:
         while block := self._reader.read(deflate.OUTPUT_SIZE):
             self._limit.add(len(block))
-            counter.feed(block)
+            feed(block)
             yield block
 
-    def _gzip_blocks(self, as_gzip: bool, counter: ContentsCounter) -> Iterator[bytes]:
+    def _gzip_blocks(self, feed: Callable[[bytes], object]) -> Iterator[bytes]:
         head = b""
 
         def on_content(content: bytes) -> None:
@@ -267,26 +309,24 @@ class Archive(Iterable[Member]):
                 head = content[:_HEAD_SIZE]
                 _check_csv(head)
             self._limit.add(len(content))
-            counter.feed(content)
+            feed(content)
 
-        yield from read_gzip(self._reader, on_content, as_gzip=as_gzip, name="The export's file")
+        yield from read_gzip(self._reader, on_content, as_gzip=self._as_gzip, name="The export's file")
         _check_csv(head)
 
-    def _nested_gzip_blocks(
-        self, name: str, reader: ByteReader, as_gzip: bool, counter: ContentsCounter
-    ) -> Iterator[bytes]:
+    def _nested_gzip_blocks(self, name: str, reader: ByteReader, feed: Callable[[bytes], object]) -> Iterator[bytes]:
         """Yield a member of an archive whose name is that of a gzip file."""
 
         def on_content(content: bytes) -> None:
             self._limit.add(len(content))
-            counter.feed(content)
+            feed(content)
 
         if reader.peek(len(GZIP_SIGNATURE)) == GZIP_SIGNATURE:
             name = f"The member {quote_name(name)} of the export's archive"
-            yield from read_gzip(reader, on_content, as_gzip=as_gzip, name=name)
+            yield from read_gzip(reader, on_content, as_gzip=self._as_gzip, name=name)
             return
-        content = _observed(iter(lambda: reader.read_some(_BLOCK_SIZE), b""), counter.feed)
-        yield from deflate.compress_gzip(content) if as_gzip else content
+        content = _observed(iter(lambda: reader.read_some(_BLOCK_SIZE), b""), feed)
+        yield from deflate.compress_gzip(content) if self._as_gzip else content
 
     def _check_end(self, tail: Tail) -> None:
         if self._kind == "gzip":
@@ -303,6 +343,14 @@ class Archive(Iterable[Member]):
         data = tail.since(end.start)
         if data is not None:
             parse_directory(data[: end.stop - end.start], end.entries, end.prefix_size)
+
+
+def _stored(blocks: Iterator[bytes], counter: ContentsCounter | ParquetConverter | None) -> Iterator[bytes]:
+    return counter.convert(blocks) if isinstance(counter, ParquetConverter) else blocks
+
+
+def _ignore(block: bytes) -> None:
+    pass
 
 
 def _observed(blocks: Iterator[bytes], on_content: Callable[[bytes], object]) -> Iterator[bytes]:
