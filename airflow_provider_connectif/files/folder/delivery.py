@@ -44,6 +44,7 @@ from airflow_provider_connectif.files.folder.manifest import (
     MANIFEST_NAME,
     Manifest,
     StoredFile,
+    describe_format,
     is_intact,
     read_manifest,
 )
@@ -77,6 +78,7 @@ def deliver(
     uri: str,
     export: Mapping[str, Any],
     file_format: str,
+    column_types: Mapping[str, str] | None = None,
     if_exists: IfExists = "replace",
     writer: Mapping[str, Any],
     on_progress: Callable[[str, int, int | None], None] | None = None,
@@ -95,7 +97,9 @@ def deliver(
     :param store: the folder
     :param uri: the same folder as the author of the DAG wrote it; the paths in the result begin with it
     :param export: the export, as JSON-compatible values, with its ``id``
-    :param file_format: ``csv``, ``csv.gz`` or ``archive``
+    :param file_format: ``csv``, ``csv.gz``, ``parquet`` or ``archive``
+    :param column_types: the types of columns that are not text, in the spelling of
+        :func:`~airflow_provider_connectif.files.tables.types.parse_column_types`; only for ``parquet``
     :param if_exists: what to do if the folder holds another export: ``replace`` it, ``skip`` (keep a complete one, and
         return its result), or fail with an ``error``. With the last two, files that this provider did not store are
         not overwritten.
@@ -124,6 +128,7 @@ def deliver(
         uri=uri,
         export={name: value for name, value in export.items() if name not in _URL_FIELDS},
         file_format=file_format,
+        column_types=dict(column_types or {}),
         if_exists=if_exists,
         writer=dict(writer),
         on_progress=on_progress,
@@ -166,6 +171,7 @@ def find_delivered(
         uri=uri,
         export=found.export,
         file_format=found.file_format,
+        column_types=found.column_types,
         if_exists="skip",
         writer=dict(writer),
         timing=timing or Timing(),
@@ -180,6 +186,7 @@ class _Delivery:
     uri: str
     export: Mapping[str, Any]
     file_format: str
+    column_types: Mapping[str, str]
     if_exists: IfExists
     writer: dict[str, Any]
     timing: Timing
@@ -214,8 +221,11 @@ class _Delivery:
         return None if found is None else self._result(found)
 
     def _create_lease(self) -> Lease:
+        return create_lease(self.store, self.writer, self._lease_export(), self.timing)
+
+    def _lease_export(self) -> dict[str, Any]:
         export = {"id": self.export["id"], "file_format": self.file_format}
-        return create_lease(self.store, self.writer, export, self.timing)
+        return {**export, "column_types": dict(self.column_types)} if self.column_types else export
 
     def _find_undisturbed(self, found: Manifest | None) -> Manifest | None:
         """Return the manifest if it is to be kept, and nothing has to be stored or cleaned up."""
@@ -261,7 +271,7 @@ class _Delivery:
 
     def _check_holder(self, other: LeaseContent) -> None:
         """Fail at once instead of waiting if this cannot end well."""
-        same = other.export == {"id": self.export["id"], "file_format": self.file_format}
+        same = other.export == self._lease_export()
         if not same and in_same_run(other.holder, self.writer):
             raise conflict_with(other.holder)
 
@@ -274,14 +284,15 @@ class _Delivery:
 
     def _is_wanted(self, found: Manifest) -> bool:
         """Return whether the export that the folder holds is to be kept, if it is complete."""
-        same = found.is_for(self.export, self.file_format)
+        same = found.is_for(self.export, self.file_format, self.column_types)
         if not same and in_same_run(found.writer, self.writer):
             raise conflict_with(found.writer)
         if self.if_exists == "error" and not same:
             raise FolderConflict(
-                f"The folder holds export {found.export['id']} as {found.file_format}, and if_exists is "
-                f"'error', so it is not replaced by export {self.export['id']} as {self.file_format}. Use "
-                "if_exists='replace', or another destination."
+                f"The folder holds export {found.export['id']} as "
+                f"{describe_format(found.file_format, found.column_types)}, and if_exists is 'error', so it is not "
+                f"replaced by export {self.export['id']} as {describe_format(self.file_format, self.column_types)}. "
+                "Use if_exists='replace', or another destination."
             )
         return same or self.if_exists == "skip"
 
@@ -357,6 +368,7 @@ class _Delivery:
         manifest = Manifest(
             export=self.export,
             file_format=self.file_format,
+            column_types=self.column_types,
             files=tuple(dataclasses.replace(file, **self.contents.get(file.path, {})) for file in files),
             writer=self.writer,
             written_at=datetime.fromtimestamp(self.clock(), timezone.utc).isoformat(timespec="seconds"),
@@ -392,8 +404,8 @@ def _describe_contents(contents: Mapping[str, tuple[str, Contents]], file_format
     parts = part_names([source_name for source_name, _ in contents.values()])
     return {
         name: {"rows": found.rows, "columns": found.columns, "part": part}
-        # Compressed by another version of a library, the same text may be other bytes.
-        | ({"digest": found.digest} if file_format == "csv.gz" else {})
+        # By another version of a library, or with another export's id in it, the same text may be other bytes.
+        | ({"digest": found.digest} if file_format in ("csv.gz", "parquet") else {})
         for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
     }
 

@@ -9,13 +9,15 @@ fields:
 ``export``
     The export as the API describes it, with its ``id``; never with the URL of its file.
 ``file_format``
-    ``csv``, ``csv.gz`` or ``archive``.
+    ``csv``, ``csv.gz``, ``parquet`` or ``archive``.
+``column_types``
+    The types of the columns that were declared, by name. Only present for ``parquet``, if there are any.
 ``files``
     A list of objects: ``path`` (the name in the folder), ``bytes``, ``sha256`` (hexadecimal, of the stored content)
     and, if the store has one, ``etag``. Except for ``archive``: ``rows`` (the number of records without the header),
     ``columns`` (their names, in order) and ``part``, which identifies the file within the export and is the same for
-    every export of that type: empty for the main file. Only for ``csv.gz``: ``digest``, the CRC-32 and the length of
-    the text. Earlier manifests do not have these.
+    every export of that type: empty for the main file. Only for ``csv.gz`` and ``parquet``: ``digest``, the CRC-32 and
+    the length of the text. Earlier manifests do not have these.
 ``skipped``
     Names of members of the export's archive that were left out because they are not data, such as ``.DS_Store``. Only
     present if there are any.
@@ -35,7 +37,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_connectif.files.errors import ManifestUnreadable
@@ -83,6 +85,11 @@ class StoredFile:
         return entry | {name: value for name, value in optional.items() if value is not None}
 
 
+def describe_format(file_format: str, column_types: Mapping[str, str]) -> str:
+    """Return what an export is stored as, for messages."""
+    return f"{file_format} with column_types {dict(column_types)}" if column_types else file_format
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The content of a manifest; see the fields above."""
@@ -95,6 +102,7 @@ class Manifest:
     replaces: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     changed_by: Mapping[str, Any] | None = None
+    column_types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def announcer(self) -> Mapping[str, Any]:
@@ -103,7 +111,11 @@ class Manifest:
 
     def has_content_of(self, other: Manifest) -> bool:
         """Return whether the files have the same content, whatever they are named."""
-        return self.file_format == other.file_format and self._digests() == other._digests()
+        return self._format == other._format and self._digests() == other._digests()
+
+    @property
+    def _format(self) -> tuple[str, Mapping[str, str]]:
+        return self.file_format, self.column_types
 
     def _digests(self) -> list[str]:
         return sorted(file.digest or file.sha256 for file in self.files)
@@ -113,9 +125,9 @@ class Manifest:
         """The names of its objects."""
         return {file.path for file in self.files}
 
-    def is_for(self, export: Mapping[str, Any], file_format: str) -> bool:
+    def is_for(self, export: Mapping[str, Any], file_format: str, column_types: Mapping[str, str]) -> bool:
         """Return whether it describes this export in this format."""
-        return self.export["id"] == export["id"] and self.file_format == file_format
+        return self.export["id"] == export["id"] and self._format == (file_format, column_types)
 
     def to_bytes(self) -> bytes:
         """Return the manifest as it is stored: equal manifests have equal bytes."""
@@ -127,6 +139,8 @@ class Manifest:
             "writer": dict(self.writer),
             "written_at": self.written_at,
         }
+        if self.column_types:
+            content["column_types"] = dict(self.column_types)
         if self.skipped:
             content["skipped"] = list(self.skipped)
         if self.changed_by is not None:
@@ -159,6 +173,7 @@ class Manifest:
                 written_at=str(content["written_at"]),
                 replaces=tuple(_checked_name(name) for name in content.get("replaces", ())),
                 skipped=tuple(str(name) for name in content.get("skipped", ())),
+                column_types={str(name): str(kind) for name, kind in content.get("column_types", {}).items()},
                 changed_by=None if content.get("changed_by") is None else dict(content["changed_by"]),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
