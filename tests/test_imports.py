@@ -33,7 +33,8 @@ for group in json.loads(sys.argv[1]):
         sys.exit(f"{group} cannot be imported")
 """
 
-HEAVY = {"requests", "urllib3", "tenacity", "fsspec", "upath", "pydantic", "isal", "asgiref", "starlette", "uvicorn"}
+HTTP = {"requests", "urllib3", "tenacity", "asgiref", "starlette", "uvicorn"}
+HEAVY = {*HTTP, "fsspec", "upath", "pydantic", "isal", "pyarrow", "duckdb"}
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,7 @@ FILTER_ARGUMENTS = ("export_type", "created_after", "origin", "report_id", "segm
 #: Arguments that are not given if a template renders an empty string.
 _OMITTED_IF_EMPTY = frozenset(
     ("export_type", "segment_id", "from_date", "to_date", "activity_types", "report_id", "version", "origin")
-) | {"latest_per", "storage_conn_id"}
+) | {"latest_per", "storage_conn_id", "column_types"}
 
 # Others may exist: these are only used to recognize misspelled ones.
 _EXPORT_TYPES = (
@@ -122,6 +122,8 @@ def _is_omitted(name: str, value: object) -> bool:
 def _replace_unknown(value: Any) -> Any:
     if isinstance(value, (list, tuple, set)):
         return [_replace_unknown(item) for item in value]
+    if isinstance(value, Mapping):
+        return {name: _replace_unknown(item) for name, item in value.items()}
     return UNKNOWN if is_unknown(value) else value
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.tasks.column_types import check_column_types, read_column_types
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
     fill_destination,
@@ -27,11 +28,11 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.files.folder.writers import AnnouncementCheck
     from airflow_provider_connectif.files.unpack.archive import Archive
 
-FILE_FORMATS = ("csv", "csv.gz", "archive")
+FILE_FORMATS = ("csv", "csv.gz", "parquet", "archive")
 IF_EXISTS = ("replace", "skip", "error")
 
 # For completion in editors. The arguments also accept other strings, such as templates.
-FileFormat = Literal["csv", "csv.gz", "archive"]
+FileFormat = Literal["csv", "csv.gz", "parquet", "archive"]
 IfExists = Literal["replace", "skip", "error"]
 
 
@@ -48,6 +49,7 @@ class StoreOptions:
     file_format: str = "csv"
     if_exists: str = "replace"
     max_uncompressed_bytes: int | None = None
+    column_types: Mapping[str, str] | str | None = None
 
     def check(self) -> None:
         """Check the options. The destination may contain templates; the others may be
@@ -58,9 +60,20 @@ class StoreOptions:
         check_destination(self.destination)
         check_one_of("file_format", self.file_format, FILE_FORMATS)
         check_one_of("if_exists", self.if_exists, IF_EXISTS)
+        check_column_types(self.column_types, self.file_format)
         limit = self.max_uncompressed_bytes
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):
             raise InvalidArgument("max_uncompressed_bytes", f"{limit!r} is not a positive number of bytes.")
+
+    def check_installed(self) -> None:
+        """Check that the libraries for the file format are installed, which a task does before it requests anything.
+
+        :raises ParquetUnavailable: if they are not
+        """
+        if self.file_format == "parquet":
+            from airflow_provider_connectif.files.tables.arrow import import_pyarrow
+
+            import_pyarrow()
 
 
 def find_stored_export(
@@ -125,6 +138,7 @@ def store_export(
     """
     from airflow_provider_connectif.files.folder.delivery import deliver
 
+    options.check_installed()
     if warning := find_zone_mismatch(options.destination, export, dag):
         log.warning(warning)
     uri = fill_destination(options.destination, export, getattr(dag, "timezone", None) or timezone.utc)
@@ -136,6 +150,7 @@ def store_export(
             uri=uri,
             export=export.describe(),
             file_format=options.file_format,
+            column_types=read_column_types(options.column_types),
             if_exists=options.if_exists,  # type: ignore[arg-type]
             writer=writer,
             on_progress=on_progress,
@@ -164,6 +179,7 @@ class _ExportFile:
     def open(self) -> Archive:
         from airflow_provider_connectif.files.download.remote_file import RemoteFile
         from airflow_provider_connectif.files.download.url_policy import UrlPolicy
+        from airflow_provider_connectif.files.tables.parquet import file_metadata
         from airflow_provider_connectif.files.unpack.archive import open_archive
 
         self.opened = True
@@ -173,6 +189,8 @@ class _ExportFile:
             file_name=self._export.file_stem or f"export-{self._export.id}",
             max_uncompressed_bytes=self._options.max_uncompressed_bytes,
             delimiter=self._export.delimiter,
+            column_types=read_column_types(self._options.column_types),
+            metadata=file_metadata(self._export.describe()),
         )
 
     def _get_signed_url(self) -> str:

@@ -71,7 +71,13 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     :param destination: the URI of a folder. It may contain fields of the export in single braces, such as
         ``{export_id}``, ``{report_id}``, ``{file_name}`` or ``{from_date:%Y-%m}``, with dates in the DAG's time zone.
     :param storage_conn_id: the id of the store's Airflow connection; None uses the credentials of the environment
-    :param file_format: ``csv``, ``csv.gz``, or ``archive`` for Connectif's ZIP file, unchanged
+    :param file_format: ``csv``, ``csv.gz``, ``parquet``, or ``archive`` for Connectif's ZIP file, unchanged.
+        ``parquet`` needs the extra ``parquet`` and makes each CSV file a Parquet file, in which every column is text
+        unless ``column_types`` declares it.
+    :param column_types: only for ``parquet``: the types of columns, such as
+        ``{"total": "decimal(18,2)", "createdAt": "timestamp"}``; also ``int64``, ``double``, ``date`` and ``bool``. An
+        empty cell in such a column is null. The task fails if a cell does not fit its type, or if no file has a
+        declared column.
     :param export_id: the export to store
     :param export_type: the type of the export to create. This and the next eight arguments are those of
         :class:`~airflow_provider_connectif.operators.connectif.ConnectifCreateExportOperator`.
@@ -104,6 +110,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         "destination",
         "storage_conn_id",
         "file_format",
+        "column_types",
         "export_id",
         *REQUEST_ARGUMENTS,
         "if_exists",
@@ -121,6 +128,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         destination: str | os.PathLike[str] | ObjectStoragePath | XComArg,
         storage_conn_id: str | XComArg | None = None,
         file_format: FileFormat | str | XComArg = "csv",
+        column_types: Mapping[str, str | XComArg] | str | XComArg | None = None,
         export_id: str | XComArg | None = None,
         export_type: CreatableType | str | XComArg | None = None,
         segment_id: str | XComArg | None = None,
@@ -144,6 +152,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.destination = path_to_uri(destination)
         self.storage_conn_id = storage_conn_id
         self.file_format = file_format
+        self.column_types = column_types
         self.export_id: Any = export_id
         self.export_type = export_type
         self.segment_id = segment_id
@@ -178,6 +187,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
 
         with airflow_errors(self):
             self._check_arguments(rendered=True)
+            self._options().check_installed()
             request = ExportRequest.of(**get_request_arguments(self)) if self.export_id is None else None
             may_be_stored = True if request is None else self._check_store()
             if may_be_stored and self.if_exists == "skip":
@@ -317,7 +327,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         return check_store(options.destination, options.storage_conn_id)
 
     def _options(self, *, rendered: bool = True) -> StoreOptions:
-        names = ("storage_conn_id", "file_format", "if_exists", "max_uncompressed_bytes")
+        names = ("storage_conn_id", "file_format", "if_exists", "max_uncompressed_bytes", "column_types")
         # The destination's own check supports templates.
         return StoreOptions(path_to_uri(self.destination), **get_arguments(self, names, rendered=rendered))
 

@@ -40,7 +40,7 @@ class TestOptions:
         ("options", "message"),
         [
             ({"destination": "lake"}, "destination: 'lake' has no scheme"),
-            ({"file_format": "zip"}, "file_format: 'zip' is not supported; use 'csv', 'csv.gz' or 'archive'"),
+            ({"file_format": "zip"}, "file_format: 'zip' is not supported; use 'csv', 'csv.gz', 'parq"),
             ({"if_exists": "append"}, "if_exists: 'append' is not supported; use 'replace', 'skip' or 'error'"),
             ({"max_uncompressed_bytes": -1}, "max_uncompressed_bytes: -1 is not a positive number of bytes"),
             ({"max_uncompressed_bytes": True}, "max_uncompressed_bytes: True is not a positive number of bytes"),

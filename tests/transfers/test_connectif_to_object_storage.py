@@ -465,8 +465,8 @@ class TestArguments:
             ({**ACTIVITIES, "to_date": "2026-12-11T00:00:00Z"}, "to_date: .* more than 31 days"),
             ({**ACTIVITIES, "to_date": ACTIVITIES["from_date"]}, "to_date: is the same time"),
             (
-                {"export_id": "a", "file_format": "parquet"},
-                "file_format: 'parquet' is not supported; use 'csv'",
+                {"export_id": "a", "file_format": "orc"},
+                "file_format: 'orc' is not supported; use 'csv'",
             ),
             ({"export_id": "a", "if_exists": "append"}, "if_exists: 'append' is not supported"),
             ({"export_id": "a", "timeout": -1}, "timeout: -1 is not supported; use seconds or a timedelta"),
