@@ -95,8 +95,15 @@ _STORE = (
     Arg(
         ("--file-format",),
         default="csv",
-        choices=("csv", "csv.gz", "archive"),
-        help="csv (the default), csv.gz, or archive: Connectif's ZIP file, unchanged",
+        choices=("csv", "csv.gz", "parquet", "archive"),
+        help="csv (the default), csv.gz, parquet, or archive: Connectif's ZIP file, unchanged",
+    ),
+    Arg(
+        ("--column-type",),
+        action="append",
+        metavar="NAME=TYPE",
+        help="The type of a column in Parquet files, such as total=decimal(18,2). Can be given more than once. "
+        "Other columns are text",
     ),
     Arg(
         ("--if-exists",),

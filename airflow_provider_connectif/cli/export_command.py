@@ -86,7 +86,18 @@ def exports_download(args: Namespace) -> None:
     log = ConsoleLog()
     _check_export_id(args.export_id)
     destination = args.destination if "://" in args.destination else str(Path(args.destination).absolute())
-    options = StoreOptions(destination, args.storage_conn_id, args.file_format, args.if_exists)
+    options = StoreOptions(
+        destination,
+        args.storage_conn_id,
+        args.file_format,
+        args.if_exists,
+        column_types=_parse_column_types(args.column_type),
+    )
+    try:
+        options.check()
+    except InvalidArgument as error:
+        raise InvalidArgument(error.argument.replace("column_types", "column_type"), error.problem) from None
+    options.check_installed()
     # Each call is a run: two calls with the same folder replace each other's export, as two runs of a DAG do.
     writer = {"command": "airflow connectif exports download", "run_id": uuid.uuid4().hex}
     with ConnectifHook(args.connectif_conn_id).get_conn() as client:
@@ -109,6 +120,16 @@ def wait_for(client: ConnectifClient, export_id: str, log: Any, *, sleep: Callab
     from airflow_provider_connectif.api.polling.wait import ExportWait
 
     ExportWait([export_id], log=log).run(client, _intervals(), sleep=sleep)
+
+
+def _parse_column_types(texts: list[str] | None) -> dict[str, str]:
+    types = {}
+    for text in texts or ():
+        name, separator, kind = text.rpartition("=")
+        if not separator:
+            raise InvalidArgument("column_type", f"{text!r} is not NAME=TYPE; write one such as total=decimal(18,2).")
+        types[name] = kind
+    return types
 
 
 def _check_export_id(export_id: str) -> None:

@@ -8,6 +8,7 @@ import json
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -292,10 +293,34 @@ class TestDownload:
         airflow("download", account[1], "lake/{export_type}/{from_date:%Y-%m-%d}")
         assert (tmp_path / "lake/activities/2026-11-01/_connectif_manifest.json").exists()
 
-    @pytest.mark.parametrize(("file_format", "ending"), [("csv.gz", ".csv.gz"), ("archive", ".zip")])
+    @pytest.mark.parametrize(
+        ("file_format", "ending"), [("csv.gz", ".csv.gz"), ("parquet", ".parquet"), ("archive", ".zip")]
+    )
     def test_supports_the_operators_formats(self, airflow, account, tmp_path, file_format, ending):
         out, _ = airflow("download", account[1], str(tmp_path), "--file-format", file_format, "--output", "json")
         assert all(str(file["path"]).endswith(ending) for file in rows(out))
+
+    def test_stores_parquet_with_the_declared_types(self, airflow, account, tmp_path):
+        types = ["--column-type", "amount=decimal(18,2)", "--column-type", "date=timestamp"]
+        airflow("download", account[1], str(tmp_path), "--file-format", "parquet", *types)
+        [path] = [path for path in tmp_path.glob("*.parquet") if not path.stem.endswith("-products")]
+        schema = pq.read_schema(path)
+        assert str(schema.field("amount").type) == "decimal128(18, 2)"
+        assert str(schema.field("date").type) == "timestamp[us, tz=UTC]"
+        assert str(schema.field("activityId").type) == "string"
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--column-type", "amount"], "--column-type: 'amount' is not NAME=TYPE"),
+            (["--column-type", "amount=money"], "--column-type: the type 'money' of 'amount' is not supported; use"),
+            (["--column-type", "amount=int64", "--file-format", "csv"], "--column-type: is only for file_format='parq"),
+            (["--column-type", "Amount=double"], "column_types declares 'Amount', which no file"),
+        ],
+    )
+    def test_explains_wrong_types(self, refused, account, tmp_path, words, message):
+        assert message in refused("download", account[1], str(tmp_path / "x"), "--file-format", "parquet", *words)
+        assert not list(tmp_path.rglob("*.parquet"))
 
     def test_downloads_nothing_twice(self, sandbox, airflow, account, tmp_path):
         airflow("download", account[1], str(tmp_path))
