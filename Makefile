@@ -116,7 +116,7 @@ $(VENV)/.uv:
 
 $(VENV)/.installed: $(VENV)/.uv pyproject.toml constraints.txt
 	@echo "Installing the provider and Airflow into $(VENV)"
-	@$(INSTALL) --editable .
+	@$(INSTALL) --editable '.[parquet]'
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
@@ -139,7 +139,7 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 .tools/celery/.installed: pyproject.toml constraints.txt | $(VENV)/.uv
 	@echo "Installing Airflow with Celery into .tools/celery"
 	@$(UV) venv --quiet --clear .tools/celery
-	@$(UV) pip install --quiet --python .tools/celery/bin/python --constraint constraints.txt --group celery --editable .
+	@$(UV) pip install --quiet --python .tools/celery/bin/python --constraint constraints.txt --group celery --editable '.[parquet]'
 	@touch $@
 
 # In a separate environment, because it requires a different botocore than s3fs.

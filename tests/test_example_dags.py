@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 import requests
 from airflow.sdk import DAG
@@ -94,11 +95,12 @@ def rows_of(file: Path) -> int:
     return sum(1 for _ in csv.reader(io.StringIO(data.decode(), newline=""))) - 1
 
 
-def test_there_are_ten_examples():
+def test_there_are_eleven_examples():
     assert NAMES == [
         "connectif_activities",
         "connectif_activities_backfill",
         "connectif_activities_partitions",
+        "connectif_contacts_parquet",
         "connectif_data_explorer",
         "connectif_made_in_application",
         "connectif_mirror",
@@ -141,7 +143,7 @@ def test_every_stored_file_matches_its_manifest(examples):
     import hashlib
 
     found = manifests(examples.lake)
-    assert len(found) == 4 + 12
+    assert len(found) == 5 + 12
     for manifest in found:
         content = json.loads(manifest.read_text())
         for file in content["files"]:
@@ -170,6 +172,17 @@ def test_the_contacts_are_those_of_the_segment_in_a_fixed_version(examples):
     assert export["version"] == "v5"
     [file] = manifest.parent.glob("*.csv.gz")
     assert rows_of(file) == 20
+
+
+def test_the_contacts_in_parquet_have_the_declared_types(examples):
+    [manifest] = manifests(examples.lake / "connectif" / "contacts-parquet")
+    [file] = manifest.parent.glob("*.parquet")
+    table = pq.read_table(file)
+    types = {name: str(kind) for name, kind in zip(table.schema.names, table.schema.types, strict=True)}
+    assert table.num_rows == 20
+    assert types["totalAmount"] == "decimal128(18, 2)"
+    assert types["createdAt"] == "timestamp[us, tz=UTC]"
+    assert types["mobilePhone"] == "string"
 
 
 def test_the_report_covers_one_day(examples):

@@ -132,6 +132,12 @@ def test_all_rows_of_a_compressed_csv_file_are_read(page_runs):
     assert page_runs.of("howto_csv_gz").returned["count_rows"] == 200
 
 
+def test_the_columns_of_a_parquet_file_have_the_declared_types(page_runs):
+    types = page_runs.of("howto_parquet").returned["describe"]
+    assert (types["createdAt"], types["points"]) == ("timestamp[us, tz=UTC]", "int64")
+    assert types["mobilePhone"] == "string"
+
+
 def test_the_members_of_the_archive_are_listed(page_runs):
     [name] = page_runs.of("howto_archive").returned["list_members"]
     assert name.endswith(".csv")
