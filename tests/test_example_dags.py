@@ -211,7 +211,7 @@ def test_the_backfill_consists_of_twelve_windows_without_gaps(examples):
 
 def test_each_creating_task_created_one_export(examples):
     mapped = 1
-    assert examples.stats.created_by_api == 1 + 12 + 1 + 1 + mapped
+    assert examples.stats.created_by_api == 1 + 12 + 1 + 1 + 1 + mapped
 
 
 def test_no_secret_is_written_anywhere(examples, home):
