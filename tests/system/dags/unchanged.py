@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, Asset
@@ -14,7 +14,10 @@ from airflow_provider_connectif.transfers.connectif_to_object_storage import Con
 orders = Asset("orders")
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
-with DAG("store_orders", schedule=None, start_date=START):
+# On a busy machine, Airflow's scheduler fails tasks that the triggerer resumes before it has seen them deferred.
+RETRIES = {"retries": 2, "retry_delay": timedelta(seconds=1)}
+
+with DAG("store_orders", schedule=None, start_date=START, default_args=RETRIES):
     ConnectifExportToObjectStorageOperator(
         task_id="store",
         export_id="{{ dag_run.conf['export_id'] }}",
