@@ -45,14 +45,42 @@ def database(postgres):
     return {**postgres, "dbname": "warehouse"}
 
 
-@pytest.fixture(params=["postgres", "duckdb"])
+FROM_CSV = ["load_into_postgres", "load_into_duckdb"]
+FROM_PARQUET = ["load_parquet_into_duckdb"]
+
+
+@pytest.fixture(params=FROM_CSV + FROM_PARQUET)
 def warehouse(request, tmp_path, database, monkeypatch):
     """An empty warehouse."""
     load, _ = load_from_the_page(request.param, tmp_path)
-    if request.param == "duckdb":
-        return Warehouse("duckdb", load, in_duckdb(tmp_path / "warehouse.duckdb"))
-    monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_connection(database))
-    return Warehouse("postgres", load, in_postgres(database))
+    if request.param == "load_into_postgres":
+        monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_connection(database))
+        return Warehouse(request.param, load, in_postgres(database))
+    if request.param in FROM_PARQUET:
+        query = in_duckdb(tmp_path / "from-parquet.duckdb")
+        return Warehouse(request.param, lambda stored: load(as_parquet(stored)), query)
+    return Warehouse(request.param, load, in_duckdb(tmp_path / "warehouse.duckdb"))
+
+
+only_from_csv = pytest.mark.parametrize("warehouse", FROM_CSV, indirect=True)
+
+
+def as_parquet(stored):
+    """Return the result of a task that stored the same files as Parquet, and store them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = []
+    for file in stored["files"]:
+        _, rows = read_csv(file, "csv.gz")
+        path = file["path"].replace(".csv.gz", ".parquet")
+        columns = {}
+        for index, name in enumerate(file["columns"]):
+            declared = pa.decimal128(18, 2) if name == "amount" else pa.string()
+            columns[name] = pa.array([CONVERSIONS.get(name, str)(row[index]) for row in rows], declared)
+        pq.write_table(pa.table(columns), path.removeprefix("file://"))
+        files.append({**file, "path": path})
+    return {**stored, "files": files}
 
 
 @pytest.fixture
@@ -72,15 +100,12 @@ def store(tmp_path):
     return write
 
 
-def stored_rows(result, file_format):
-    """Return the columns and rows of each stored file by table, read with Python's CSV parser."""
-    found = {}
-    for file in result["files"]:
-        with open(file["path"].removeprefix("file://"), "rb") as opened:
-            data = gzip.decompress(opened.read()) if file_format == "csv.gz" else opened.read()
-        [columns, *rows] = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
-        found[TABLES[file["part"]]] = columns, rows
-    return found
+def read_csv(file, file_format):
+    """Return the columns and the rows of a stored file, read with Python's CSV parser."""
+    with open(file["path"].removeprefix("file://"), "rb") as opened:
+        data = gzip.decompress(opened.read()) if file_format == "csv.gz" else opened.read()
+    [columns, *rows] = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    return columns, rows
 
 
 CONVERSIONS: dict[str, Callable[[str], Any]] = {
@@ -119,8 +144,9 @@ def run(request, page_runs, postgres):
     returned = page_runs.of(dag).returned
     database = page_runs.lake / ("warehouse-csv.duckdb" if "csv" in dag else "warehouse.duckdb")
     query = in_postgres(postgres) if "postgres" in dag else in_duckdb(database)
+    files = {TABLES[file["part"]]: read_csv(file, file_format) for file in returned["store"]["files"]}
     day = date.fromisoformat(returned["store"]["destination"].rpartition("/")[2])
-    return Run(day, stored_rows(returned["store"], file_format), returned["load"], query)
+    return Run(day, files, returned["load"], query)
 
 
 def test_all_rows_of_a_run_are_loaded(run):
@@ -148,6 +174,7 @@ def test_undeclared_columns_remain_text(warehouse, store):
     assert found == {"day": date.fromisoformat(DAY), **row, "amount": Decimal("1.50")}
 
 
+@only_from_csv
 def test_empty_fields_are_null(warehouse, store):
     warehouse.load(store(["id", "amount", "note"], ["1", "", ""]))
     [found] = warehouse.rows("activities")
@@ -173,6 +200,7 @@ def test_columns_are_matched_by_name(warehouse, store):
     assert (third["name"], third["city"], third["new"]) == ("Li", None, None)
 
 
+@only_from_csv
 def test_a_value_that_does_not_fit_its_type_changes_nothing(warehouse, store):
     warehouse.load(store(["id", "amount"], ["1", "2.00"]))
     with pytest.raises((psycopg.Error, duckdb.Error)):
@@ -184,7 +212,7 @@ def test_a_missing_row_changes_nothing(warehouse, store):
     warehouse.load(store(["id"], ["1"]))
     stored = store(["id"], ["2"], ["3"])
     stored["files"][0]["rows"] = 3
-    with pytest.raises(ValueError, match=r"a\.csv\.gz has 3 rows, but 2 were loaded"):
+    with pytest.raises(ValueError, match=r"/a\.(csv\.gz|parquet) has 3 rows, but 2 were loaded"):
         warehouse.load(stored)
     assert [row["id"] for row in warehouse.rows("activities")] == ["1"]
 
@@ -195,9 +223,13 @@ def test_a_file_without_rows_empties_the_day(warehouse, store):
     assert warehouse.rows("activities") == []
 
 
-OPENED = {"postgres": 'ObjectStoragePath(file["path"]', "duckdb": 'ObjectStoragePath(stored["destination"]'}
+OPENED = {
+    "load_into_postgres": 'ObjectStoragePath(file["path"]',
+    "load_into_duckdb": 'ObjectStoragePath(stored["destination"]',
+}
 
 
+@only_from_csv
 def test_files_in_a_bucket_are_loaded_with_the_connection_of_the_store(
     warehouse, store, s3_store, tmp_path, monkeypatch
 ):
@@ -208,8 +240,8 @@ def test_files_in_a_bucket_are_loaded_with_the_connection_of_the_store(
     [file] = stored["files"]
     destination = f"{s3_store.uri}/{DAY}"
     s3_store.fs.put_file(file["path"].removeprefix("file://"), f"{s3_store.path}/{DAY}/a.csv.gz")
-    opened = OPENED[warehouse.name]
-    load, _ = load_from_the_page(warehouse.name, tmp_path, {opened: f'{opened}, conn_id="aws_default"'})
+    opened = OPENED[warehouse.dag_id]
+    load, _ = load_from_the_page(warehouse.dag_id, tmp_path, {opened: f'{opened}, conn_id="aws_default"'})
     assert load({"destination": destination, "files": [{**file, "path": f"{destination}/a.csv.gz"}]}) == {
         "activities": 1
     }
@@ -218,7 +250,7 @@ def test_files_in_a_bucket_are_loaded_with_the_connection_of_the_store(
 
 def test_postgres_accepts_the_odd_titles_of_a_report(store, database, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_connection(database))
-    load, defined = load_from_the_page("postgres", tmp_path)
+    load, defined = load_from_the_page("load_into_postgres", tmp_path)
     values = [f"value {index},\n{title}" for index, title in enumerate(ODD_TITLES)]
     for _ in range(2):
         assert load(store(ODD_TITLES, *[values] * 3)) == {"activities": 3}
@@ -229,7 +261,7 @@ def test_postgres_accepts_the_odd_titles_of_a_report(store, database, monkeypatc
 
 def test_postgres_loads_a_day_once_if_two_tasks_load_it_at_the_same_time(store, database, monkeypatch, tmp_path):
     monkeypatch.setenv("AIRFLOW_CONN_WAREHOUSE", warehouse_connection(database))
-    load, _ = load_from_the_page("postgres", tmp_path)
+    load, _ = load_from_the_page("load_into_postgres", tmp_path)
     stored = store(["id"], *([str(index)] for index in range(500)))
     load(stored)
     with ThreadPoolExecutor(4) as threads:
@@ -244,7 +276,7 @@ def test_postgres_loads_csv_files_with_another_delimiter(database, monkeypatch, 
         "import gzip": "import contextlib",
         "ENCODING 'UTF8',": "ENCODING 'UTF8', DELIMITER ';',",
     }
-    load, _ = load_from_the_page("postgres", tmp_path, changes)
+    load, _ = load_from_the_page("load_into_postgres", tmp_path, changes)
     path = tmp_path / "a.csv"
     path.write_bytes(b'id;note\r\n0123;"a,b;\r\n\\.\\n"\r\n')
     file = {"path": path.as_uri(), "rows": 1, "columns": ["id", "note"], "part": ""}
@@ -253,7 +285,7 @@ def test_postgres_loads_csv_files_with_another_delimiter(database, monkeypatch, 
 
 
 def test_duckdb_accepts_titles_that_differ_in_more_than_their_case(store, tmp_path):
-    load, _ = load_from_the_page("duckdb", tmp_path)
+    load, _ = load_from_the_page("load_into_duckdb", tmp_path)
     titles = [title for title in ODD_TITLES if title not in ("day", "Day", "email")]
     values = [f"value {index},\n{title}" for index, title in enumerate(titles)]
     assert load(store(titles, *[values] * 3000)) == {"activities": 3000}
@@ -273,7 +305,7 @@ def test_the_view_shows_the_latest_day(warehouse, store):
 
 @pytest.mark.parametrize("longest", [63, 127])
 def test_names_are_short_and_distinct_and_stable(tmp_path, longest):
-    _, defined = load_from_the_page("postgres", tmp_path)
+    _, defined = load_from_the_page("load_into_postgres", tmp_path)
     columns = [*ODD_TITLES, *ODD_TITLES, "firstName", ""]
     names = defined["warehouse_names"](columns, longest)
     assert max(len(name.encode()) for name in names) <= longest
@@ -281,3 +313,22 @@ def test_names_are_short_and_distinct_and_stable(tmp_path, longest):
     assert names[-2:] == ["firstName", "_"]
     assert all(name.isidentifier() or name[0].isdigit() for name in names)
     assert defined["warehouse_names"]([*columns, "later"], longest)[:-1] == names
+
+
+def test_all_rows_and_types_of_parquet_files_are_loaded(page_runs):
+    import pyarrow.parquet as pq
+
+    returned = page_runs.of("load_parquet_into_duckdb").returned
+    query = in_duckdb(page_runs.lake / "from-parquet.duckdb")
+    assert returned["load"] == {TABLES[file["part"]]: file["rows"] for file in returned["store"]["files"]}
+    for file in returned["store"]["files"]:
+        stored = pq.read_table(file["path"].removeprefix("file://")).to_pylist()
+        names, rows = query(f"SELECT * EXCLUDE (day) FROM {TABLES[file['part']]}")
+        assert names == file["columns"]
+        assert sorted(rows, key=str) == sorted((tuple(row.values()) for row in stored), key=str)
+    types = {row[0]: row[1] for row in query("DESCRIBE activities")[1]}
+    assert {name: type_ for name, type_ in types.items() if type_ != "VARCHAR"} == {
+        "day": "DATE",
+        "date": "TIMESTAMP WITH TIME ZONE",
+        "amount": "DECIMAL(18,2)",
+    }

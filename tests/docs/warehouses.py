@@ -33,14 +33,14 @@ ODD_TITLES = [
 Query = Callable[[str], tuple[list[str], list[tuple[Any, ...]]]]
 
 
-def load_from_the_page(warehouse: str, lake: Any, changes: dict[str, str] | None = None) -> tuple[Callable, dict]:
+def load_from_the_page(dag_id: str, lake: Any, changes: dict[str, str] | None = None) -> tuple[Callable, dict]:
     """Return the function ``load`` of a DAG on the page, and the names that the DAG file defines."""
-    [text] = [block.text for block in blocks("python", page=PAGE) if f'DAG("load_into_{warehouse}"' in block.text]
+    [text] = [block.text for block in blocks("python", page=PAGE) if f'DAG("{dag_id}"' in block.text]
     for old, new in (changes or {}).items():
         assert old in text
         text = text.replace(old, new)
     defined: dict[str, Any] = {}
-    exec(compile(redirect_to(lake, text), f"{warehouse}.py", "exec"), defined)
+    exec(compile(redirect_to(lake, text), f"{dag_id}.py", "exec"), defined)
     return defined["load"].function, defined
 
 
@@ -48,11 +48,12 @@ def load_from_the_page(warehouse: str, lake: Any, changes: dict[str, str] | None
 class Warehouse:
     """A warehouse with the loading function of the page.
 
-    :param load: the function ``load`` of the page's DAG
+    :param dag_id: the page's DAG
+    :param load: its function ``load``
     :param query: returns the names of the columns, and the rows as tuples
     """
 
-    name: str
+    dag_id: str
     load: Callable[[dict[str, Any]], dict[str, int]]
     query: Query
 
