@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_connectif.files.errors import (
     ArchiveEmpty,
     ArchiveUnsupported,
+    DestinationError,
     FolderConflict,
     FolderTaken,
     RemoteFileChanged,
@@ -258,7 +259,10 @@ class _Delivery:
             manifest = (self._find_kept(folder) if look_first else None) or work(folder)
         except FolderTaken:
             raise
-        except BaseException:
+        except BaseException as error:
+            # Whoever takes over deletes the uploads, so that they fail.
+            if isinstance(error, DestinationError) and lease.is_lost():
+                raise lease.taken() from error
             self._delete_abandoned_uploads(lease)
             raise
         self._delete_abandoned_uploads(lease)

@@ -136,6 +136,8 @@ class HeldFolder:
             self.listing = self._lease.list_folder()
             manifest = self._read_manifest() if MANIFEST_NAME in self.listing else None
             self._delete_unlisted(old, manifest)
+        except FolderTaken:
+            return  # whoever has taken over deletes it
         except FileError as error:
             log.warning("The store fails, so the next run has to delete what this one made visible: %s", error)
             return

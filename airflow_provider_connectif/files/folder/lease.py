@@ -166,7 +166,7 @@ class Lease(ABC):
         :raises FolderBusy: if another writer still holds it after :attr:`Timing.wait_seconds`
         :raises DestinationError: if the store fails
         """
-        self._held, self._taken_by, self._check = False, None, check
+        self._held, self._may_exist, self._taken_by, self._check = False, False, None, check
         try:
             self._wait(take_over)
             self._held = True
@@ -255,6 +255,17 @@ class Lease(ABC):
             f"The folder was taken over by {describe_writer(self._taken_by or {})} while this task was storing an "
             "export in it. Run the task again."
         )
+
+    def is_lost(self) -> bool:
+        """Return whether another process is known to have taken over the folder. Never raises."""
+        try:
+            self.check()
+        except FileError as error:
+            return isinstance(error, FolderTaken)
+        return False
+
+    def _may_have_expired(self) -> bool:
+        return self._timing.monotonic() - self._confirmed_at >= self._timing.expire_seconds
 
     def _wait(self, take_over: bool) -> None:
         deadline = self._timing.monotonic() + self._timing.wait_seconds

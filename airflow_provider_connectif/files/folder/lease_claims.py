@@ -53,7 +53,7 @@ class LeaseClaims(Lease):
         with self._lock:
             if self._taken_by is not None:
                 raise self.taken()
-            if self._claimed_at is None:
+            if self._claimed_at is None or not self._may_exist:
                 self._claim()
             elif self._timing.monotonic() - self._confirmed_at >= self._timing.renew_seconds:
                 self._renew()

@@ -75,11 +75,16 @@ class LeaseObject(Lease):
                 return None
 
     def _remove(self) -> LeaseContent | None:
+        expired = self._may_have_expired()
+        if expired:
+            self._version = None  # looked up: some stores ignore the condition of a deletion
         while True:
             if self._version is None:
                 found = self._store.read_versioned(NAME)
                 if found is None:
-                    return None  # deleted by a request that was interrupted, or that the client library repeated
+                    # Deleted by a request that was interrupted, or that the client library repeated; or, if it could
+                    # expire, by another writer that has taken over, and ended.
+                    return LeaseContent(holder={}, token="") if expired else None
                 other = LeaseContent.from_bytes(found[0])
                 if other.token != self._content.token:
                     return other

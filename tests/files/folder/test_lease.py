@@ -115,6 +115,27 @@ def test_the_same_task_instance_takes_over_at_once_and_the_former_holder_finds_o
     assert second.release({}) is True
 
 
+def test_a_lease_that_expired_and_is_gone_was_taken_over_by_a_writer_that_has_ended(bucket: Bucket) -> None:
+    first = held_by(bucket)
+    bucket.clock.sleep(2)  # type: ignore[attr-defined]
+    assert held_by(bucket, run_id="tuesday").release({})
+    assert bucket.names() == set()
+    assert first.release({}) is False
+    assert first.is_lost()
+
+
+def test_a_writer_that_lost_its_lease_can_acquire_it_again(bucket: Bucket) -> None:
+    first = held_by(bucket)
+    bucket.clock.sleep(2)  # type: ignore[attr-defined]
+    second = held_by(bucket, run_id="tuesday")
+    assert first.is_lost()
+    assert second.release({})
+    assert passed(bucket, lambda: first.acquire(ignore, take_over=False)) < 5
+    assert not first.is_lost()
+    assert first.release({})
+    assert bucket.names() == set()
+
+
 def test_a_released_lease_is_taken_over_at_once_with_its_note(bucket: Bucket) -> None:
     held_by(bucket).release(NOTE)
     second = lease_of(bucket, dag_id="warehouse")
