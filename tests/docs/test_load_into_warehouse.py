@@ -167,6 +167,13 @@ def test_the_values_of_a_run_are_hard_to_parse(run):
     assert [character for character in ('"', "\n", ",", ";", "é") if character not in text] == []
 
 
+def test_an_asset_event_has_what_the_tasks_use(page_runs, store):
+    [extra] = page_runs.of("howto_asset_producer").events["connectif_purchases"]
+    used = store(["id"])  # the tests below call the tasks with no more than this
+    assert set(extra) >= set(used)
+    assert all(set(file) >= set(used["files"][0]) for file in extra["files"])
+
+
 def test_undeclared_columns_remain_text(warehouse, store):
     row = {"phone": "+34600123456", "zip": "0123", "flag": "true", "when": "2026-11-24", "amount": "1.50"}
     warehouse.load(store([*row], [*row.values()]))
