@@ -46,6 +46,7 @@ class DataSpec:
     activity_types: tuple[str, ...] = ()
     rows: int = 100
     revision: int = 0
+    contact_fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Table:
 def tables(spec: DataSpec) -> list[Table]:
     """Return the tables of an export: two for activities, one for every other type."""
     if spec.export_type == "contacts":
-        return [Table("", _contact_columns(spec.version), lambda: _contacts(spec))]
+        return [Table("", [*_contact_columns(spec.version), *spec.contact_fields], lambda: _contacts(spec))]
     if spec.export_type == "activities":
         return [
             Table("", _activity_columns(spec.version), lambda: (row for row, _ in _activities(spec))),
@@ -121,11 +122,11 @@ def _contact_columns(version: int) -> list[str]:
 
 
 def _contacts(spec: DataSpec) -> Iterator[list[str]]:
-    rng = _random(spec, "contacts")
+    rng, field_rng = _random(spec, "contacts"), _random(spec, "contact fields")
     width = len(_contact_columns(spec.version))
     for timestamp in _timestamps(spec, rng):
         day = format_date(timestamp, spec.date_format)
-        yield [
+        row = [
             f"{rng.getrandbits(40):010x}@{rng.choice(_DOMAINS)}",
             rng.choice(_NAMES),
             rng.choice(_SURNAMES),
@@ -140,7 +141,8 @@ def _contacts(spec: DataSpec) -> Iterator[list[str]]:
             f"{rng.randrange(200000) / 100:.2f}",
             day,
             rng.choice(("es", "en", "de", "fr")),
-        ][:width]
+        ]
+        yield row[:width] + [field_rng.choice(("", "gold", "Plata; 2")) for _ in spec.contact_fields]
 
 
 _ACTIVITY_COLUMNS = [

@@ -173,6 +173,7 @@ def _file_spec(export: Export) -> FileSpec:
             activity_types=tuple(export.filters.get("activityTypes") or ()),
             rows=options.rows,
             revision=export.revision,
+            contact_fields=options.contact_fields,
         ),
         base_name=_base_name(export),
         delimiter=export.delimiter,

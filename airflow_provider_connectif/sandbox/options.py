@@ -101,6 +101,9 @@ class SandboxOptions:
     # --- export data (fixed for an export when it is created) -------------------------------------------
     rows: int = _option(100, "number of rows in the main CSV file")
     file_bytes: int = _option(0, "size of the main CSV file instead of rows: 20 GB or more, generated on the fly")
+    contact_fields: tuple[str, ...] = _option(
+        (), "contact fields that the store has added; each is a column at the end of contacts"
+    )
     bom: bool = _option(False, "start each CSV file with a byte order mark")
     crlf: bool = _option(False, "end the lines of the CSV files with CRLF")
 

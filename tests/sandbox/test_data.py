@@ -71,6 +71,19 @@ def test_the_delimiter_is_the_requested_one(client, delimiter: str) -> None:
     assert {len(row) for row in rows} == {len(rows[0])}
 
 
+def test_contact_fields_are_columns_at_the_end_and_change_nothing_else(sandbox, client) -> None:
+    export = client.create(client.contacts(version="v5"))
+    before = only(client.tables(export["id"]))
+    sandbox.set(contact_fields=["level", "shoeSize"])
+    assert only(client.tables(export["id"])) == before
+    rows = only(client.tables(client.create(client.contacts(version="v5"))["id"]))
+    assert rows[0] == [*before[0], "level", "shoeSize"]
+    assert {len(row) for row in rows} == {len(rows[0])}
+    assert len({row[-1] for row in rows}) > 1
+    activities = client.tables(client.create(client.activities())["id"])
+    assert not any("level" in rows[0] for rows in activities.values())
+
+
 def test_each_version_adds_columns_and_the_fifth_renames_two(client) -> None:
     headers = []
     for version in range(1, 7):
