@@ -40,6 +40,8 @@ def add_to_outlet_events(
         "manifest": result["manifest"],
         "unchanged": result["unchanged"],
     }
+    if result["schema_changes"]:
+        extra["schema_changes"] = result["schema_changes"]
     if export is not None and export.total:
         extra["items"] = export.total
     for asset in assets:

@@ -26,14 +26,17 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
     from airflow_provider_connectif.files.folder.writers import AnnouncementCheck
+    from airflow_provider_connectif.files.tables.schema import CheckColumns
     from airflow_provider_connectif.files.unpack.archive import Archive
 
 FILE_FORMATS = ("csv", "csv.gz", "parquet", "archive")
 IF_EXISTS = ("replace", "skip", "error")
+ON_SCHEMA_CHANGE = ("warn", "fail", "ignore")
 
 # For completion in editors. The arguments also accept other strings, such as templates.
 FileFormat = Literal["csv", "csv.gz", "parquet", "archive"]
 IfExists = Literal["replace", "skip", "error"]
+OnSchemaChange = Literal["warn", "fail", "ignore"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class StoreOptions:
     if_exists: str = "replace"
     max_uncompressed_bytes: int | None = None
     column_types: Mapping[str, str] | str | None = None
+    on_schema_change: str = "warn"
 
     def check(self) -> None:
         """Check the options. The destination may contain templates; the others may be
@@ -61,6 +65,13 @@ class StoreOptions:
         check_one_of("file_format", self.file_format, FILE_FORMATS)
         check_one_of("if_exists", self.if_exists, IF_EXISTS)
         check_column_types(self.column_types, self.file_format)
+        check_one_of("on_schema_change", self.on_schema_change, ON_SCHEMA_CHANGE)
+        if self.on_schema_change == "fail" and self.file_format == "archive":
+            raise InvalidArgument(
+                "on_schema_change",
+                "'fail' cannot be combined with file_format='archive', whose columns are not read; use "
+                "file_format='csv.gz', or omit on_schema_change.",
+            )
         limit = self.max_uncompressed_bytes
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit <= 0):
             raise InvalidArgument("max_uncompressed_bytes", f"{limit!r} is not a positive number of bytes.")
@@ -83,6 +94,7 @@ def find_stored_export(
     log: Any,
     export_id: str | None = None,
     is_announced: AnnouncementCheck | None = None,
+    check_columns: CheckColumns | None = None,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that the destination holds, whichever export it is.
 
@@ -93,6 +105,7 @@ def find_stored_export(
     :param log: where the outcome is logged
     :param export_id: the export that is to be stored, if it exists already
     :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
+    :param check_columns: compares the columns with those of earlier exports
     :return: what the task returns; None if there is no complete export, or the folder is not known yet
     :raises FileError: if another task of the same run stores in the folder, or the store fails
     """
@@ -103,7 +116,14 @@ def find_stored_export(
     uri = normalize_uri(options.destination)
     with destination_errors(uri, options.storage_conn_id):
         store = open_folder(uri, options.storage_conn_id)
-        result = find_delivered(store, uri=uri, writer=writer, export_id=export_id, is_announced=is_announced)
+        result = find_delivered(
+            store,
+            uri=uri,
+            writer=writer,
+            export_id=export_id,
+            is_announced=is_announced,
+            check_columns=check_columns,
+        )
     if result is not None:
         log.info("Export %s is already stored in %s; no export is needed.", result["export_id"], uri)
     return result
@@ -120,6 +140,7 @@ def store_export(
     dag: Any = None,
     look_first: bool = True,
     is_announced: AnnouncementCheck | None = None,
+    check_columns: CheckColumns | None = None,
 ) -> dict[str, Any]:
     """Store a finished export's files, unless the folder holds them already.
 
@@ -131,6 +152,7 @@ def store_export(
     :param log: where the outcome is logged
     :param dag: the task's DAG, in whose time zone the dates in the destination are written; None writes them in UTC
     :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
+    :param check_columns: compares the columns with those of earlier exports, before anything becomes visible
     :param look_first: False if this process has looked at the folder already, and it held no export
     :return: what the task returns
     :raises InvalidArgument: if the destination does not fit this export
@@ -156,6 +178,7 @@ def store_export(
             on_progress=on_progress,
             look_first=look_first,
             is_announced=is_announced,
+            check_columns=check_columns,
         )
     size = format_size(sum(file["bytes"] for file in result["files"]))
     summary = f"{len(result['files'])} file(s), {size}, in {uri}"

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import time
@@ -38,10 +39,12 @@ from airflow_provider_connectif.tasks.destination import (
 )
 from airflow_provider_connectif.tasks.lineage import add_to_outlet_events, operator_lineage
 from airflow_provider_connectif.tasks.progress import ProgressLog
+from airflow_provider_connectif.tasks.schema_changes import ColumnCheck
 from airflow_provider_connectif.tasks.stores import check_store
 from airflow_provider_connectif.tasks.transfer import (
     FileFormat,
     IfExists,
+    OnSchemaChange,
     StoreOptions,
     announcement_check,
     find_stored_export,
@@ -91,6 +94,9 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     :param version: the version of the columns, such as ``v5``
     :param if_exists: what to do if the folder holds another export: ``replace`` it, ``skip`` (keep it, and return its
         files), or fail with an ``error``
+    :param on_schema_change: what to do if the columns are not those of the last export of the same type, report and
+        version that this task, under any map index, stored in another run: ``warn`` in the log, ``fail`` before
+        anything is visible, or ``ignore`` it. It has no effect with ``archive``.
     :param deferrable: wait in the triggerer, without a worker slot; None uses Airflow's
         ``[operators] default_deferrable``
     :param poke_interval: seconds between two polls, or a timedelta
@@ -100,10 +106,11 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         that they replace
     :param max_uncompressed_bytes: fail if the files are larger than this in total; None sets no limit
     :param connectif_conn_id: the id of the Airflow connection to Connectif
-    :return: ``export_id``, ``destination``, ``files``, ``manifest`` and ``unchanged`` (whether the files have the same
-        content as those of the export that they replace). Each file has ``path``, ``bytes``, ``sha256``
-        and, except for ``archive``, ``rows`` (without the header), ``columns`` (their names, in order) and ``part``,
-        which identifies the file within the export: empty for the main file
+    :return: ``export_id``, ``destination``, ``files``, ``manifest``, ``unchanged`` (whether the files have the same
+        content as those of the export that they replace) and ``schema_changes``, a list with ``part``, ``added``,
+        ``removed``, ``renamed`` and ``moved`` for each file whose columns changed. Each file has ``path``, ``bytes``,
+        ``sha256`` and, except for ``archive``, ``rows`` (without the header), ``columns`` (their names, in order) and
+        ``part``, which identifies the file within the export: empty for the main file
     """
 
     template_fields: Sequence[str] = (
@@ -114,6 +121,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         "export_id",
         *REQUEST_ARGUMENTS,
         "if_exists",
+        "on_schema_change",
         "connectif_conn_id",
     )
     operator_extra_links = (ConnectifReportLink(),)
@@ -140,6 +148,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         date_format: DateFormat | str | XComArg = "ISO",
         version: str | XComArg | None = None,
         if_exists: IfExists | str | XComArg = "replace",
+        on_schema_change: OnSchemaChange | str | XComArg = "warn",
         deferrable: bool | None = None,
         poke_interval: float | timedelta = 60.0,
         timeout: float | timedelta | None = None,
@@ -164,6 +173,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         self.date_format = date_format
         self.version = version
         self.if_exists = if_exists
+        self.on_schema_change: Any = on_schema_change
         self.deferrable = default_deferrable(deferrable)
         if timeout is None:
             timeout = conf.getfloat("sensors", "default_timeout", fallback=7 * 24 * 3600)
@@ -191,15 +201,17 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             request = ExportRequest.of(**get_request_arguments(self)) if self.export_id is None else None
             may_be_stored = True if request is None else self._check_store()
             if may_be_stored and self.if_exists == "skip":
+                columns = self._column_check(context)
                 stored = find_stored_export(
                     self._options(),
                     writer=manifest_writer(context),
                     log=self.log,
                     export_id=self.export_id,
                     is_announced=announcement_check(context, self.log),
+                    check_columns=columns,
                 )
                 if stored is not None:
-                    return self._finish(context, stored)
+                    return self._finish(context, stored, columns)
             with ConnectifHook(self.connectif_conn_id).get_conn() as client:
                 export_id = self.export_id if request is None else create_export(context, client, request)
                 with self._new_export_on_retry(context):
@@ -296,6 +308,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
     ) -> dict[str, Any]:
         set_report_link(self, export.report_id)
         self._export, self._api_host = export, client.host
+        columns = self._column_check(context)
         result = store_export(
             client,
             export,
@@ -306,12 +319,19 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
             dag=context.get("dag"),
             look_first=look_first,
             is_announced=announcement_check(context, self.log),
+            check_columns=columns,
         )
-        return self._finish(context, result, export)
+        return self._finish(context, result, columns, export)
 
-    def _finish(self, context: Context, result: dict[str, Any], export: Export | None = None) -> dict[str, Any]:
+    def _column_check(self, context: Context) -> ColumnCheck:
+        return ColumnCheck(context, self.on_schema_change, self.log)
+
+    def _finish(
+        self, context: Context, result: dict[str, Any], columns: ColumnCheck, export: Export | None = None
+    ) -> dict[str, Any]:
         from airflow_provider_connectif.tasks.creation import mark_succeeded
 
+        columns.remember()
         if self.export_id is None:
             mark_succeeded(context)
         if self.skip_event_if_unchanged and result["unchanged"]:
@@ -327,7 +347,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         return check_store(options.destination, options.storage_conn_id)
 
     def _options(self, *, rendered: bool = True) -> StoreOptions:
-        names = ("storage_conn_id", "file_format", "if_exists", "max_uncompressed_bytes", "column_types")
+        names = [field.name for field in dataclasses.fields(StoreOptions) if field.name != "destination"]
         # The destination's own check supports templates.
         return StoreOptions(path_to_uri(self.destination), **get_arguments(self, names, rendered=rendered))
 

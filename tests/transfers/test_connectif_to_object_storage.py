@@ -62,6 +62,7 @@ class TestExistingExport:
             "files": [file],
             "manifest": f"file://{lake}/out/_connectif_manifest.json",
             "unchanged": False,
+            "schema_changes": [],
         }
         manifest = json.loads((lake / "out" / "_connectif_manifest.json").read_text())
         assert manifest["export"]["id"] == export_id

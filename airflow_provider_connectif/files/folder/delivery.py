@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from airflow_provider_connectif.files.stores.base import Store
     from airflow_provider_connectif.files.stores.staged import Staged
     from airflow_provider_connectif.files.tables.contents import Contents
+    from airflow_provider_connectif.files.tables.schema import CheckColumns, SchemaChange
     from airflow_provider_connectif.files.unpack.members import Member
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ def deliver(
     clock: Callable[[], float] = time.time,
     timing: Timing | None = None,
     is_announced: AnnouncementCheck | None = None,
+    check_columns: CheckColumns | None = None,
 ) -> dict[str, Any]:
     """Store an export's files in a folder, with a manifest, once.
 
@@ -113,8 +115,10 @@ def deliver(
     :param timing: how long to wait for other writers
     :param is_announced: returns whether others know what a writer stored; if not, it does not count as ``unchanged``.
         None: they always do
+    :param check_columns: returns what changed in the columns. It is called before anything becomes visible, where what
+        it raises leaves the folder as it was, and again for the result
     :return: ``export_id``, ``destination``, ``files`` (each with ``path``, ``bytes``, ``sha256``, ``rows``,
-        ``columns`` and ``part``), ``manifest`` and ``unchanged``
+        ``columns`` and ``part``), ``manifest``, ``unchanged`` and ``schema_changes``
     :raises FolderConflict: if the folder belongs to another task instance of the same run or, with ``error``, to
         another export; or if a file that this provider did not store is in the way
     :raises FolderBusy: if another writer is still storing in the folder after a while
@@ -136,6 +140,7 @@ def deliver(
         clock=clock,
         timing=timing or Timing(),
         is_announced=is_announced,
+        check_columns=check_columns,
     )
     return delivery.run(open_archive, look_first)
 
@@ -148,6 +153,7 @@ def find_delivered(
     export_id: str | None = None,
     timing: Timing | None = None,
     is_announced: AnnouncementCheck | None = None,
+    check_columns: CheckColumns | None = None,
 ) -> dict[str, Any] | None:
     """Return the result of the complete export that a folder holds, whichever export that is.
 
@@ -157,6 +163,7 @@ def find_delivered(
     :param export_id: the id of the export that the task is to store, if it exists already
     :param timing: how long to wait for other writers
     :param is_announced: see :func:`deliver`
+    :param check_columns: see :func:`deliver`
     :return: what :func:`deliver` returns; None if the folder holds no complete export
     :raises FolderConflict: if the folder belongs to another task instance of the same run
     :raises ManifestUnreadable: if the folder has a manifest that is not valid
@@ -177,6 +184,7 @@ def find_delivered(
         writer=dict(writer),
         timing=timing or Timing(),
         is_announced=is_announced,
+        check_columns=check_columns,
     )
     return delivery.find(found)
 
@@ -192,6 +200,7 @@ class _Delivery:
     writer: dict[str, Any]
     timing: Timing
     is_announced: AnnouncementCheck | None
+    check_columns: CheckColumns | None
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
     skipped: tuple[str, ...] = ()
@@ -315,6 +324,8 @@ class _Delivery:
             if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
                 return folder.delete_replaced(found)
             self._check_names(folder, staged, found)
+            if self.check_columns is not None:
+                self.check_columns(self.export, {each["part"]: each["columns"] for each in self.contents.values()})
             self.before = found if found is not None and is_intact(found, folder.find) else None
             manifest = folder.publish(staged, found, self._create_manifest)
         return folder.delete_replaced(manifest)
@@ -401,7 +412,12 @@ class _Delivery:
             "files": [_describe_file(uri, file) for file in manifest.files],
             "manifest": f"{uri}/{MANIFEST_NAME}",
             "unchanged": self._is_unchanged(manifest),
+            "schema_changes": self._schema_changes(manifest),
         }
+
+    def _schema_changes(self, manifest: Manifest) -> list[SchemaChange]:
+        columns = {file.part: file.columns for file in manifest.files if file.part is not None}
+        return [] if self.check_columns is None else self.check_columns(manifest.export, columns)
 
 
 def _describe_contents(contents: Mapping[str, tuple[str, Contents]], file_format: str) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,8 @@ What can be wrong with the content of an export's file.
      ├─ TableError                 final   the content is not what was asked for
      │   ├─ TableMalformed            final   a record, a cell or the text itself is broken
      │   ├─ CellDoesNotFit            final   a cell is not a value of its column's declared type
-     │   └─ ColumnMissing             final   no file of the export has a declared column
+     │   ├─ ColumnMissing             final   no file of the export has a declared column
+     │   └─ SchemaChanged             final   the columns are not those of the previous export
      └─ ParquetUnavailable         final   pyarrow is not installed
 
 No message contains a cell: it may be personal data.
@@ -56,6 +57,21 @@ class CellDoesNotFit(TableError):
 
 class ColumnMissing(TableError):
     """No file of the export has a column that was declared."""
+
+
+class SchemaChanged(TableError):
+    """
+    The columns are not those of the previous export, and this is to fail the task.
+
+    :param problem: what changed, as :func:`~airflow_provider_connectif.files.tables.schema.describe_changes` says it
+    """
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            problem.removesuffix("."),
+            "The task fails because on_schema_change is 'fail'. When whatever loads the files is ready for these "
+            "columns, run the task once with on_schema_change='warn'; later runs then compare theirs with these.",
+        )
 
 
 class ParquetUnavailable(FileError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bisect
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from airflow_provider_connectif.files.tables.names import distinct_names
@@ -22,6 +22,10 @@ class SchemaChange(TypedDict):
     renamed: dict[str, str]
     #: Columns that are in another place among those that stayed.
     moved: list[str]
+
+
+#: Compares an export, as its manifest describes it, and its columns by part, with those of an earlier one.
+CheckColumns = Callable[[Mapping[str, Any], Mapping[str, Sequence[str] | None]], list[SchemaChange]]
 
 
 def schema_changes(

@@ -22,6 +22,7 @@ from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME
 from airflow_provider_connectif.files.stores.base import Store
 from airflow_provider_connectif.files.stores.staged import Staged
 from airflow_provider_connectif.files.tables.contents import Contents
+from airflow_provider_connectif.files.tables.errors import SchemaChanged
 from tests.files.exports import (
     MIB,
     Archive,
@@ -70,6 +71,7 @@ def test_the_result_contains_the_export_the_folder_each_file_and_the_manifest(pl
         ],
         "manifest": f"{place.uri}/{MANIFEST_NAME}",
         "unchanged": False,
+        "schema_changes": [],
     }
 
 
@@ -273,6 +275,38 @@ def test_a_corrupt_archive_leaves_the_folder_unchanged(place: Place, where: str)
         deliver_to(place, {"id": "2"}, archive)
     assert snapshot(place) == before
     assert place.unfinished_uploads() == 0
+
+
+def test_a_refusal_of_the_columns_leaves_the_folder_unchanged_and_free(place: Place) -> None:
+    def refuse(described: Any, columns: Any) -> list[Any]:
+        assert (described["id"], columns) == (f"{2:024x}", {"": ("id", "día")})
+        raise SchemaChanged("added 'día'")
+
+    deliver_to(place, *export(1))
+    before = snapshot(place)
+    described, archive = export(2)
+    archive.members[0].contents = Contents(1, ("id", "día"))
+    with pytest.raises(SchemaChanged):
+        deliver_to(place, described, archive, check_columns=refuse, by=writer(run_id="tuesday"))
+    assert snapshot(place) == before
+    assert place.unfinished_uploads() == 0
+    result = deliver_to(place, described, archive, check_columns=lambda *_: [], by=writer(run_id="wednesday"))
+    assert result["export_id"] == described["id"]
+
+
+def test_the_columns_are_compared_before_anything_is_visible_and_in_each_later_run(place: Place) -> None:
+    seen: list[Any] = []
+
+    def compare(described: Any, columns: Any) -> list[Any]:
+        seen.append((described["id"], columns, MANIFEST_NAME in place.names()))
+        return [{"part": "", "added": ["día"]}]
+
+    described, archive = export()
+    archive.members[0].contents = Contents(1, ("id", "día"))
+    for _ in range(2):
+        result = deliver_to(place, described, archive, check_columns=compare)
+        assert result["schema_changes"] == [{"part": "", "added": ["día"]}]
+    assert seen == [(described["id"], {"": ("id", "día")}, visible) for visible in (False, True, True)]
 
 
 def test_a_file_that_changes_while_it_is_read_is_read_again_once(memory_store: Place) -> None:

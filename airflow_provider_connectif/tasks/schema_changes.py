@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Comparison of an export's columns with those of the exports that the same task stored in earlier runs.
+
+Each task instance that stores an export leaves two XComs: its columns, and under a key of their own for each type,
+report and version of an export, when the export was created and which task instance has its columns. The second kind is
+small, because all of them are read at once: Airflow does not sort them by anything that runs without a logical date
+and backfills have in common. The columns are compared with those of the export that was created last before this one,
+whenever it was stored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
+from airflow_provider_connectif.files.tables.errors import SchemaChanged
+from airflow_provider_connectif.files.tables.schema import SchemaChange, describe_changes, schema_changes
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+COLUMNS_KEY = "connectif_columns"
+
+#: Later than any run.
+_FAR_FUTURE = datetime(9000, 1, 1, tzinfo=timezone.utc)
+
+
+class ColumnCheck:
+    """Compares the columns of the export that a task stores with those of the task's earlier runs.
+
+    :param context: the task's context
+    :param on_schema_change: ``warn``, ``fail`` or ``ignore``
+    :param log: the task's log
+    """
+
+    def __init__(self, context: Context, on_schema_change: str, log: Any) -> None:
+        self._ti: Any = context["ti"]
+        self._dag_run: Any = context.get("dag_run")
+        self._on_schema_change = on_schema_change
+        self._log = log
+        self._export: Mapping[str, Any] = {}
+        self._columns: dict[str, list[str]] = {}
+        self._changes: list[SchemaChange] = []
+
+    def __call__(self, export: Mapping[str, Any], columns: Mapping[str, Sequence[str] | None]) -> list[SchemaChange]:
+        """Return what changed. An export is compared once, however often this is called.
+
+        :param export: the export, as the manifest describes it
+        :param columns: the columns by part
+        :raises SchemaChanged: if something changed, and this is to fail the task
+        """
+        if self._export.get("id") == export["id"]:
+            return self._changes
+        after = {part: list(names) for part, names in columns.items() if names}
+        before = self._columns_before(export) if after and self._on_schema_change != "ignore" else {}
+        changes = schema_changes(before, after)
+        if changes:
+            description = describe_changes(changes, export_type=export.get("exportType"))
+            if self._on_schema_change == "fail":
+                raise SchemaChanged(description)
+            self._log.warning("%s", description)
+        # A part that this export lacks is compared the next time that an export has it.
+        self._export, self._columns, self._changes = export, {**before, **after} if after else {}, changes
+        return changes
+
+    def remember(self) -> None:
+        """Leave the columns to later runs. Called when the export is stored."""
+        if not self._columns:
+            return
+        try:
+            self._ti.xcom_push(COLUMNS_KEY, self._columns)
+            pointer = [_created(self._export) or 0, self._ti.run_id, self._ti.map_index]
+            self._ti.xcom_push(_key(self._export), pointer)
+        except Exception as error:
+            self._log.warning("Later runs cannot compare their columns with these: %s.", type(error).__name__)
+
+    def _columns_before(self, export: Mapping[str, Any]) -> dict[str, list[str]]:
+        from airflow.providers.common.compat.sdk import XCom
+
+        get_all = getattr(XCom, "get_all", None)
+        if get_all is None or "include_prior_dates" not in inspect.signature(get_all).parameters:
+            self._log.info("Airflow before 3.1 does not show earlier runs, so the columns were not compared.")
+            return {}
+        task = {"dag_id": self._ti.dag_id, "task_id": self._ti.task_id}
+        try:
+            pointers = get_all(key=_key(export), run_id=self._latest_run(), include_prior_dates=True, **task)
+            found = self._select(pointers or (), _created(export))
+            if found is None:
+                return {}
+            columns = XCom.get_one(key=COLUMNS_KEY, run_id=found[1], map_index=found[2], **task)
+            return {str(part): [str(name) for name in names] for part, names in (columns or {}).items()}
+        except Exception as error:
+            self._log.warning("The columns were not compared with earlier ones: %s.", type(error).__name__)
+            return {}
+
+    def _latest_run(self) -> str:
+        """Return the run with the latest date: Airflow shows the XComs up to a run's date, and a backfill is early."""
+        try:
+            own = self._dag_run.logical_date or self._dag_run.run_after
+            latest = self._ti.get_previous_ti(logical_date=_FAR_FUTURE, map_index=self._ti.map_index)
+            return str(latest.run_id if latest.logical_date > own else self._ti.run_id)
+        except (AttributeError, TypeError):  # not in all versions; or no run has a logical date
+            return str(self._ti.run_id)
+
+    def _select(self, pointers: Sequence[Any], created: float | None) -> Any:
+        """Return the pointer of another run to the export that was created last, but not after this one."""
+        earlier = [
+            pointer
+            for pointer in pointers
+            if pointer[1] != self._ti.run_id and (created is None or pointer[0] <= created)
+        ]
+        return max(earlier, default=None)
+
+
+def _key(export: Mapping[str, Any]) -> str:
+    kind = [export.get("exportType"), (export.get("filters") or {}).get("reportId"), export.get("version")]
+    return f"{COLUMNS_KEY}_{hashlib.sha256(json.dumps(kind).encode()).hexdigest()[:16]}"
+
+
+def _created(export: Mapping[str, Any]) -> float | None:
+    created = parse_timestamp_or_none(export.get("createdAt"))
+    return None if created is None else created.timestamp()

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The columns of an export are compared with those that the same task stored in earlier runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from typing import Any
+
+import pytest
+
+from airflow_provider_connectif.files.tables.errors import SchemaChanged
+from airflow_provider_connectif.tasks.schema_changes import ColumnCheck
+from tests.xcoms import FakeXComs
+
+log = logging.getLogger(__name__)
+OLD, NEW = ("a", "b"), ("a", "b", "c")
+ADDED = [{"part": "", "added": ["c"], "removed": [], "renamed": {}, "moved": []}]
+
+
+def export(day: int, hour: int = 0, **fields: Any) -> dict[str, Any]:
+    """Return an export that was created on a day in November."""
+    created = f"2026-11-{day:02}T{hour:02}:00:00+00:00"
+    return {"id": f"{day}.{hour}", "exportType": "contacts", "version": "v5", "createdAt": created, **fields}
+
+
+class Runs:
+    """Runs of a task, each of which stores an export."""
+
+    def __init__(self, xcoms: FakeXComs) -> None:
+        self.xcoms = xcoms
+        self.numbers = itertools.count(1)
+
+    def store(
+        self, described: dict[str, Any], columns: Any = OLD, *, on_schema_change: str = "warn", **run: Any
+    ) -> list[Any]:
+        """Return the changes."""
+        task = self.xcoms.task(run.pop("run_id", f"run-{next(self.numbers)}"), **run)
+        self.xcoms.clear(task.ti.run_id, task.ti.map_index)
+        check = ColumnCheck(task.context(), on_schema_change, log)
+        found = check(described, columns if isinstance(columns, dict) else {"": columns})
+        assert check(described, {}) == found  # the second time it is not compared again
+        check.remember()
+        return found
+
+
+@pytest.fixture
+def xcoms(monkeypatch) -> FakeXComs:
+    found = FakeXComs()
+    found.install(monkeypatch)
+    return found
+
+
+@pytest.fixture
+def runs(xcoms) -> Runs:
+    return Runs(xcoms)
+
+
+class TestChange:
+    def test_is_reported_once(self, runs, caplog):
+        assert runs.store(export(1), OLD, day=1) == []
+        assert runs.store(export(2), OLD, day=2) == []
+        assert not caplog.records
+        assert runs.store(export(3), NEW, day=3) == ADDED
+        assert "The columns differ from those of the previous export: added 'c'." in caplog.text
+        assert "set version" in caplog.text
+        assert runs.store(export(4), NEW, day=4) == []
+
+    def test_fails_every_run_until_one_accepts_it(self, runs):
+        runs.store(export(1), day=1)
+        for day in (2, 3):
+            with pytest.raises(
+                SchemaChanged, match=r"added 'c'.*set version.*run the task once with on_schema_change='wa"
+            ):
+                runs.store(export(day), NEW, day=day, on_schema_change="fail")
+        assert runs.store(export(4), NEW, day=4, on_schema_change="warn") == ADDED
+        assert runs.store(export(5), NEW, day=5, on_schema_change="fail") == []
+
+    def test_fails_again_if_the_task_is_cleared(self, runs):
+        runs.store(export(1), day=1)
+        for day in (2, 3):
+            with pytest.raises(SchemaChanged):
+                runs.store(export(day), NEW, run_id="cleared", day=2, on_schema_change="fail")
+
+    def test_that_is_ignored_is_remembered(self, runs, xcoms, caplog):
+        runs.store(export(1), day=1)
+        requests = xcoms.requests
+        assert runs.store(export(2), NEW, day=2, on_schema_change="ignore") == []
+        assert xcoms.requests == requests
+        assert not caplog.records
+        assert runs.store(export(3), NEW, day=3, on_schema_change="fail") == []
+
+    def test_is_found_again_by_a_retry(self, runs):
+        runs.store(export(1), day=1)
+        for _ in range(2):
+            assert runs.store(export(2), NEW, run_id="retried", day=2) == ADDED
+
+    def test_of_a_part_that_some_exports_lack_is_found(self, runs):
+        runs.store(export(1), {"": OLD, "products": ("x",)}, day=1)
+        assert runs.store(export(2), {"": OLD}, day=2) == []
+        [found] = runs.store(export(3), {"": OLD, "products": ("x", "y")}, day=3)
+        assert (found["part"], found["added"]) == ("products", ["y"])
+
+    def test_needs_columns(self, runs, xcoms):
+        assert runs.store(export(1), {}, day=1) == []
+        assert runs.store(export(2), {"": None}, day=2) == []
+        assert xcoms.requests == 0
+        assert xcoms.content == {}
+
+
+class TestOtherExports:
+    @pytest.mark.parametrize(
+        "other",
+        [
+            {"exportType": "activities"},
+            {"version": "v6"},
+            {"version": None},
+            {"exportType": "data-explorer", "filters": {"reportId": "r"}},
+        ],
+    )
+    def test_are_not_compared(self, runs, other):
+        runs.store(export(1), day=1)
+        assert runs.store(export(2, **other), NEW, day=2) == []
+        assert runs.store(export(3), NEW, day=3) == ADDED
+
+    def test_with_other_filters_are_compared(self, runs):
+        runs.store(export(1, filters={"segmentId": "a"}), day=1)
+        assert runs.store(export(2, filters={"segmentId": "b"}), NEW, day=2) == ADDED
+
+
+class TestMappedTasks:
+    def test_are_compared_under_any_map_index_with_earlier_runs_only(self, runs):
+        for index, report in enumerate("abc"):
+            columns = [*OLD, report]
+            assert (
+                runs.store(export(1, filters={"reportId": report}), columns, run_id="1", day=1, map_index=index) == []
+            )
+        for index, report in enumerate("cab"):
+            columns = [*OLD, report]
+            assert (
+                runs.store(export(2, filters={"reportId": report}), columns, run_id="2", day=2, map_index=index) == []
+            )
+
+    def test_of_one_run_all_report_a_change(self, runs):
+        runs.store(export(1), day=1)
+        for index in range(3):
+            assert runs.store(export(2, index), NEW, run_id="2", day=2, map_index=index) == ADDED
+
+
+class TestOrder:
+    """The schema is that of the time at which an export was created, whatever its run is for."""
+
+    @pytest.mark.parametrize("days", list(itertools.permutations((2, 3, 4))))
+    @pytest.mark.parametrize("before", [range(1, 6), (1, 5), (5,)])
+    def test_a_backfill_in_any_order_reports_a_change_at_most_once(self, runs, days, before):
+        for day in before:
+            runs.store(export(day), OLD, run_id=f"first {day}", day=day)
+        found = [runs.store(export(20 + number), NEW, day=day) for number, day in enumerate(days)]
+        assert [bool(changes) for changes in found] == [True, False, False]
+        assert runs.store(export(25), NEW, day=6) == []
+
+    def test_a_run_without_a_logical_date_is_one_like_the_others(self, runs):
+        runs.store(export(1), OLD, day=1)
+        assert runs.store(export(2), NEW, created=2) == ADDED
+        assert runs.store(export(3), NEW, day=3) == []
+        assert runs.store(export(4), OLD, created=4)
+        assert runs.store(export(5), OLD, created=5) == []
+        assert runs.store(export(6), OLD, day=6) == []
+
+    def test_an_older_export_that_is_stored_later_is_compared_with_those_before_it(self, runs):
+        runs.store(export(1), OLD, day=1)
+        runs.store(export(5), NEW, day=5)
+        assert runs.store(export(3), OLD, day=6) == []
+        assert runs.store(export(6), NEW, day=7) == []
+
+    def test_an_export_without_a_time_of_creation_is_compared_with_the_latest(self, runs):
+        runs.store(export(1), OLD, day=1)
+        runs.store(export(2), NEW, day=2)
+        assert runs.store({"id": "3", "exportType": "contacts", "version": "v5"}, NEW, day=3) == []
+        assert runs.store(export(4), NEW, day=4) == []
+
+    def test_before_airflow_3_2_only_earlier_dates_are_seen(self, runs, monkeypatch):
+        monkeypatch.delattr("tests.xcoms.XComTaskInstance.get_previous_ti")
+        runs.store(export(1), OLD, day=1)
+        runs.store(export(5), NEW, day=5)
+        assert runs.store(export(6), NEW, day=4) == ADDED
+        assert runs.store(export(7), NEW, day=6) == []
+
+
+class TestAirflow:
+    def test_that_cannot_show_earlier_runs_is_named_in_the_log(self, runs, monkeypatch, caplog):
+        runs.store(export(1), day=1)
+        monkeypatch.setattr(FakeXComs, "get_all", lambda self, *, key, dag_id, task_id, run_id: [])  # some 3.0
+        assert runs.store(export(2), NEW, day=2) == []
+        monkeypatch.delattr(FakeXComs, "get_all")  # Airflow 3.0.0
+        assert runs.store(export(3), NEW, day=3) == []
+        assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
+        assert caplog.text.count("so the columns were not compared") == 2
+
+    @pytest.mark.parametrize("method", ["get_all", "get_one"])
+    def test_that_does_not_respond_does_not_fail_the_task(self, runs, monkeypatch, caplog, method):
+        def fail(self, *, key, dag_id, task_id, run_id, map_index=0, include_prior_dates=False):
+            raise RuntimeError("no response")
+
+        runs.store(export(1), day=1)
+        monkeypatch.setattr(FakeXComs, method, fail)
+        assert runs.store(export(2), NEW, day=2, on_schema_change="fail") == []
+        assert [record.getMessage() for record in caplog.records] == [
+            "The columns were not compared with earlier ones: RuntimeError."
+        ]
+
+    def test_that_does_not_store_xcoms_does_not_fail_the_task(self, runs, monkeypatch, caplog):
+        def fail(*_):
+            raise RuntimeError("no response")
+
+        monkeypatch.setattr("tests.xcoms.XComTaskInstance.xcom_push", fail)
+        assert runs.store(export(1), day=1) == []
+        assert "Later runs cannot compare their columns with these: RuntimeError." in caplog.text
+
+    @pytest.mark.parametrize("value", ["null", "5", '{"a": 1}', '[1, "run-1"]', '"text"', '["x", "run-1", -1]'])
+    def test_with_unexpected_values_does_not_fail_the_task(self, runs, xcoms, value):
+        runs.store(export(1), day=1)
+        for place in xcoms.content:
+            xcoms.content[place] = value
+        runs.store(export(2), NEW, day=2)
+
+    def test_that_has_lost_the_columns_does_not_fail_the_task(self, runs, xcoms):
+        runs.store(export(1), day=1)
+        for place in [place for place in xcoms.content if place[3] == "connectif_columns"]:
+            del xcoms.content[place]
+        assert runs.store(export(2), NEW, day=2) == []
+
+    def test_stores_little_for_each_run_and_is_asked_twice(self, runs, xcoms):
+        for day in range(1, 4):
+            runs.store(export(day), day=day)
+        requests = xcoms.requests
+        runs.store(export(4), day=4)
+        assert xcoms.requests - requests == 2
+        pointers = [value for place, value in xcoms.content.items() if place[3] != "connectif_columns"]
+        assert len(pointers) == 4
+        assert max(map(len, pointers)) < 50
+        assert all(json.loads(value)[2] == -1 for value in pointers)
