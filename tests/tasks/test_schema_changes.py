@@ -168,6 +168,11 @@ class TestOrder:
         assert runs.store(export(5), OLD, created=5) == []
         assert runs.store(export(6), OLD, day=6) == []
 
+    def test_a_run_without_a_logical_date_that_is_cleared_later_sees_the_runs_since(self, runs):
+        runs.store(export(1), OLD, day=1)
+        runs.store(export(10), NEW, day=10)
+        assert runs.store(export(20), NEW, created=5) == []
+
     def test_an_older_export_that_is_stored_later_is_compared_with_those_before_it(self, runs):
         runs.store(export(1), OLD, day=1)
         runs.store(export(5), NEW, day=5)
