@@ -83,7 +83,7 @@ def test_the_event_of_an_asset_has_the_keys_of_the_page(page_runs):
     documented = re.findall(r"^\| `(\w+)` \|", page.partition("`event.extra`")[2].partition("\n\n")[0], re.MULTILINE)
     [extra] = page_runs.of("howto_asset_producer").events["connectif_purchases"]
     assert set(extra) <= set(documented)
-    assert set(documented) - {"items"} <= set(extra)
+    assert set(documented) - {"items", "schema_changes"} <= set(extra)
     assert extra["files"] == [
         {name: file[name] for name in ("path", "bytes", "rows", "columns", "part")}
         for file in page_runs.of("howto_asset_producer").returned["purchases"]["files"]
