@@ -40,9 +40,10 @@ test-quick: $(VENV)/.installed-dev ## run the tests, except slow ones and those 
 coverage: $(VENV)/.installed-dev ## run test-quick and report line coverage; fails below 95 %
 	$(PYTEST) -m $(QUICK) --cov $(PYTEST_ARGS)
 
-test-long: $(VENV)/.installed-dev ## run the tests in a real Airflow that take minutes: clearing, failed and unchanged exports, partitions
+test-long: $(VENV)/.installed-dev ## run the tests in a real Airflow that take minutes: clearing, failed and unchanged exports, partitions, columns
 	CONNECTIF_TEST_LONG=1 $(BIN)/python -m pytest tests/system/test_clearing.py tests/system/test_export_failed.py \
-		tests/system/test_partitions.py tests/system/test_unchanged.py $(PYTEST_ARGS)
+		tests/system/test_partitions.py tests/system/test_schema_changes.py tests/system/test_unchanged.py \
+		$(PYTEST_ARGS)
 
 test-scale: $(VENV)/.installed-dev ## run many tasks at once in a real Airflow: 200 deferred, 500 mapped (STORES=100 for fewer), 61 partitions; 20 to 60 minutes
 	CONNECTIF_TEST_EXPORTS=100 CONNECTIF_TEST_TASKS=200 CONNECTIF_TEST_BURST=50 CONNECTIF_TEST_PARTITIONS=1 CONNECTIF_TEST_LONG=1 \

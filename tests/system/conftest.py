@@ -29,7 +29,13 @@ BUCKET = "lake"
 
 
 #: Modules that run many DAG runs one after another, each of which takes minutes.
-LONG = {"test_clearing.py", "test_export_failed.py", "test_partitions.py", "test_unchanged.py"}
+LONG = {
+    "test_clearing.py",
+    "test_export_failed.py",
+    "test_partitions.py",
+    "test_schema_changes.py",
+    "test_unchanged.py",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
