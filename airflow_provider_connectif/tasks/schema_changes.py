@@ -14,7 +14,6 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 COLUMNS_KEY = "connectif_columns"
-
-#: Later than any run.
-_FAR_FUTURE = datetime(9000, 1, 1, tzinfo=timezone.utc)
 
 
 class ColumnCheck:
@@ -40,7 +36,6 @@ class ColumnCheck:
 
     def __init__(self, context: Context, on_schema_change: str, log: Any) -> None:
         self._ti: Any = context["ti"]
-        self._dag_run: Any = context.get("dag_run")
         self._on_schema_change = on_schema_change
         self._log = log
         self._export: Mapping[str, Any] = {}
@@ -88,8 +83,12 @@ class ColumnCheck:
             return {}
         task = {"dag_id": self._ti.dag_id, "task_id": self._ti.task_id}
         try:
-            pointers = get_all(key=_key(export), run_id=self._latest_run(), include_prior_dates=True, **task)
-            found = self._select(pointers or (), _created(export))
+            pointers = [
+                pointer
+                for run_id in self._get_runs()
+                for pointer in get_all(key=_key(export), run_id=run_id, include_prior_dates=True, **task) or ()
+            ]
+            found = self._select(pointers, _created(export))
             if found is None:
                 return {}
             columns = XCom.get_one(key=COLUMNS_KEY, run_id=found[1], map_index=found[2], **task)
@@ -98,14 +97,19 @@ class ColumnCheck:
             self._log.warning("The columns were not compared with earlier ones: %s.", type(error).__name__)
             return {}
 
-    def _latest_run(self) -> str:
-        """Return the run with the latest date: Airflow shows the XComs up to a run's date, and a backfill is early."""
-        try:
-            own = self._dag_run.logical_date or self._dag_run.run_after
-            latest = self._ti.get_previous_ti(logical_date=_FAR_FUTURE, map_index=self._ti.map_index)
-            return str(latest.run_id if latest.logical_date > own else self._ti.run_id)
-        except (AttributeError, TypeError):  # not in all versions; or no run has a logical date
-            return str(self._ti.run_id)
+    def _get_runs(self) -> set[str]:
+        """Return this run, and the one that was created last before it.
+
+        Airflow shows the XComs of runs up to the date of a run: the logical date, which may be long ago, or else the
+        time of its creation, so that neither of the two alone may show those of the other.
+        """
+        own = self._ti.run_id
+        states = self._ti.get_task_states(
+            dag_id=self._ti.dag_id, task_ids=[self._ti.task_id], map_index=self._ti.map_index
+        )
+        # After the type of the run, Airflow's run ids have a time.
+        others = sorted(states.keys() - {own}, key=lambda run_id: (run_id.partition("__")[2], run_id))
+        return {own, *others[-1:]}
 
     def _select(self, pointers: Sequence[Any], created: float | None) -> Any:
         """Return the pointer of another run to the export that was created last, but not after this one."""

@@ -120,7 +120,7 @@ class TestFail:
         assert lake.store(lake.create(NEW), "5", **arguments) == []
         assert len(lake.files()) == 2
 
-    @pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+    @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
     def test_makes_nothing_visible_in_an_empty_folder(self, sandbox, monkeypatch, place, file_format):
         lake = lake_in(sandbox, monkeypatch, *place)
         arguments = {"on_schema_change": "fail", "file_format": file_format}
