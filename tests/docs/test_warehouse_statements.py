@@ -115,3 +115,12 @@ def test_the_statements_accept_a_real_result(name, page_runs, tmp_path):
     result = page_runs.of("load_into_duckdb").returned["store"]
     for statement in render(name, result, tmp_path):
         assert not statement.find(sqlglot.exp.Command)
+
+
+def test_an_athena_table_has_the_columns_of_the_file_and_its_folder_as_a_partition(tmp_path):
+    create, alter = render("athena", stored(["email", "createdAt"]), tmp_path)
+    columns = [each.name for each in create.this.expressions]
+    assert columns == ["email", "createdAt"]
+    text = create.sql(dialect="athena")
+    assert "PARTITIONED BY (day DATE) STORED AS PARQUET LOCATION 's3://lake/contacts/'" in text.replace("`", "")
+    assert f"PARTITION(day = '{DAY}') LOCATION 's3://lake/activities/{DAY}/'" in alter.sql(dialect="athena")
