@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Store an export in a process of its own: ``python -m tests.files.export_process JSON``.
 
-The arguments are a place, the ``id``, ``url`` and ``file_format`` of the export, and restrictions of the process:
+The arguments are a place, the ``id``, ``url``, ``file_format`` and perhaps ``column_types`` of the export, and
+restrictions of the process:
 ``diskless`` lets it write only to files of a local destination; ``sparse`` does not store what it writes there.
 """
 
@@ -15,6 +16,7 @@ import tempfile
 from typing import Any
 
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
+from airflow_provider_connectif.files.tables.arrow import import_pyarrow
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.exports import deliver_to, export
 from tests.files.memory_process import peak_mib
@@ -61,18 +63,21 @@ def main() -> None:
     # Load now what is imported late: bytecode can still be written, and its memory does not count.
     warm = Place(place.kind, place.uri, place.fs, f"{place.path}-warm")
     deliver_to(warm, *export(1, 1000))
+    if arguments["file_format"] == "parquet":
+        import_pyarrow()
     if arguments.get("diskless"):
         os.makedirs(place.path, exist_ok=True) if place.kind == "local" else None
         no_disk(place.path if place.kind == "local" else None)
     if arguments.get("sparse"):
         sparse()
     base = peak_mib()
+    file_format = {name: arguments[name] for name in ("file_format", "column_types") if name in arguments}
 
     def open_export() -> Archive:
         remote = RemoteFile(lambda: str(arguments["url"]))
-        return open_archive(remote, file_format=arguments["file_format"], file_name="export")
+        return open_archive(remote, file_name="export", **file_format)
 
-    result = deliver_to(place, {"id": arguments["id"]}, open_export, file_format=arguments["file_format"])
+    result = deliver_to(place, {"id": arguments["id"]}, open_export, **file_format)
     sys.stdout.write(json.dumps({"files": result["files"], "grown_mib": peak_mib() - base}))
 
 

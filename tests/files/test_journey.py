@@ -16,6 +16,7 @@ import pytest
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
 from airflow_provider_connectif.files.errors import FileError
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest
+from airflow_provider_connectif.files.tables.parquet import ParquetConverter, parquet_name
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.archives import make_zip
 from tests.files.exports import MIB, deliver_to, export, snapshot
@@ -30,7 +31,7 @@ KINDS = ["local", "s3", "azure"]
 
 def build_archive(number: int, size: int = 6 * MIB) -> bytes:
     """Return an archive of two members, always the same for the same number, and half as large as its content."""
-    text = random.Random(number).randbytes(size // 2).hex().encode()
+    text = random.Random(number).randbytes(size // 2).hex("\n", 50).encode()
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in (("contacts.csv", text), ("contacts-products.csv", text[: size // 4])):
@@ -43,7 +44,14 @@ def expected(content: bytes, file_format: str) -> dict[str, str]:
     if file_format == "archive":
         return {"export.zip": hashlib.sha256(content).hexdigest()}
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        return {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+        files = {name: archive.read(name) for name in archive.namelist()}
+    if file_format == "parquet":
+        files = {parquet_name(name): _converted(name, data) for name, data in files.items()}
+    return {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
+
+
+def _converted(name: str, data: bytes) -> bytes:
+    return b"".join(ParquetConverter(file=name).convert([data]))
 
 
 def store_export(place: Place, source: FileServer, file_format: str, **options: Any) -> dict[str, Any]:
@@ -103,7 +111,7 @@ RECOVERABLE = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("file_format", ["csv", "archive"])
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "archive"])
 @pytest.mark.parametrize("trouble", RECOVERABLE)
 def test_an_export_is_stored_unchanged_despite(
     request: pytest.FixtureRequest, trouble: str, file_format: str, kind: str
@@ -120,7 +128,7 @@ def test_an_export_is_stored_unchanged_despite(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("file_format", ["csv", "archive"])
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "archive"])
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_file_that_changes_during_the_download_is_stored_in_its_new_version(
     request: pytest.FixtureRequest, file_format: str, ranges: bool, kind: str
@@ -163,7 +171,7 @@ FATAL: dict[str, tuple[Callable[[bytes], bytes], Callable[[], Faults]]] = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("file_format", ["csv", "archive"])
+@pytest.mark.parametrize("file_format", ["csv", "parquet", "archive"])
 @pytest.mark.parametrize("trouble", FATAL)
 def test_the_task_fails_and_the_folder_is_unchanged_after(
     request: pytest.FixtureRequest, trouble: str, file_format: str, kind: str

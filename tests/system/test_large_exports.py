@@ -45,7 +45,7 @@ def journey(place: Place, file_bytes: int, file_format: str, **hindered: Any) ->
     return result
 
 
-@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet", "archive"])
 @pytest.mark.parametrize("kind", ["local", "s3", "azure"])
 def test_an_export_is_stored_by_a_process_that_cannot_write_any_other_file(
     request: pytest.FixtureRequest, kind: str, file_format: str
@@ -64,3 +64,11 @@ def test_a_large_export_needs_no_more_memory_than_a_small_one(local_store: Place
     assert [file["bytes"] for file in large["files"]] == [int(LARGE_GB * 1e9)]
     assert large["grown_mib"] < small["grown_mib"] + 20
     assert 1 < large["grown_mib"] < 70
+
+
+def test_the_memory_for_parquet_is_limited(local_store: Place) -> None:
+    types = {"createdAt": "timestamp", "totalAmount": "decimal(18,2)", "points": "int64"}
+    large = journey(local_store, int(LARGE_GB * 1e9), "parquet", sparse=True)
+    typed = journey(local_store, int(LARGE_GB * 1e9), "parquet", sparse=True, column_types=types)
+    assert [file["rows"] for file in large["files"]] == [file["rows"] for file in typed["files"]] != [0]
+    assert max(large["grown_mib"], typed["grown_mib"]) < 150

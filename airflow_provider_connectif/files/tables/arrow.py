@@ -37,6 +37,7 @@ def import_pyarrow() -> None:
     :raises ParquetUnavailable: it is not
     """
     try:
+        import pyarrow.compute
         import pyarrow.csv
         import pyarrow.parquet  # noqa: F401
     except ImportError as error:

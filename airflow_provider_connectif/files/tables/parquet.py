@@ -38,13 +38,13 @@ log = logging.getLogger(__name__)
 #: Bytes that are looked through at once, always from the same places in the file.
 _PIECE = 256 << 10
 #: Bytes of CSV that become a table at once.
-_WINDOW = 1 << 20
+_WINDOW = 512 << 10
 #: Tables that may wait while a row group is written.
-_WAITING = 12
+_WAITING = 8
 #: Bytes of a record; one that is longer is more likely a quotation mark too many.
 MAX_RECORD = 16 << 20
 #: Bytes of tables that become a row group. More would take more memory than promised.
-_ROW_GROUP = 24 << 20
+_ROW_GROUP = 16 << 20
 #: Bytes that are yielded at once.
 _OUTPUT = 1 << 20
 
@@ -217,11 +217,18 @@ class _Steps:
         self.reader = reader
         self._row_groups = row_groups
         self._write = _Step(row_groups.add, depth=_WAITING)
-        self._read = _Step(lambda window: self._write.put(reader.read(window)), depth=1)
+        self._read = _Step(self._read_window, depth=1)
 
     def put(self, window: bytes) -> None:
         """Add whole records; raises what happened to earlier ones."""
         self._read.put(window)
+
+    def _read_window(self, window: bytes) -> None:
+        import pyarrow as pa
+
+        self._write.put(self.reader.read(window))
+        # Each thread keeps what it allocated and another one freed, until it returns it.
+        pa.default_memory_pool().release_unused()
 
     def finished(self, timeout: float) -> bool:
         """Wait until the file is complete, at most ``timeout`` seconds twice."""
@@ -265,7 +272,6 @@ class _RowGroups:
             self._size = 0
             self._writer.write_table(table, row_group_size=table.num_rows)
             del table
-            # The reading thread's allocations, freed here: otherwise they come to as much again.
             pa.default_memory_pool().release_unused()
 
 
