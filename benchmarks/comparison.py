@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import statistics
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -39,8 +40,12 @@ class Comparison:
 
 @dataclass
 class Memory:
-    """The peak memory in MB above that after the imports, for one size of the archive; None if not measured."""
+    """The peak memory in MB above that after the imports, for one size of the archive; None if not measured.
 
+    :param megabytes: size of the archive if it is stored unchanged, or of the CSV file if it is converted
+    """
+
+    file_format: str
     megabytes: int
     ours: float
     theirs: float | None
@@ -71,6 +76,12 @@ def compare(sides: Sides, name: str, megabytes: int, rounds: int, goal: float) -
             lambda: sides.ours(csv_bytes, "archive"),
             lambda: sides.commands(fetch, "openssl dgst -sha256 export.zip"),
         )
+    elif name == "i":
+        what, compared_with = "`parquet` to a folder", "`curl -o`, `unzip`, then DuckDB's `COPY`"
+        ours, theirs = lambda: sides.ours(csv_bytes, "parquet"), lambda: _with_duckdb(sides, fetch)
+    elif name == "j":
+        what, compared_with = "`csv` to a folder", "the same without counting rows"
+        ours, theirs = lambda: sides.ours(csv_bytes, "csv"), lambda: sides.ours(csv_bytes, "csv", counted=False)
     else:
         what, compared_with = "`archive` to S3", "`curl`, `aws s3 cp`"
         ours = lambda: sides.ours(csv_bytes, "archive", to_s3=True)  # noqa: E731
@@ -108,8 +119,18 @@ def _with_aws(sides: Sides, fetch: str) -> Usage:
     return Usage(usage.seconds - start.seconds, usage.cpu - start.cpu)
 
 
+def _with_duckdb(sides: Sides, fetch: str) -> Usage:
+    start = sides.commands(f"{sys.executable} -c 'import duckdb'")
+    sides.clear()
+    read = "FROM read_csv('*.csv', all_varchar=true, header=true)"
+    copy = f"COPY ({read}) TO 'export.parquet' (FORMAT parquet, COMPRESSION zstd)"
+    program = f'{sys.executable} -c "import duckdb; duckdb.sql(\\"{copy}\\")"'
+    usage = sides.commands(fetch, "unzip -q export.zip", program)
+    return Usage(usage.seconds - start.seconds, usage.cpu - start.cpu)
+
+
 def compare_memory(sides: Sides, sizes: list[int]) -> list[Memory]:
-    """Measure the peak memory while storing to S3, for each size of the archive in MB."""
+    """Measure the peak memory while storing to S3, for each size of the archive or the CSV file in MB."""
     rows = []
     for megabytes in sizes:
         csv_bytes = csv_bytes_of(megabytes)
@@ -120,5 +141,9 @@ def compare_memory(sides: Sides, sizes: list[int]) -> list[Memory]:
         if psutil.virtual_memory().available > megabytes * 2.4e6:
             theirs = sides.http_to_s3(csv_bytes)
             sides.clear()
-        rows.append(Memory(megabytes, ours.peak - ours.base, theirs.peak - theirs.base if theirs else None))
+        rows.append(Memory("archive", megabytes, ours.peak - ours.base, theirs.peak - theirs.base if theirs else None))
+    for megabytes in sizes:
+        ours = sides.ours(megabytes * 1_000_000, "parquet", to_s3=True)
+        sides.clear()
+        rows.append(Memory("parquet", megabytes, ours.peak - ours.base, None))
     return rows

@@ -12,7 +12,7 @@ from benchmarks.comparison import Comparison, Memory
 from benchmarks.store_requests import GOALS, Requests
 
 _HEAD = ("", "what", "compared with", "GB", "speedup", "rounds", "seconds", "CPU s/GB", "goal")
-_MEMORY_HEAD = ("archive", "MB above imports", "HttpToS3Operator")
+_MEMORY_HEAD = ("to S3", "size", "MB above imports", "HttpToS3Operator")
 _REQUESTS_HEAD = ("small export to S3", "requests into an empty folder", "into a complete folder", "goals")
 
 
@@ -64,6 +64,7 @@ def _tables(
     if memory:
         found = [
             [
+                f"`{each.file_format}`",
                 f"{each.megabytes} MB",
                 f"{each.ours:.0f}",
                 "not measured" if each.theirs is None else f"{each.theirs:.0f}",
@@ -91,5 +92,5 @@ def _cells(row: Comparison) -> list[str]:
         f"{min(row.ratios):.2f} to {max(row.ratios):.2f}",
         f"{row.ours:.2f} / {row.theirs:.2f}",
         f"{row.ours_cpu:.1f} / {row.theirs_cpu:.1f}",
-        f"{row.goal:g}{'' if row.ratio >= row.goal else ' MISS'}",
+        f"{row.goal:.3g}{'' if row.ratio >= row.goal else ' MISS'}",
     ]

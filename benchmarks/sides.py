@@ -61,13 +61,17 @@ class Sides:
         """Return the URL of an export with a CSV file of the given size."""
         return f"{self.source}/{csv_bytes}.zip"
 
-    def ours(self, csv_bytes: int, file_format: str, *, to_s3: bool = False) -> Usage:
-        """Store an export with the package."""
+    def ours(self, csv_bytes: int, file_format: str, *, to_s3: bool = False, counted: bool = True) -> Usage:
+        """Store an export with the package.
+
+        :param counted: whether rows are counted, which only a benchmark can turn off
+        """
         arguments = {
             "url": self.url(csv_bytes),
             "destination": f"s3://{BUCKET}/ours-{self.turn}" if to_s3 else f"file://{self.folder}/ours",
             "storage_conn_id": "store" if to_s3 else None,
             "file_format": file_format,
+            "counted": counted,
         }
         return self._worker("benchmarks.store_export", arguments)
 

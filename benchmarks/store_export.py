@@ -25,6 +25,8 @@ from airflow_provider_connectif.files.stores import (
     local,  # noqa: F401
     resolve,  # noqa: F401
 )
+from airflow_provider_connectif.files.tables.arrow import import_pyarrow
+from airflow_provider_connectif.files.tables.contents import ContentsCounter
 from airflow_provider_connectif.files.unpack import archive  # noqa: F401
 from airflow_provider_connectif.tasks.progress import ProgressLog
 from airflow_provider_connectif.tasks.transfer import StoreOptions, manifest_writer, store_export
@@ -37,6 +39,11 @@ def main() -> None:
     if arguments["destination"].startswith("s3:"):
         import airflow.providers.amazon.aws.fs.s3  # noqa: F401
         import s3fs  # noqa: F401
+
+    if arguments["file_format"] == "parquet":
+        import_pyarrow()
+    if not arguments["counted"]:
+        ContentsCounter.feed = lambda self, block: None  # type: ignore[method-assign]
 
     has_fs("file")  # lets Airflow search its providers for filesystems
     export = Export("b" * 24, "finished", export_type="contacts", file_name="contacts.zip", file_url=arguments["url"])
