@@ -202,7 +202,7 @@ def test_bad_cells_are_reported_by_file_column_and_record_and_never_shown(name: 
     if len(cell) > 12:
         assert cell not in str(caught.value)
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("name", GOOD)
