@@ -9,6 +9,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support import expected_conditions as expected
 from selenium.webdriver.support.wait import WebDriverWait
 
+from tests.stores import run_s3_server
+
 DIALOG = "//*[@role='dialog']"
 
 
@@ -110,3 +112,13 @@ def test_the_test_button_reports_why_a_wrong_host_fails(page, sandbox):
     assert "Failed" in title
     assert "does not speak https, but probably plain http: correct Host" in message
     assert "connection" not in message  # Airflow tests it under a random id
+
+
+def test_the_test_button_reports_a_certificate_that_is_not_trusted(page, certificate, tmp_path):
+    with run_s3_server(tmp_path, certificate) as url:
+        page.add("private_authority", standard={**host_and_port(url), "password": "some-id:some-secret"}, extra={})
+        title, message = page.test("private_authority")
+
+    assert "Failed" in title
+    assert "is not trusted" in message
+    assert "REQUESTS_CA_BUNDLE" in message
