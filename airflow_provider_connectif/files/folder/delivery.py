@@ -353,7 +353,7 @@ class _Delivery:
             staged[name].complete()
             if member.contents is not None:
                 contents[name] = member.source_name, member.contents
-        self.contents = _describe_contents(contents, self.file_format)
+        self.contents = _describe_contents(contents)
         self.skipped = tuple(getattr(archive, "skipped", ()))
         if not staged:
             raise ArchiveEmpty(
@@ -420,12 +420,10 @@ class _Delivery:
         return [] if self.check_columns is None else self.check_columns(manifest.export, columns)
 
 
-def _describe_contents(contents: Mapping[str, tuple[str, Contents]], file_format: str) -> dict[str, dict[str, Any]]:
+def _describe_contents(contents: Mapping[str, tuple[str, Contents]]) -> dict[str, dict[str, Any]]:
     parts = part_names([source_name for source_name, _ in contents.values()])
     return {
-        name: {"rows": found.rows, "columns": found.columns, "part": part}
-        # By another version of a library, or with another export's id in it, the same text may be other bytes.
-        | ({"digest": found.digest} if file_format in ("csv.gz", "parquet") else {})
+        name: {"rows": found.rows, "columns": found.columns, "part": part, "digest": found.digest}
         for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
     }
 

@@ -26,7 +26,7 @@ class Contents(NamedTuple):
 
     rows: int | None
     columns: tuple[str, ...] | None
-    #: The CRC-32 and the length of the text, which tell whether two files are equal however they are compressed.
+    #: The CRC-32 and the length of the text, if files that are not equal as bytes may have the same text.
     digest: str | None = None
 
 
@@ -49,9 +49,10 @@ class ContentsCounter:
     """Counts the records of a CSV file in a background thread, while other threads decompress, hash and write it.
 
     :param delimiter: the character between the fields
+    :param with_digest: whether to compute the digest, too
     """
 
-    def __init__(self, delimiter: str = DEFAULT_DELIMITER) -> None:
+    def __init__(self, delimiter: str = DEFAULT_DELIMITER, *, with_digest: bool = False) -> None:
         try:
             self._counter: RecordCounter | None = RecordCounter(delimiter)
         except ValueError:
@@ -59,6 +60,7 @@ class ContentsCounter:
         self._calls = BackgroundCalls(_MAX_WAITING)
         self._batch: list[bytes] = []
         self._size = 0
+        self._with_digest = with_digest
         self._crc = 0
         self._length = 0
         self._contents: Contents | None = None
@@ -79,7 +81,7 @@ class ContentsCounter:
             self._count(self._batch)
             self._batch = []
             rows, columns = self._counter.finish() if self._counter else (None, None)
-            digest = format_digest(self._crc, self._length)
+            digest = format_digest(self._crc, self._length) if self._with_digest else None
             self._contents = Contents(rows, None if columns is None else tuple(columns), digest)
         return self._contents
 
@@ -89,7 +91,8 @@ class ContentsCounter:
 
     def _count(self, blocks: list[bytes]) -> None:
         for block in blocks:
-            self._crc = crc32(block, self._crc)
-            self._length += len(block)
+            if self._with_digest:
+                self._crc = crc32(block, self._crc)
+                self._length += len(block)
             if self._counter is not None:
                 self._counter.feed(block)

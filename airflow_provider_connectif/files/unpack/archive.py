@@ -260,7 +260,7 @@ class Archive(Iterable[Member]):
             converter = self._parquet.add(safe_name(name, ".csv"), last=last)
             self._remote.close_with_file(converter)
             return converter, _ignore
-        counter = ContentsCounter(self._delimiter)
+        counter = ContentsCounter(self._delimiter, with_digest=self._as_gzip)
         self._remote.close_with_file(counter)
         return counter, counter.feed
 
