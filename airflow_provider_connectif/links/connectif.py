@@ -8,14 +8,20 @@ API server never reads a connection for it.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink
 
+from airflow_provider_connectif.api.polling.event_loop import event_loop_time
+from airflow_provider_connectif.tasks.connections import read_connection_async
+
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, TaskInstanceKey
+
+    from airflow_provider_connectif.api.models import Export
 
 log = logging.getLogger(__name__)
 
@@ -75,3 +81,30 @@ def report_url(extra: Mapping[str, Any], report_id: str) -> str:
         return ""
     base = app_url.rstrip("/")
     return f"{base}/store/{quote(store_id, safe='')}/data-explorer-report/{quote(report_id, safe='')}"
+
+
+class ReportLinks:
+    """The links of exports to their reports, for triggers: with one look-up of the connection per minute.
+
+    :param connectif_conn_id: the id of the Airflow connection
+    :param log: where it is logged that the connection cannot be read
+    """
+
+    def __init__(self, connectif_conn_id: str, log: Any) -> None:
+        self._connectif_conn_id = connectif_conn_id
+        self._log = log
+        self._extra: Mapping[str, Any] = {}
+        self._valid_until = -math.inf
+
+    async def find(self, export: Export) -> str | None:
+        """Return the URL of the export's report in the Connectif application, if that is known."""
+        if export.report_id is None:
+            return None
+        if event_loop_time() >= self._valid_until:
+            try:
+                _, self._extra = await read_connection_async(self._connectif_conn_id)
+            except Exception as error:
+                # A missing link is not a reason to lose the event.
+                self._log.warning("No link to the report: %s.", type(error).__name__)
+            self._valid_until = event_loop_time() + 60.0
+        return report_url(self._extra, export.report_id) or None

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,19 +15,18 @@ from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from airflow_provider_connectif.api.argument_checks import check_one_of
 from airflow_provider_connectif.api.errors import ConnectifError, InvalidArgument
 from airflow_provider_connectif.api.filters import ExportFilter
-from airflow_provider_connectif.api.models import FINISHED, Export
+from airflow_provider_connectif.api.models import FINISHED
 from airflow_provider_connectif.api.polling.event_loop import event_loop_time, run_in_thread
 from airflow_provider_connectif.api.polling.event_stream import MIN_ROUND_INTERVAL, EndedExportStream
 from airflow_provider_connectif.api.polling.poller import Poller
 from airflow_provider_connectif.api.polling.wait import ExportWait
-from airflow_provider_connectif.links.connectif import report_url
+from airflow_provider_connectif.links.connectif import ReportLinks
 from airflow_provider_connectif.tasks.arguments import (
     argument_errors,
     check_filter,
     check_seconds,
     check_string,
 )
-from airflow_provider_connectif.tasks.connections import read_connection_async
 from airflow_provider_connectif.tasks.state_store import AssetCursorStore
 from airflow_provider_connectif.tasks.waiting import error_event, finished_event, one_attempt, timeout_event
 
@@ -180,7 +178,7 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         interval = max(self.poke_interval, MIN_ROUND_INTERVAL)
         stream = EndedExportStream(export_filter, store, interval=interval, log=self.log)
         lists = _poller(self.connectif_conn_id).lists
-        links = _Links(self.connectif_conn_id, self.log)
+        links = ReportLinks(self.connectif_conn_id, self.log)
         try:
             with lists.subscribed(interval, first_within=MIN_ROUND_INTERVAL) as subscription:
                 async for export in stream.new_exports(subscription.read):
@@ -202,29 +200,6 @@ class ConnectifExportFinishedEventTrigger(BaseEventTrigger):
         }
         # The cursor is stored under a name that depends on this: what was stored before this argument existed is found.
         return identity if self.status == FINISHED else {**identity, "status": self.status}
-
-
-class _Links:
-    """The links of exports to their reports, with one look-up of the connection per minute."""
-
-    def __init__(self, connectif_conn_id: str, log: Any) -> None:
-        self._connectif_conn_id = connectif_conn_id
-        self._log = log
-        self._extra: Mapping[str, Any] = {}
-        self._valid_until = -math.inf
-
-    async def find(self, export: Export) -> str | None:
-        """Return the URL of the export's report in the Connectif application, if that is known."""
-        if export.report_id is None:
-            return None
-        if event_loop_time() >= self._valid_until:
-            try:
-                _, self._extra = await read_connection_async(self._connectif_conn_id)
-            except Exception as error:
-                # A missing link is not a reason to lose the event.
-                self._log.warning("No link to the report: %s.", type(error).__name__)
-            self._valid_until = event_loop_time() + 60.0
-        return report_url(self._extra, export.report_id) or None
 
 
 def _opener(connectif_conn_id: str) -> Callable[[], Awaitable[ConnectifClient]]:

@@ -280,7 +280,7 @@ class TestFailedExports:
         assert words_before_a_secret(json.dumps([report, contacts])) is None
 
     def test_are_announced_without_a_link_if_the_connection_cannot_be_read(self, sandbox, monkeypatch):
-        from airflow_provider_connectif.triggers import connectif
+        from airflow_provider_connectif.links import connectif
 
         async def broken(connectif_conn_id: str) -> Any:
             raise RuntimeError(f"{connectif_conn_id} is not available")
