@@ -55,7 +55,7 @@ def test_an_export_is_stored_by_a_process_that_cannot_write_any_other_file(
     (file,) = result["files"]
     stored = place.read(file["path"].rsplit("/", 1)[1])
     assert hashlib.sha256(stored).hexdigest() == file["sha256"]
-    assert len(stored) == 40_000_000 if file_format == "csv" else len(stored) > 4_000_000
+    assert len(stored) == 40_000_000 if file_format == "csv" else len(stored) > 1_000_000
 
 
 def test_a_large_export_needs_no_more_memory_than_a_small_one(local_store: Place) -> None:
@@ -70,5 +70,6 @@ def test_the_memory_for_parquet_is_limited(local_store: Place) -> None:
     types = {"createdAt": "timestamp", "totalAmount": "decimal(18,2)", "points": "int64"}
     large = journey(local_store, int(LARGE_GB * 1e9), "parquet", sparse=True)
     typed = journey(local_store, int(LARGE_GB * 1e9), "parquet", sparse=True, column_types=types)
-    assert [file["rows"] for file in large["files"]] == [file["rows"] for file in typed["files"]] != [0]
-    assert max(large["grown_mib"], typed["grown_mib"]) < 150
+    for result in (large, typed):
+        assert all(file["rows"] > LARGE_GB * 5e6 for file in result["files"])
+        assert result["grown_mib"] * 1024 * 1024 < 150_000_000

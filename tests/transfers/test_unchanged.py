@@ -89,7 +89,7 @@ def lake(sandbox, tmp_path) -> Lake:
 CHANGED, UNCHANGED = (False, True), (True, False)
 
 
-@pytest.mark.parametrize("file_format", ["csv", "csv.gz"])
+@pytest.mark.parametrize("file_format", ["csv", "csv.gz", "parquet"])
 class TestContent:
     def test_that_is_stored_already_is_marked_and_not_announced_again(self, lake, file_format):
         lake.file_format = file_format
@@ -130,6 +130,13 @@ class TestFormat:
         lake.store(lake.create(TEXT))
         lake.file_format = "csv.gz"
         assert lake.store(lake.create(TEXT)) == CHANGED
+
+    def test_with_other_types_of_columns_is_a_change(self, lake):
+        lake.file_format = "parquet"
+        text = "id,total\n1,5.00\n"
+        assert lake.store(lake.create(text)) == CHANGED
+        assert lake.store(lake.create(text), column_types={"id": "int64"}) == CHANGED
+        assert lake.store(lake.create(text), column_types={"id": " INT64"}) == UNCHANGED
 
     def test_compressed_differently_is_not_a_change(self, lake):
         lake.file_format = "csv.gz"

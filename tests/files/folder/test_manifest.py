@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from airflow_provider_connectif.files.errors import ManifestUnreadable
+from airflow_provider_connectif.files.errors import FolderConflict, ManifestUnreadable
 from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, StoredFile
 from tests.files.exports import MIB, Archive, Member, contents, deliver_to, export, snapshot, writer
 from tests.stores import Place
@@ -39,6 +39,30 @@ def test_the_manifest_contains_the_export_the_format_the_files_and_the_writer(me
         "writer": writer(),
         "written_at": "2027-01-15T08:00:00+00:00",
     }
+
+
+def test_the_types_of_columns_are_in_the_manifest_if_there_are_any(memory_store: Place) -> None:
+    described, archive = export()
+    types = {"total": "decimal(18,2)"}
+    deliver_to(memory_store, described, archive, file_format="parquet", column_types=types)
+    assert manifest(memory_store)["column_types"] == types
+    assert Manifest.from_bytes(memory_store.read(MANIFEST_NAME)).column_types == types
+    deliver_to(memory_store, described, archive, file_format="parquet", column_types=types)
+    assert archive.opened == 1
+    deliver_to(memory_store, described, archive, file_format="parquet")
+    assert archive.opened == 2
+    assert "column_types" not in manifest(memory_store)
+    assert Manifest.from_bytes(memory_store.read(MANIFEST_NAME)).column_types == {}
+
+
+def test_another_task_of_the_run_may_not_store_the_same_export_with_other_types(memory_store: Place) -> None:
+    described, archive = export()
+    deliver_to(memory_store, described, archive, file_format="parquet", column_types={"a": "int64"})
+    other = writer(task_id="other")
+    with pytest.raises(FolderConflict, match="Task store of the same run"):
+        deliver_to(memory_store, described, archive, file_format="parquet", column_types={"a": "date"}, by=other)
+    deliver_to(memory_store, described, archive, file_format="parquet", column_types={"a": "int64"}, by=other)
+    assert archive.opened == 1
 
 
 def test_the_manifest_never_contains_the_url_of_the_exports_file(memory_store: Place) -> None:
