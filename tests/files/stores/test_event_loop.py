@@ -21,18 +21,6 @@ class Interrupt(BaseException):
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own, as fsspec has one."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
-
-
-@pytest.fixture
 def interrupt() -> Iterator[None]:
     """Let ``SIGALRM`` raise an :class:`Interrupt` in the main thread."""
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import io
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -28,18 +27,6 @@ def test_parts_of_equal_size_hold_the_expected_size(size: int) -> None:
 def test_ten_gb_are_sent_in_parts_of_the_smallest_size() -> None:
     assert equal_part_size(10**10) == 8 * MIB
     assert equal_part_size(None) * MAX_PARTS > 150e9
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own, as fsspec has one."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
 
 
 def test_results_are_in_the_order_of_the_parts_whichever_arrives_first(loop: asyncio.AbstractEventLoop) -> None:
