@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-Fault = Literal["reject", "not implemented", "slow down", "truncate", "lose response"]
+Fault = Literal["reject", "not implemented", "slow down", "truncate", "lose response", "cut response"]
 
 #: The status codes of the faults that are responses of the proxy itself.
 _STATUS = {"reject": 403, "not implemented": 501, "slow down": 503}
@@ -139,6 +139,9 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         if fault == "lose response":
             self.close_connection = True
             return
+        if fault == "cut response":
+            self.close_connection = True
+            response = response[:-1]
         self.wfile.write(response)
 
     def forward(self, body: bytes) -> bytes:

@@ -95,7 +95,8 @@ class LeaseClaims(Lease):
                 other = replace(other, since=self._listing[name].modified or 0.0)
             if self._may_take_over(other, name, data, take_over):
                 dead[name] = other
-            elif _place(other) < _place(self._content):
+            elif not other.token or _place(other) < _place(self._content):
+                # One that cannot be read may be being renewed at this moment, so that its time does not count.
                 earlier.append(other)
         if not earlier:
             for name, other in dead.items():

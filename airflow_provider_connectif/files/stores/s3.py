@@ -8,6 +8,7 @@ with ``autocommit`` complete what they have when an exception leaves a ``with`` 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import io
@@ -22,6 +23,10 @@ from airflow_provider_connectif.files.stores.content_types import content_type
 from airflow_provider_connectif.files.stores.event_loop import run_in_loop
 from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts, equal_part_size, growing_part_size
 from airflow_provider_connectif.files.stores.staged import Staged, require_size
+
+#: How often the content of a small object is read, if it breaks off.
+_READ_ATTEMPTS = 3
+_SECONDS_BETWEEN_ATTEMPTS = 0.2
 
 
 class S3Staged(Staged):
@@ -211,9 +216,20 @@ class S3Store(Store):
         return run_in_loop(self.fs.loop, self._get_object, name)
 
     async def _get_object(self, name: str) -> tuple[bytes, str]:
-        response = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=self.key(name))
-        async with response["Body"] as body:
-            return await body.read(), response["ETag"]
+        from s3fs.core import S3_RETRYABLE_ERRORS
+
+        # s3fs repeats the request, but does not read the content, which breaks off at some servers while the object is
+        # replaced.
+        for attempts_left in reversed(range(_READ_ATTEMPTS)):
+            response = await self.fs._call_s3("get_object", Bucket=self.bucket, Key=self.key(name))
+            try:
+                async with response["Body"] as body:
+                    return await body.read(), response["ETag"]
+            except S3_RETRYABLE_ERRORS:
+                if not attempts_left:
+                    raise
+                await asyncio.sleep(_SECONDS_BETWEEN_ATTEMPTS)
+        raise AssertionError
 
     def _info(self, name: str) -> StoredObject:
         response = self.call("head_object", name)

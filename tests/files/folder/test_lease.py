@@ -281,6 +281,25 @@ class TestClaims:
         with pytest.raises(FolderConflict, match="it would wait"):
             later.list_folder()
 
+    def test_a_claim_that_cannot_be_read_because_it_is_just_renewed_is_waited_for(self) -> None:
+        """Some servers return an empty object meanwhile."""
+        bucket = Bucket(conditional=False)
+        held_by(bucket)
+        (name,) = bucket.names()
+        bucket.clock.sleep(5)  # type: ignore[attr-defined]
+
+        def renew_before_the_listing(request: str, perform: Callable[[], object]) -> object:
+            if request == "LIST":
+                bucket.clock.sleep(5)  # type: ignore[attr-defined]
+                bucket.write(name, b"")
+            return perform()
+
+        def fail(_: object) -> None:
+            raise FolderConflict("it would wait")
+
+        with pytest.raises(FolderConflict, match="it would wait"):
+            lease_of(bucket, renew_before_the_listing, run_id="tuesday").acquire(fail)
+
     def test_the_time_of_the_first_write_counts_not_that_of_a_renewal(self) -> None:
         bucket = Bucket(conditional=False)
         first = held_by(bucket)

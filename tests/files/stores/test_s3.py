@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import s3fs
 
+from airflow_provider_connectif.files.errors import DestinationError
 from airflow_provider_connectif.files.stores.resolve import resolve_store
 from tests.faults import Faults
 from tests.files.stores.objects import MIB, random_bytes, upload, without_budget
@@ -161,3 +162,18 @@ def test_no_object_is_sent_with_a_checksum_after_its_data_which_some_servers_ref
         upload(store, "small.csv", b"data")
         upload(without_budget(resolve_store(fs, "lake/folder")), "parts.csv", random_bytes(3 * MIB))
         assert sorted(found.name for found in store.find()) == ["manifest", "parts.csv", "small.csv"]
+
+
+def test_a_small_object_whose_content_breaks_off_is_read_again(moto_store: Place) -> None:
+    """Some servers do this while the object is replaced."""
+    moto_store.write("a.json", b"content")
+    faults = Faults()
+    with moto_store.behind_proxy(faults) as place:
+        store = place.store()
+        faults.fail(r"^GET .*a\.json", fault="cut response", once=True)
+        assert store.read("a.json") == b"content"
+        assert faults.hits == 1
+        faults.fail(r"^GET .*a\.json", fault="cut response")
+        with pytest.raises(DestinationError, match=r"reading a\.json"):
+            store.read("a.json")
+        assert faults.hits == 4
