@@ -63,5 +63,6 @@ def test_the_commands_run_in_order(tmp_path):
     assert " ".join(heading.split()) in columns
     assert {str(path.parent.relative_to(tmp_path / "lake")) for path in (tmp_path / "lake").rglob("*.json")} == {
         "purchases",
+        "parquet",
         "activities/2026-11-23",
     }

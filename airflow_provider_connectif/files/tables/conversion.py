@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER
 from airflow_provider_connectif.files.tables.parquet import ParquetConverter
@@ -30,7 +30,7 @@ class ParquetFiles:
         self._delimiter = delimiter
         self._types = parse_column_types(column_types or {})
         self._metadata = dict(metadata or {})
-        self._converters: list[ParquetConverter] = []
+        self._columns: list[Sequence[str]] = []
 
     def add(self, file: str, *, last: bool = False) -> ParquetConverter:
         """
@@ -41,15 +41,19 @@ class ParquetFiles:
         :raises ParquetUnavailable: pyarrow is not installed
         :raises TableError: the delimiter is not supported
         """
-        converter = ParquetConverter(
+
+        def on_header(columns: Sequence[str]) -> None:
+            self._columns.append(columns)
+            if last:
+                self.check()
+
+        return ParquetConverter(
             file=file,
             delimiter=self._delimiter,
             column_types=self._types,
             metadata=self._metadata,
-            on_header=self.check if last else None,
+            on_header=on_header,
         )
-        self._converters.append(converter)
-        return converter
 
     def check(self) -> None:
         """
@@ -57,4 +61,4 @@ class ParquetFiles:
 
         :raises ColumnMissing: a column is in none
         """
-        check_declared(self._types, [converter.columns for converter in self._converters])
+        check_declared(self._types, self._columns)

@@ -57,7 +57,7 @@ class ParquetConverter:
     :param delimiter: one ASCII character
     :param column_types: the declared types, by column; every other column is text
     :param metadata: what to note in the file, such as the export's id, type and version
-    :param on_header: called when the columns are known
+    :param on_header: called with the columns when they are known
     :raises ParquetUnavailable: pyarrow is not installed
     :raises TableError: the delimiter is not supported
     """
@@ -69,7 +69,7 @@ class ParquetConverter:
         delimiter: str = DEFAULT_DELIMITER,
         column_types: Mapping[str, ColumnType] | None = None,
         metadata: Mapping[str, str] | None = None,
-        on_header: Callable[[], None] | None = None,
+        on_header: Callable[[Sequence[str]], None] = lambda columns: None,
     ) -> None:
         import_pyarrow()
         self._file = file
@@ -180,8 +180,7 @@ class ParquetConverter:
         """Read the header and begin the Parquet file, once."""
         if self._steps is None:
             self.columns, self.renamed = distinct_names(read_header(self._file, self._records.header, self._delimiter))
-            if self._on_header is not None:
-                self._on_header()
+            self._on_header(self.columns)
             if self.renamed:
                 names = ", ".join(map(repr, self.renamed))
                 log.warning("Several columns of %r have the same name; they are stored as %s.", self._file, names)
