@@ -25,8 +25,8 @@ from airflow_provider_connectif.files.stores.parts import MIN_PART_SIZE, Parts, 
 from airflow_provider_connectif.files.stores.staged import Staged, require_size
 
 #: How often the content of a small object is read, if it breaks off.
-_READ_ATTEMPTS = 3
-_SECONDS_BETWEEN_ATTEMPTS = 0.2
+_READ_ATTEMPTS = 5
+_SECONDS_BETWEEN_ATTEMPTS = 0.5
 
 
 class S3Staged(Staged):

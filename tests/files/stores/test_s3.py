@@ -176,4 +176,4 @@ def test_a_small_object_whose_content_breaks_off_is_read_again(moto_store: Place
         faults.fail(r"^GET .*a\.json", fault="cut response")
         with pytest.raises(DestinationError, match=r"reading a\.json"):
             store.read("a.json")
-        assert faults.hits == 4
+        assert faults.hits == 6
