@@ -33,6 +33,12 @@ def test_no_run_writes_a_secret(page_runs):
         assert words_before_a_secret(result.output) is None, run
 
 
+def test_columns_can_be_compared_in_each_run(page_runs):
+    for run, result in page_runs.results.items():
+        assert "The columns were not compared" not in result.output, run
+        assert "cannot compare their columns" not in result.output, run
+
+
 def test_a_run_by_hand_exports_the_range_of_its_params(page_runs):
     run = page_runs.of("activities_by_hand", date="", conf=json.dumps(BY_HAND))
     assert run.state == "success", run.output[-3000:]

@@ -152,6 +152,16 @@ def test_separate_tasks_for_create_wait_and_store_succeed(dag, runs, local, fold
     assert complete_manifest(folder / "lake" / dag / export_id)["export"]["id"] == export_id
 
 
+@pytest.mark.parametrize("dag", CHAINS)
+def test_the_log_says_once_if_columns_cannot_be_compared_with_earlier_runs(dag, runs, local):
+    _, run_id = runs[dag]
+    log = local.task_log(dag, run_id, "store")
+    shows_earlier_runs = Version(airflow_version) >= Version("3.1")
+    assert log.count("so the columns were not compared") == (0 if shows_earlier_runs else 1)
+    assert "The columns were not compared" not in log
+    assert "cannot compare their columns" not in log
+
+
 def test_a_task_that_dies_is_retried_only_by_airflow_3_1_and_later(killed):
     """Airflow 3.0 fails it whatever its retries (apache/airflow#55753), so that it has to be cleared manually."""
     _, retried = killed
