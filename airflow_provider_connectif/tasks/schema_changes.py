@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Comparison of an export's columns with those of the exports that the same task stored in earlier runs.
 
-Each task instance that stores an export leaves two XComs: its columns, and under a key of their own for each type,
-report and version of an export, when the export was created and which task instance has its columns. The second kind is
-small, because all of them are read at once: Airflow does not sort them by anything that runs without a logical date
-and backfills have in common. The columns are compared with those of the export that was created last before this one,
-whenever it was stored.
+A task instance that stores an export leaves two XComs: its columns and, under a key of their own for each type, report
+and version of an export, a pointer: when the export was created, which task instance has its columns, and their digest.
+All pointers are read at once: Airflow does not sort them by anything that runs without a logical date and backfills
+have in common. So they are small and, lest those of many mapped tasks pile up, one a day is enough while the columns
+stay the same. The columns are compared with those of the export that was created last before this one, whenever it was
+stored.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
 from airflow_provider_connectif.files.tables.errors import SchemaChanged
@@ -24,6 +25,16 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 COLUMNS_KEY = "connectif_columns"
+
+#: Seconds between the creations of two exports with the same columns, after which these are stored again.
+_DAY = 24 * 3600
+
+
+class _Pointer(NamedTuple):
+    created: float
+    run_id: str
+    map_index: int
+    digest: str
 
 
 class ColumnCheck:
@@ -41,6 +52,7 @@ class ColumnCheck:
         self._export: Mapping[str, Any] = {}
         self._columns: dict[str, list[str]] = {}
         self._changes: list[SchemaChange] = []
+        self._pointers: list[_Pointer] = []
 
     def __call__(self, export: Mapping[str, Any], columns: Mapping[str, Sequence[str] | None]) -> list[SchemaChange]:
         """Return what changed. An export is compared once, however often this is called.
@@ -52,8 +64,8 @@ class ColumnCheck:
         if self._export.get("id") == export["id"]:
             return self._changes
         after = {part: list(names) for part, names in columns.items() if names}
-        before = self._columns_before(export) if after and self._on_schema_change != "ignore" else {}
-        changes = schema_changes(before, after)
+        before = self._columns_before(export) if after else {}
+        changes = schema_changes(before, after) if self._on_schema_change != "ignore" else []
         if changes:
             description = describe_changes(changes, export_type=export.get("exportType"))
             if self._on_schema_change == "fail":
@@ -67,10 +79,13 @@ class ColumnCheck:
         """Leave the columns to later runs. Called when the export is stored."""
         if not self._columns:
             return
+        own = _Pointer(_created(self._export) or 0, self._ti.run_id, self._ti.map_index, _digest(self._columns))
+        latest = _latest(self._pointers, own.created)
+        if latest is not None and latest.digest == own.digest and own.created - latest.created < _DAY:
+            return
         try:
             self._ti.xcom_push(COLUMNS_KEY, self._columns)
-            pointer = [_created(self._export) or 0, self._ti.run_id, self._ti.map_index]
-            self._ti.xcom_push(_key(self._export), pointer)
+            self._ti.xcom_push(_key(self._export), list(own))
         except Exception as error:
             self._log.warning("Later runs cannot compare their columns with these: %s.", type(error).__name__)
 
@@ -83,17 +98,17 @@ class ColumnCheck:
             return {}
         task = {"dag_id": self._ti.dag_id, "task_id": self._ti.task_id}
         try:
-            pointers = [
-                pointer
-                for run_id in self._get_runs()
-                for pointer in get_all(key=_key(export), run_id=run_id, include_prior_dates=True, **task) or ()
-            ]
-            found = self._select(pointers, _created(export))
+            for run_id in self._get_runs():
+                values = get_all(key=_key(export), run_id=run_id, include_prior_dates=True, **task)
+                self._pointers += [_Pointer(*value) for value in values or ()]
+            earlier = [pointer for pointer in self._pointers if pointer.run_id != self._ti.run_id]
+            found = _latest(earlier, _created(export))
             if found is None:
                 return {}
-            columns = XCom.get_one(key=COLUMNS_KEY, run_id=found[1], map_index=found[2], **task)
+            columns = XCom.get_one(key=COLUMNS_KEY, run_id=found.run_id, map_index=found.map_index, **task)
             return {str(part): [str(name) for name in names] for part, names in (columns or {}).items()}
         except Exception as error:
+            self._pointers = []
             self._log.warning("The columns were not compared with earlier ones: %s.", type(error).__name__)
             return {}
 
@@ -111,19 +126,19 @@ class ColumnCheck:
         others = sorted(states.keys() - {own}, key=lambda run_id: (run_id.partition("__")[2], run_id))
         return {own, *others[-1:]}
 
-    def _select(self, pointers: Sequence[Any], created: float | None) -> Any:
-        """Return the pointer of another run to the export that was created last, but not after this one."""
-        earlier = [
-            pointer
-            for pointer in pointers
-            if pointer[1] != self._ti.run_id and (created is None or pointer[0] <= created)
-        ]
-        return max(earlier, default=None)
+
+def _latest(pointers: Iterable[_Pointer], created: float | None) -> _Pointer | None:
+    """Return the pointer to the export that was created last, but not after another one."""
+    return max((each for each in pointers if created is None or each.created <= created), default=None)
 
 
 def _key(export: Mapping[str, Any]) -> str:
     kind = [export.get("exportType"), (export.get("filters") or {}).get("reportId"), export.get("version")]
-    return f"{COLUMNS_KEY}_{hashlib.sha256(json.dumps(kind).encode()).hexdigest()[:16]}"
+    return f"{COLUMNS_KEY}_{_digest(kind)}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _created(export: Mapping[str, Any]) -> float | None:
