@@ -25,6 +25,7 @@ import requests
 T = TypeVar("T")
 
 FINISHED = ("success", "failed")
+_DEADLOCK = ("Database error", "Database is locked")
 
 
 class LocalAirflowError(Exception):
@@ -224,7 +225,8 @@ class LocalAirflow:
         for attempts_left in reversed(range(5)):
             response = self._session.request(method, self.url + path, timeout=60, **arguments)
             # On a deadlock, SQLite fails one of the transactions and rolls it back.
-            if not (attempts_left and response.status_code == 500 and "Database error" in response.text):
+            locked = response.status_code >= 500 and any(words in response.text for words in _DEADLOCK)
+            if not (attempts_left and locked):
                 break
         if not response.ok:
             raise LocalAirflowError(f"{method} {path}: {response.status_code} {response.text[:1000]}")
