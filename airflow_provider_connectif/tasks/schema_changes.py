@@ -4,9 +4,9 @@
 A task instance that stores an export leaves two XComs: its columns and, under a key of their own for each type, report
 and version of an export, a pointer: when the export was created, which task instance has its columns, and their digest.
 All pointers are read at once: Airflow does not sort them by anything that runs without a logical date and backfills
-have in common. So they are small and, lest those of many mapped tasks pile up, one a day is enough while the columns
-stay the same. The columns are compared with those of the export that was created last before this one, whenever it was
-stored.
+have in common. So they are small and, lest those of many mapped tasks pile up, tasks of one run that have the same
+columns need only one. The columns are compared with those of the export that was created last before this one, whenever
+it was stored.
 """
 
 from __future__ import annotations
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 COLUMNS_KEY = "connectif_columns"
-
-#: Seconds between the creations of two exports with the same columns, after which these are stored again.
-_DAY = 24 * 3600
 
 
 class _Pointer(NamedTuple):
@@ -81,7 +78,7 @@ class ColumnCheck:
             return
         own = _Pointer(_created(self._export) or 0, self._ti.run_id, self._ti.map_index, _digest(self._columns))
         latest = _latest(self._pointers, own.created)
-        if latest is not None and latest.digest == own.digest and own.created - latest.created < _DAY:
+        if latest is not None and (latest.run_id, latest.digest) == (own.run_id, own.digest):
             return
         try:
             self._ti.xcom_push(COLUMNS_KEY, self._columns)

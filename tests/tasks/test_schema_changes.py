@@ -198,6 +198,13 @@ class TestOrder:
         for day in days:
             assert runs.store(export(day + 1, 13), NEW, day=day) == []
 
+    def test_a_backfill_sees_a_run_by_hand_through_the_run_after_it(self, runs):
+        runs.store(export(8), OLD, day=8)
+        assert runs.store(export(10), NEW, created=10) == ADDED
+        assert runs.store(export(10, 13), NEW, day=9, run_id="manual__2026-11-11T12:00:00+00:00") == []
+        for hour, day in ((14, 3), (15, 2)):
+            assert runs.store(export(10, hour), NEW, day=day) == []
+
     def test_runs_whose_ids_are_chosen_by_the_user_are_compared_too(self, runs):
         runs.store(export(1), OLD, day=1, run_id="mine")
         assert runs.store(export(2), NEW, day=2, run_id="my__own") == ADDED
@@ -254,7 +261,7 @@ class TestAirflow:
         runs.store(export(4), day=4)
         assert xcoms.requests - requests == 3
 
-    def test_stores_little_once_a_day_however_many_tasks_are_mapped(self, runs, xcoms):
+    def test_stores_little_once_a_run_however_many_tasks_are_mapped(self, runs, xcoms):
         for day in (1, 2, 3):
             for index in range(20):
                 columns = NEW if day == 3 else OLD
