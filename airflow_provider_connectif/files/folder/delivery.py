@@ -32,7 +32,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.files.errors import (
     ArchiveEmpty,
-    ArchiveUnsupported,
     DestinationError,
     FolderConflict,
     FolderTaken,
@@ -49,19 +48,17 @@ from airflow_provider_connectif.files.folder.manifest import (
     is_intact,
     read_manifest,
 )
+from airflow_provider_connectif.files.folder.upload import upload
 from airflow_provider_connectif.files.folder.writers import (
     AnnouncementCheck,
     conflict_with,
     in_same_run,
     is_same_task,
 )
-from airflow_provider_connectif.files.object_names import is_reserved_name
-from airflow_provider_connectif.files.tables.names import part_names
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.files.stores.base import Store
     from airflow_provider_connectif.files.stores.staged import Staged
-    from airflow_provider_connectif.files.tables.contents import Contents
     from airflow_provider_connectif.files.tables.schema import CheckColumns, SchemaChange
     from airflow_provider_connectif.files.unpack.members import Member
 
@@ -318,53 +315,27 @@ class _Delivery:
 
     def _upload_and_publish(self, folder: HeldFolder, open_archive: Callable[[], Iterable[Member]]) -> Manifest:
         with contextlib.ExitStack() as stack:
-            staged = self._upload(open_archive, stack)
+            uploaded = upload(open_archive, self.store, stack, names=self.uploaded, on_progress=self._report_progress)
+            if not uploaded.staged:
+                raise ArchiveEmpty(
+                    f"The archive of export {self.export['id']} contains no files, so nothing was stored or replaced. "
+                    "Run the task again; if that does not help, create the export again."
+                )
+            self.contents, self.skipped = uploaded.contents, uploaded.skipped
             # The folder may have changed before it was held, or while a claim had to settle.
             found = folder.look()
             if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
                 return folder.delete_replaced(found)
-            self._check_names(folder, staged, found)
+            self._check_names(folder, uploaded.staged, found)
             if self.check_columns is not None:
                 self.check_columns(self.export, {each["part"]: each["columns"] for each in self.contents.values()})
             self.before = found if found is not None and is_intact(found, folder.find) else None
-            manifest = folder.publish(staged, found, self._create_manifest)
+            manifest = folder.publish(uploaded.staged, found, self._create_manifest)
         return folder.delete_replaced(manifest)
 
-    def _upload(self, open_archive: Callable[[], Iterable[Member]], stack: contextlib.ExitStack) -> list[Staged]:
-        archive = open_archive()
-        members = iter(archive)
-        for opened in (archive, members):
-            if hasattr(opened, "close"):
-                stack.callback(opened.close)
-        staged: dict[str, Staged] = {}
-        contents: dict[str, tuple[str, Contents]] = {}
-        for member in members:
-            name = member.name
-            if name in staged or is_reserved_name(name):
-                raise ArchiveUnsupported(f"The export's file {name!r} cannot be stored under that name")
-            self.uploaded.add(name)
-            # An object that is not published is discarded when the stack is left, for whatever reason.
-            staged[name] = stack.enter_context(self.store.stage(name, member.size))
-            if member.sha256 is not None:
-                staged[name].take_sha256_from(member.sha256)
-            for chunk in member.chunks():
-                staged[name].write(chunk)
-                self._report_progress(staged[name], member.size)
-            staged[name].complete()
-            if member.contents is not None:
-                contents[name] = member.source_name, member.contents
-        self.contents = _describe_contents(contents)
-        self.skipped = tuple(getattr(archive, "skipped", ()))
-        if not staged:
-            raise ArchiveEmpty(
-                f"The archive of export {self.export['id']} contains no files, so nothing was stored or replaced. Run "
-                "the task again; if that does not help, create the export again."
-            )
-        return list(staged.values())
-
-    def _report_progress(self, staged: Staged, size: int | None) -> None:
+    def _report_progress(self, name: str, written: int, size: int | None) -> None:
         if self.on_progress is not None:
-            self.on_progress(staged.name, staged.bytes, size)
+            self.on_progress(name, written, size)
 
     def _check_names(self, folder: HeldFolder, staged: list[Staged], found: Manifest | None) -> None:
         """Make sure that nothing is overwritten that this provider did not store, unless ``if_exists`` allows it."""
@@ -409,7 +380,7 @@ class _Delivery:
         return {
             "export_id": manifest.export["id"],
             "destination": self.uri,
-            "files": [_describe_file(uri, file) for file in manifest.files],
+            "files": [file.describe(uri) for file in manifest.files],
             "manifest": f"{uri}/{MANIFEST_NAME}",
             "unchanged": self._is_unchanged(manifest),
             "schema_changes": self._schema_changes(manifest),
@@ -418,22 +389,3 @@ class _Delivery:
     def _schema_changes(self, manifest: Manifest) -> list[SchemaChange]:
         columns = {file.part: file.columns for file in manifest.files if file.part is not None}
         return [] if self.check_columns is None else self.check_columns(manifest.export, columns)
-
-
-def _describe_contents(contents: Mapping[str, tuple[str, Contents]]) -> dict[str, dict[str, Any]]:
-    parts = part_names([source_name for source_name, _ in contents.values()])
-    return {
-        name: {"rows": found.rows, "columns": found.columns, "part": part, "digest": found.digest}
-        for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
-    }
-
-
-def _describe_file(uri: str, file: StoredFile) -> dict[str, Any]:
-    return {
-        "path": f"{uri}/{file.path}",
-        "bytes": file.bytes,
-        "sha256": file.sha256,
-        "rows": file.rows,
-        "columns": None if file.columns is None else list(file.columns),
-        "part": file.part,
-    }

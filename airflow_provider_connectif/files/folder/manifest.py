@@ -84,6 +84,20 @@ class StoredFile:
         entry = {"path": self.path, "bytes": self.bytes, "sha256": self.sha256}
         return entry | {name: value for name, value in optional.items() if value is not None}
 
+    def describe(self, folder: str) -> dict[str, Any]:
+        """Return the entry in the result of a task.
+
+        :param folder: the URI of the folder
+        """
+        return {
+            "path": f"{folder}/{self.path}",
+            "bytes": self.bytes,
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "columns": None if self.columns is None else list(self.columns),
+            "part": self.part,
+        }
+
 
 def describe_format(file_format: str, column_types: Mapping[str, str]) -> str:
     """Return what an export is stored as, for messages."""

@@ -135,8 +135,8 @@ def describe_changes(changes: Iterable[Mapping[str, Any]], *, export_type: str |
     described = "; ".join(_described(change) for change in changes)
     if export_type == "contacts":
         described += (
-            ". A contact field that was added or deleted in the store, or another version of the export, changes its "
-            "columns; set version to keep the names"
+            ". A contact field that is added to the store or deleted adds or removes a column. New versions of the "
+            "export rename columns: set version to keep their names"
         )
     return f"The columns differ from those of the previous export: {described}."
 
