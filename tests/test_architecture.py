@@ -21,7 +21,7 @@ FORBIDDEN = {
     "files": ("airflow", *(f"{NAME}.{package}" for package in ("api", *_ABOVE))),
 }
 # What modules that DAG files import may not import at the top level, because each parse would import it.
-EXPENSIVE = ("requests", "tenacity", "fsspec", "pydantic", "isal", "pyarrow")
+EXPENSIVE = ("requests", "tenacity", "fsspec", "pydantic", "isal", "numpy", "pyarrow")
 DAG_FACING = ("hooks", "operators", "sensors", "transfers", "triggers")
 # What only `api` and `files` import.
 HTTP_AND_ZIP = ("requests", "urllib3", "zipfile", "zlib", "tenacity", "isal")

@@ -34,7 +34,7 @@ for group in json.loads(sys.argv[1]):
 """
 
 HTTP = {"requests", "urllib3", "tenacity", "asgiref", "starlette", "uvicorn"}
-HEAVY = {*HTTP, "fsspec", "upath", "pydantic", "isal", "pyarrow", "duckdb"}
+HEAVY = {*HTTP, "fsspec", "upath", "pydantic", "isal", "numpy", "pyarrow", "duckdb"}
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, Contents, format_digest
-from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordFinder
+from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
 from airflow_provider_connectif.files.tables.errors import TableError, TableMalformed
 from airflow_provider_connectif.files.tables.names import distinct_names
 from airflow_provider_connectif.files.tables.types import ColumnType
@@ -78,7 +78,7 @@ class ParquetConverter:
         self._metadata = dict(metadata or {})
         self._on_header = on_header
         try:
-            self._records = RecordFinder(delimiter)
+            self._records = RecordCounter(delimiter)
         except ValueError:
             raise TableError(
                 f"the delimiter {delimiter!r} is not supported", "Store the export as csv or csv.gz.", file=file

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 
 RECORD_START, FIELD_START, UNQUOTED, QUOTED, AFTER_QUOTE = range(5)
 
-_LINE_BREAKS = b"\r\n"
-_QUOTE = 0x22
+LINE_BREAKS = b"\r\n"
+QUOTE = 0x22
 
 
 class Scanner:
@@ -50,7 +50,7 @@ class Scanner:
                 state = AFTER_QUOTE
                 continue
             byte = data[position]
-            if byte in _LINE_BREAKS:
+            if byte in LINE_BREAKS:
                 ended = state != RECORD_START
                 state = RECORD_START
                 position += 1
@@ -63,7 +63,7 @@ class Scanner:
             if byte == self._delimiter:
                 state = FIELD_START
                 position += 1
-            elif byte == _QUOTE and state != UNQUOTED:
+            elif byte == QUOTE and state != UNQUOTED:
                 state = QUOTED
                 position += 1
             else:
@@ -88,7 +88,7 @@ def iter_records(data: bytes, delimiter: str) -> Iterator[list[bytes]]:
         start, before = position, scanner.records
         position = scanner.scan(data, position, len(data), one_record=True)
         if scanner.records > before:
-            yield _fields(data[start:position].lstrip(_LINE_BREAKS), encoded, field)
+            yield _fields(data[start:position].lstrip(LINE_BREAKS), encoded, field)
 
 
 def _fields(record: bytes, delimiter: bytes, field: re.Pattern[bytes]) -> list[bytes]:

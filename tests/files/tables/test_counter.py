@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 
 from airflow_provider_connectif.files.tables import counter
-from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter, RecordFinder
+from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
 from airflow_provider_connectif.files.tables.records import iter_records
 from tests.files.tables.csv_files import CsvFile, any_files, read, written_files
 
@@ -79,7 +79,7 @@ def _check(file: CsvFile) -> None:
         for fields in iter_records(file.data.removeprefix(counter.BOM), file.delimiter)
     ] == (expected)
     assert count(*file.blocks, delimiter=file.delimiter) == (max(0, len(expected) - 1), expected[0] if expected else [])
-    finder, position = RecordFinder(file.delimiter), 0
+    finder, position = RecordCounter(file.delimiter), 0
     for block in file.blocks:
         if end := finder.feed(block):
             before, after = file.data[: position + end], file.data[position + end :]
