@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import bisect
 import csv
 import io
+import itertools
 import random
 
 import pytest
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 
 from airflow_provider_connectif.files.tables import counter
 from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
-from airflow_provider_connectif.files.tables.records import iter_records
+from airflow_provider_connectif.files.tables.records import Scanner, iter_records
 from tests.files.tables.csv_files import CsvFile, any_files, read, written_files
 
 
@@ -48,9 +50,11 @@ def count(*blocks: bytes, delimiter: str = ",") -> tuple[int, list[str] | None]:
         pytest.param(b"a\xf1o,b\n1\xff,2\n", 1, ["a�o", "b"], id="not UTF-8"),
     ],
 )
-def test_a_file_in_one_block_and_byte_by_byte(data: bytes, rows: int, columns: list[str]) -> None:
+def test_a_file_in_one_block_in_three_and_byte_by_byte(data: bytes, rows: int, columns: list[str]) -> None:
     assert count(data) == (rows, columns)
     assert count(*(data[at : at + 1] for at in range(len(data)))) == (rows, columns)
+    for first, second in itertools.combinations(range(len(data)), 2):
+        assert count(data[:first], data[first:second], data[second:]) == (rows, columns)
 
 
 def test_the_delimiter_is_the_exports_own() -> None:
@@ -70,6 +74,15 @@ def test_a_header_that_never_ends_takes_no_memory_and_leaves_the_columns_unknown
     counting.feed(b"\n1\n2\n")
     assert counting.header_too_long
     assert counting.finish() == (2, None)
+
+
+def find_record_ends(data: bytes) -> list[int]:
+    """Return where records end, by following each field: for CRLF, after the CR."""
+    scanner, ends, position = Scanner(","), [], 0
+    while position < len(data):
+        position = scanner.scan(data, position, len(data), one_record=True)
+        ends.append(position)
+    return ends
 
 
 def _check(file: CsvFile) -> None:
@@ -118,8 +131,12 @@ def test_large_files_in_large_blocks(quoting: int, line_break: str, careless: bo
             text.write(f'5" wide,6" high,"7" deep,"x"{line_break}')
     data = text.getvalue().encode()
     expected = read(data, ",")
+    record_ends = find_record_ends(data)
     for size in (1 << 12, 100_003, 1 << 18):
         counting = RecordCounter()
         for at in range(0, len(data), size):
-            counting.feed(data[at : at + size])
+            end = counting.feed(data[at : at + size])
+            last = record_ends[bisect.bisect(record_ends, at + size) - 1]
+            # An LF after a CR may be left: it is an empty line then.
+            assert last <= at + end < last + len(line_break)
         assert counting.finish() == (len(expected) - 1, expected[0])
