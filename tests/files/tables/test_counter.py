@@ -140,3 +140,11 @@ def test_large_files_in_large_blocks(quoting: int, line_break: str, careless: bo
             # An LF after a CR may be left: it is an empty line then.
             assert last <= at + end < last + len(line_break)
         assert counting.finish() == (len(expected) - 1, expected[0])
+
+
+def test_the_end_of_the_last_record_is_far_from_the_end_of_the_block() -> None:
+    counting = RecordCounter()
+    counting.feed(b"a,b\n")
+    assert counting.feed(b'5" wide,1\n' + b"x" * 5000) == len(b'5" wide,1\n')
+    assert counting.feed(b"x" * 5000) == 0
+    assert counting.finish() == (2, ["a", "b"])
