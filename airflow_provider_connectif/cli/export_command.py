@@ -128,6 +128,8 @@ def _parse_column_types(texts: list[str] | None) -> dict[str, str]:
         name, separator, kind = text.rpartition("=")
         if not separator:
             raise InvalidArgument("column_type", f"{text!r} is not NAME=TYPE; write one such as total=decimal(18,2).")
+        if name in types:
+            raise InvalidArgument("column_type", f"{name!r} is given twice.")
         types[name] = kind
     return types
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_connectif.api.argument_checks import UNKNOWN, check_not_missing, quote
 from airflow_provider_connectif.api.errors import InvalidArgument
+from airflow_provider_connectif.tasks.arguments import is_unknown
 
 _NAME = "column_types"
 _EXAMPLE = "{'total': 'decimal(18,2)', 'createdAt': 'timestamp'}"
@@ -26,7 +27,9 @@ def check_column_types(value: object, file_format: object) -> None:
     if value is UNKNOWN:
         return
     if read_column_types(value) and file_format not in ("parquet", UNKNOWN):
-        raise InvalidArgument(_NAME, f"is only for file_format='parquet', and not for {quote(file_format)}; omit it.")
+        raise InvalidArgument(
+            _NAME, f"is only for file_format='parquet', not for {quote(file_format)}; change one of them."
+        )
 
 
 def read_column_types(value: Any) -> dict[str, str]:
@@ -39,6 +42,8 @@ def read_column_types(value: Any) -> dict[str, str]:
         return {}
     if isinstance(value, str):
         value = _parse_json(value)
+    elif isinstance(value, Mapping):
+        _check_names(value)
     if not isinstance(value, Mapping):
         raise InvalidArgument(_NAME, f"{quote(value)} is not a dict; use one such as {_EXAMPLE}.")
     from airflow_provider_connectif.files.tables.types import parse_column_types
@@ -49,6 +54,30 @@ def read_column_types(value: Any) -> dict[str, str]:
         raise InvalidArgument(_NAME, f"{error}.") from None
     # A type that is not known yet still shows that the argument is used.
     return {name: str(types.get(name, UNKNOWN)) for name in value}
+
+
+def check_timestamps(value: Any, date_format: object) -> None:
+    """Check that an export that is to be created will have the timestamps that are declared.
+
+    :param value: as for :func:`check_column_types`
+    :param date_format: the argument ``date_format``
+    :raises InvalidArgument: if it is another format than ISO, and a column is declared to be a timestamp
+    """
+    if value is UNKNOWN or date_format in ("ISO", UNKNOWN):
+        return
+    for name, kind in read_column_types(value).items():
+        if kind == "timestamp":
+            raise InvalidArgument(
+                _NAME, f"the timestamp {name!r} needs date_format='ISO', not {quote(date_format)}; change one of them."
+            )
+
+
+def _check_names(value: Mapping[Any, Any]) -> None:
+    for name in value:
+        if isinstance(name, str) and is_unknown(name):
+            raise InvalidArgument(
+                _NAME, f"the column name {quote(name)} is a template, which Airflow does not render in a dict's keys."
+            )
 
 
 def _parse_json(text: str) -> Any:

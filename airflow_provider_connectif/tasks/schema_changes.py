@@ -14,11 +14,12 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_connectif.api.timestamps import parse_timestamp_or_none
-from airflow_provider_connectif.files.tables.errors import SchemaChanged
+from airflow_provider_connectif.files.tables.errors import ColumnsNotCompared, SchemaChanged
 from airflow_provider_connectif.files.tables.schema import SchemaChange, describe_changes, schema_changes
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class ColumnCheck:
         self._columns: dict[str, list[str]] = {}
         self._changes: list[SchemaChange] = []
         self._pointers: list[_Pointer] = []
+        self._lookup_failed = False
 
     def __call__(self, export: Mapping[str, Any], columns: Mapping[str, Sequence[str] | None]) -> list[SchemaChange]:
         """Return what changed. An export is compared once, however often this is called.
@@ -57,6 +59,7 @@ class ColumnCheck:
         :param export: the export, as the manifest describes it
         :param columns: the columns by part
         :raises SchemaChanged: if something changed, and this is to fail the task
+        :raises ColumnsNotCompared: if Airflow does not show the earlier columns, and a change is to fail the task
         """
         if self._export.get("id") == export["id"]:
             return self._changes
@@ -74,7 +77,8 @@ class ColumnCheck:
 
     def remember(self) -> None:
         """Leave the columns to later runs. Called when the export is stored."""
-        if not self._columns:
+        # Columns that were not compared do not become those to compare with: the next run would miss the change.
+        if not self._columns or self._lookup_failed:
             return
         own = _Pointer(_created(self._export) or 0, self._ti.run_id, self._ti.map_index, _digest(self._columns))
         latest = _latest(self._pointers, own.created)
@@ -91,21 +95,25 @@ class ColumnCheck:
 
         get_all = getattr(XCom, "get_all", None)
         if get_all is None or "include_prior_dates" not in inspect.signature(get_all).parameters:
-            self._log.info("Airflow before 3.1 does not show earlier runs, so the columns were not compared.")
+            level = logging.WARNING if self._on_schema_change == "fail" else logging.INFO
+            self._log.log(level, "Airflow before 3.1 does not show earlier runs, so the columns were not compared.")
             return {}
         task = {"dag_id": self._ti.dag_id, "task_id": self._ti.task_id}
         try:
             for run_id in self._get_runs():
                 values = get_all(key=_key(export), run_id=run_id, include_prior_dates=True, **task)
-                self._pointers += [_Pointer(*value) for value in values or ()]
+                self._pointers += _read_pointers(values)
             earlier = [pointer for pointer in self._pointers if pointer.run_id != self._ti.run_id]
             found = _latest(earlier, _created(export))
             if found is None:
                 return {}
             columns = XCom.get_one(key=COLUMNS_KEY, run_id=found.run_id, map_index=found.map_index, **task)
-            return {str(part): [str(name) for name in names] for part, names in (columns or {}).items()}
+            # They are missing if that task was cleared meanwhile.
+            return {str(part): list(names) for part, names in columns.items()} if isinstance(columns, Mapping) else {}
         except Exception as error:
-            self._pointers = []
+            self._lookup_failed = True
+            if self._on_schema_change == "fail":
+                raise ColumnsNotCompared(type(error).__name__) from None
             self._log.warning("The columns were not compared with earlier ones: %s.", type(error).__name__)
             return {}
 
@@ -122,6 +130,12 @@ class ColumnCheck:
         # After the type of the run, Airflow's run ids have a time.
         others = sorted(states.keys() - {own}, key=lambda run_id: (run_id.partition("__")[2], run_id))
         return {own, *others[-1:]}
+
+
+def _read_pointers(values: Any) -> list[_Pointer]:
+    """Return the pointers among the values of XComs, which anybody may have stored."""
+    kinds = ([float, str, int, str], [int, str, int, str])
+    return [_Pointer(*each) for each in values or () if isinstance(each, list) and list(map(type, each)) in kinds]
 
 
 def _latest(pointers: Iterable[_Pointer], created: float | None) -> _Pointer | None:

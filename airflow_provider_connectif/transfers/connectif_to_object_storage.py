@@ -32,6 +32,7 @@ from airflow_provider_connectif.tasks.arguments import (
     get_request_arguments,
     to_seconds,
 )
+from airflow_provider_connectif.tasks.column_types import check_timestamps
 from airflow_provider_connectif.tasks.destination import (
     check_destination,
     check_fields_of_request,
@@ -359,6 +360,7 @@ class ConnectifExportToObjectStorageOperator(BaseOperator):
         check_exactly_one({"export_id": export_id, "export_type": request["export_type"]})
         if export_id is None:
             check_request(request)
+            check_timestamps(options.column_types, request["date_format"])
             check_fields_of_request(check_destination(options.destination), request)
             return
         check_id("export_id", export_id, source="pass the id of one export")

@@ -313,6 +313,7 @@ class TestDownload:
         ("words", "message"),
         [
             (["--column-type", "amount"], "--column-type: 'amount' is not NAME=TYPE"),
+            (["--column-type", "a=date", "--column-type", "a=int64"], "--column-type: 'a' is given twice."),
             (["--column-type", "amount=money"], "--column-type: the type 'money' of 'amount' is not supported; use"),
             (["--column-type", "amount=int64", "--file-format", "csv"], "--column-type: is only for file_format='parq"),
             (["--column-type", "Amount=double"], "column_types declares 'Amount', which no file"),

@@ -230,6 +230,14 @@ def test_a_file_without_rows_empties_the_day(warehouse, store):
     assert warehouse.rows("activities") == []
 
 
+def test_a_day_that_is_loaded_again_without_products_has_none(warehouse, store):
+    day = store(["id"], ["1"])
+    warehouse.load({**day, "files": day["files"] + store(["sku"], ["a"], part="products")["files"]})
+    assert len(warehouse.rows("activity_products")) == 1
+    assert warehouse.load(day) == {"activities": 1}
+    assert warehouse.rows("activity_products") == []
+
+
 OPENED = {
     "load_into_postgres": 'ObjectStoragePath(file["path"]',
     "load_into_duckdb": 'ObjectStoragePath(stored["destination"]',

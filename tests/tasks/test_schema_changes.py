@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_connectif.files.tables.errors import SchemaChanged
+from airflow_provider_connectif.files.tables.errors import ColumnsNotCompared, SchemaChanged
 from airflow_provider_connectif.tasks.schema_changes import ColumnCheck
 from tests.xcoms import FakeXComs
 
@@ -68,14 +68,14 @@ class TestChange:
         assert not caplog.records
         assert runs.store(export(3), NEW, day=3) == ADDED
         assert "The columns differ from those of the previous export: added 'c'." in caplog.text
-        assert "set version" in caplog.text
+        assert "whatever the version" in caplog.text
         assert runs.store(export(4), NEW, day=4) == []
 
     def test_fails_every_run_until_one_accepts_it(self, runs):
         runs.store(export(1), day=1)
         for day in (2, 3):
             with pytest.raises(
-                SchemaChanged, match=r"added 'c'.*set version.*run the task once with on_schema_change='wa"
+                SchemaChanged, match=r"added 'c'.*whatever the version.*run the task once with on_schema_change='wa"
             ):
                 runs.store(export(day), NEW, day=day, on_schema_change="fail")
         assert runs.store(export(4), NEW, day=4, on_schema_change="warn") == ADDED
@@ -113,6 +113,10 @@ class TestChange:
         assert runs.store(export(2), {"": None}, day=2) == []
         assert xcoms.requests == 0
         assert xcoms.content == {}
+
+
+def no_response(self, *, key, dag_id, task_id, run_id, map_index=0, include_prior_dates=False):
+    raise RuntimeError("no response")
 
 
 class TestOtherExports:
@@ -221,17 +225,36 @@ class TestAirflow:
         assert [record.levelname for record in caplog.records] == ["INFO", "INFO"]
         assert caplog.text.count("so the columns were not compared") == 2
 
-    @pytest.mark.parametrize("method", ["get_all", "get_one"])
-    def test_that_does_not_respond_does_not_fail_the_task(self, runs, monkeypatch, caplog, method):
-        def fail(self, *, key, dag_id, task_id, run_id, map_index=0, include_prior_dates=False):
-            raise RuntimeError("no response")
+    def test_that_cannot_show_earlier_runs_is_a_warning_if_changes_are_to_fail_the_task(
+        self, runs, monkeypatch, caplog
+    ):
+        monkeypatch.delattr(FakeXComs, "get_all")
+        assert runs.store(export(1), day=1, on_schema_change="fail") == []
+        assert [record.levelname for record in caplog.records] == ["WARNING"]
 
+    @pytest.mark.parametrize("method", ["get_all", "get_one"])
+    def test_that_does_not_respond_does_not_fail_the_task_and_the_next_run_finds_the_change(
+        self, runs, monkeypatch, caplog, method
+    ):
         runs.store(export(1), day=1)
-        monkeypatch.setattr(FakeXComs, method, fail)
-        assert runs.store(export(2), NEW, day=2, on_schema_change="fail") == []
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeXComs, method, no_response)
+            assert runs.store(export(2), NEW, day=2) == []
         assert [record.getMessage() for record in caplog.records] == [
             "The columns were not compared with earlier ones: RuntimeError."
         ]
+        assert runs.store(export(3), NEW, day=3) == ADDED
+
+    @pytest.mark.parametrize("method", ["get_all", "get_one"])
+    def test_that_does_not_respond_fails_a_task_that_changes_are_to_fail(self, runs, monkeypatch, method):
+        runs.store(export(1), day=1)
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeXComs, method, no_response)
+            with pytest.raises(ColumnsNotCompared, match=r"RuntimeError.*Run the task again") as caught:
+                runs.store(export(2), day=2, on_schema_change="fail")
+        assert not caught.value.final
+        assert caught.value.__suppress_context__
+        assert runs.store(export(2), day=2, on_schema_change="fail") == []
 
     def test_that_does_not_store_xcoms_does_not_fail_the_task(self, runs, monkeypatch, caplog):
         def fail(*_):
@@ -247,6 +270,7 @@ class TestAirflow:
         for place in xcoms.content:
             xcoms.content[place] = value
         runs.store(export(2), NEW, day=2)
+        assert runs.store(export(3), OLD, day=3) != []
 
     def test_that_has_lost_the_columns_does_not_fail_the_task(self, runs, xcoms):
         runs.store(export(1), day=1)

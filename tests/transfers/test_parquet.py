@@ -245,12 +245,14 @@ class TestArguments:
         ("types", "problem"),
         [
             ({"total": "money"}, r"column_types: the type 'money' of 'total' is not supported; use decimal"),
-            ({"total": "decimal(50,2)"}, "column_types: .* of 'total' is not possible; the precision"),
+            ({"total": "decimal(50,2)"}, "column_types: .* of 'total' is not valid; the precision"),
             ({"total": None}, "column_types: the type of 'total' must be a string, not None; use decimal"),
             ({1: "int64"}, "column_types: 1 is not a column name"),
             (["total"], "column_types: .* is not a dict; use one such as"),
             ("total=int64", "column_types: 'total=int64' is not a dict; use one such as .* tojson"),
             ({"a": "{{ x }}", "total": "money"}, "the type 'money' of 'total'"),
+            ({"{{ params.column }}": "int64"}, "column_types: the column name '{{ params.column }}' is a template"),
+            ({"total": "https://user:secret@store"}, "column_types: the type of 'total' is not supported; use decimal"),
         ],
     )
     def test_wrong_types_are_reported_when_the_dag_is_parsed(self, types, problem):
@@ -259,9 +261,17 @@ class TestArguments:
                 task_id="store", export_id="1" * 24, destination="/lake", file_format="parquet", column_types=types
             )
 
+    def test_a_timestamp_needs_dates_in_the_iso_format(self):
+        arguments = {"task_id": "store", "export_type": "contacts", "destination": "/lake", "file_format": "parquet"}
+        arguments["column_types"] = {"birthday": "date", "createdAt": "timestamp"}
+        with pytest.raises(ConnectifArgumentError, match="column_types: the timestamp 'createdAt' needs date_format="):
+            ConnectifExportToObjectStorageOperator(**arguments, date_format="LL")
+        ConnectifExportToObjectStorageOperator(**arguments, date_format="{{ params.format }}")
+        ConnectifExportToObjectStorageOperator(**arguments)
+
     @pytest.mark.parametrize("file_format", ["csv", "csv.gz", "archive"])
     def test_types_are_only_for_parquet(self, file_format):
-        with pytest.raises(ConnectifArgumentError, match="column_types: is only for file_format='parquet', and not"):
+        with pytest.raises(ConnectifArgumentError, match="column_types: is only for file_format='parquet', not"):
             ConnectifExportToObjectStorageOperator(
                 task_id="store", export_id="1" * 24, destination="/lake", file_format=file_format, column_types=TYPES
             )

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.files.tables.counter import BOM
-from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, ParquetUnavailable, TableMalformed
+from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, FileEmpty, ParquetUnavailable, TableMalformed
 from airflow_provider_connectif.files.tables.records import iter_records
 from airflow_provider_connectif.files.tables.types import ColumnType, read_cell
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NOT_UTF8 = "the text is not UTF-8"
 _NOT_UTF8_HINT = "Create the export again; if that does not help, store it as csv and report it to Connectif."
-_FIELDS_HINT = "Check that the export's delimiter is the one given; if it is, store it as csv and look at this record."
+_FIELDS_HINT = "Check the export's delimiter; if it is right, store the export as csv and look at this record."
 
 
 def import_pyarrow() -> None:
@@ -95,7 +95,7 @@ class TableReader:
         import pyarrow as pa
         from pyarrow import csv
 
-        if records.startswith(BOM):  # of a cell: only at the file's beginning it is none
+        if records.startswith(BOM):  # Part of a cell: it is a byte order mark only at the start of the file.
             records = b"\n" + records
         # Numbers as names: the real ones may be of any kind.
         names = [str(number) for number in range(len(self._columns))]
@@ -164,9 +164,7 @@ def read_header(file: str, header: bytes, delimiter: str) -> list[str]:
     """
     names = next(iter_records(header, delimiter), None)
     if names is None:
-        raise TableMalformed(
-            "the file is empty, without even a header", "Create the export again, or store it as csv.", file=file
-        )
+        raise FileEmpty("the file is empty, without even a header", "Create the export again.", file=file)
     decoded = [text for name in names if (text := _decoded(name)) is not None]
     if len(decoded) < len(names):
         raise TableMalformed(_NOT_UTF8, _NOT_UTF8_HINT, file=file, record=0)

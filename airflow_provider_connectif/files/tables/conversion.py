@@ -16,7 +16,7 @@ class ParquetFiles:
 
     :param delimiter: the character between the fields
     :param column_types: the declared types, by column; every other column is text
-    :param metadata: what to note in each file
+    :param metadata: the metadata of each file
     :raises ValueError: a type is not supported
     """
 

@@ -32,7 +32,7 @@ from airflow_provider_connectif.files.tables.records import (
 )
 
 BOM = b"\xef\xbb\xbf"
-#: A header that is longer is none.
+#: A longer header is treated as missing.
 MAX_HEADER = 1 << 20
 #: Bytes for which following each field takes no longer than the calls of NumPy.
 _SMALL = 1 << 10
@@ -43,12 +43,12 @@ class RecordCounter:
     """
     Counts the records of one file, finds where they end, and reads its header.
 
-    :param delimiter: one ASCII character, neither a quotation mark nor a line break
+    :param delimiter: one ASCII character, neither a quotation mark nor a line break nor NUL
     :raises ValueError: the delimiter is another
     """
 
     def __init__(self, delimiter: str = ",") -> None:
-        if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n':
+        if len(delimiter) != 1 or not delimiter.isascii() or delimiter in '"\r\n\0':
             raise ValueError(f"delimiter: {delimiter!r} is not supported; use one ASCII character, such as ',' or ';'")
         self._delimiter = delimiter
         self._scanner = Scanner(delimiter)

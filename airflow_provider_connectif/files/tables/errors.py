@@ -7,9 +7,11 @@ What can be wrong with the content of an export's file.
     FileError
      ├─ TableError                 final   the content is not what was asked for
      │   ├─ TableMalformed            final   a record, a cell or the text itself is broken
+     │   │   └─ FileEmpty                     a file does not even have a header
      │   ├─ CellDoesNotFit            final   a cell is not a value of its column's declared type
      │   ├─ ColumnMissing             final   no file of the export has a declared column
      │   └─ SchemaChanged             final   the columns are not those of the previous export
+     ├─ ColumnsNotCompared                 it is not known whether the columns are those of the previous export
      └─ ParquetUnavailable         final   pyarrow is not installed
 
 No message contains a cell: it may be personal data.
@@ -51,6 +53,12 @@ class TableMalformed(TableError):
     """A record has the wrong number of fields, a quoted field is not closed, or the text is not UTF-8."""
 
 
+class FileEmpty(TableMalformed):
+    """A file does not even have a header."""
+
+    final = False
+
+
 class CellDoesNotFit(TableError):
     """A cell is not a value of the type that its column is declared to have."""
 
@@ -71,6 +79,20 @@ class SchemaChanged(TableError):
             problem.removesuffix("."),
             "The task fails because on_schema_change is 'fail'. When whatever loads the files is ready for these "
             "columns, run the task once with on_schema_change='warn'; later runs then compare theirs with these.",
+        )
+
+
+class ColumnsNotCompared(FileError):
+    """
+    It is not known whether the columns are those of the previous export, and a change is to fail the task.
+
+    :param reason: what failed
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"The columns could not be compared with those of earlier exports ({reason}), and on_schema_change is "
+            "'fail'. Nothing was stored. Run the task again."
         )
 
 

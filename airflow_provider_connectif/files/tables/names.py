@@ -33,6 +33,16 @@ def distinct_names(names: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     return distinct, renamed
 
 
+#: Names in a message, which may be about thousands of columns.
+_MOST_NAMES = 20
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return a list of names for a message, with only the number of those that would make it too long."""
+    more = len(names) - _MOST_NAMES
+    return ", ".join(names[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 #: What differs from export to export: ids and dates.
 _CHANGING = re.compile(

@@ -6,7 +6,7 @@ What happens to the bytes, each step in its own thread, with little waiting betw
 
 1. The caller's thread cuts them into windows, which end with a record.
 2. Windows become Arrow tables (:mod:`~airflow_provider_connectif.files.tables.arrow`).
-3. Tables are gathered to row groups, compressed and encoded.
+3. Tables are gathered into row groups, compressed and encoded.
 4. What comes out is yielded in the caller's thread.
 
 Where windows and row groups end depends on the file's bytes alone, not on the blocks in which they come: the same
@@ -41,7 +41,7 @@ _PIECE = 256 << 10
 _WINDOW = 512 << 10
 #: Tables that may wait while a row group is written.
 _WAITING = 8
-#: Bytes of a record; one that is longer is more likely a quotation mark too many.
+#: Bytes of a record; a longer one is probably caused by a stray quotation mark.
 MAX_RECORD = 16 << 20
 #: Bytes of tables that become a row group. More would take more memory than promised.
 _ROW_GROUP = 16 << 20
@@ -56,7 +56,7 @@ class ParquetConverter:
     :param file: the CSV file's name, for errors
     :param delimiter: one ASCII character
     :param column_types: the declared types, by column; every other column is text
-    :param metadata: what to note in the file, such as the export's id, type and version
+    :param metadata: the metadata of the file, such as the export's id, type and version
     :param on_header: called with the columns when they are known
     :raises ParquetUnavailable: pyarrow is not installed
     :raises TableError: the delimiter is not supported
@@ -172,8 +172,9 @@ class ParquetConverter:
     def _quote_too_many(self, problem: str) -> TableMalformed:
         return TableMalformed(
             problem,
-            "Probably a quotation mark opens a field and none closes it; store the export as csv and look for it.",
+            "A quoted field is probably not closed; store the export as csv and look at this record.",
             file=self._file,
+            record=self._records.rows or None,
         )
 
     def _begun(self) -> _Steps:
@@ -183,7 +184,7 @@ class ParquetConverter:
             self._on_header(self.columns)
             if self.renamed:
                 names = ", ".join(map(repr, self.renamed))
-                log.warning("Several columns of %r have the same name; they are stored as %s.", self._file, names)
+                log.warning("Columns of %r with the same name are numbered: %s.", self._file, names)
             reader = TableReader(self._file, self._delimiter, self.columns, self._types)
             self._steps = _Steps(reader, _RowGroups(self._output, reader.schema.with_metadata(self._metadata)))
             self._pieces = [b"".join(self._pieces)[self._records.header_end :]]
@@ -327,7 +328,7 @@ class _Output:
 
 
 class _Aborted(Exception):
-    """The conversion was given up."""
+    """The conversion was aborted."""
 
 
 class _Step:

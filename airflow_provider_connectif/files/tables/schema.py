@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from airflow_provider_connectif.files.tables.names import distinct_names
+from airflow_provider_connectif.files.tables.names import distinct_names, shortened
 
 
 class SchemaChange(TypedDict):
@@ -135,8 +135,8 @@ def describe_changes(changes: Iterable[Mapping[str, Any]], *, export_type: str |
     described = "; ".join(_described(change) for change in changes)
     if export_type == "contacts":
         described += (
-            ". A contact field that is added to the store or deleted adds or removes a column. New versions of the "
-            "export rename columns: set version to keep their names"
+            ". A contact field that is added to the store or deleted adds or removes a column, whatever the version of "
+            "the export"
         )
     return f"The columns differ from those of the previous export: {described}."
 
@@ -144,11 +144,11 @@ def describe_changes(changes: Iterable[Mapping[str, Any]], *, export_type: str |
 def _described(change: Mapping[str, Any]) -> str:
     facts = [f"{what} {_listed(change[what])}" for what in ("added", "removed") if change[what]]
     if change["renamed"]:
-        facts.append("renamed " + ", ".join(f"{was!r} to {now!r}" for was, now in change["renamed"].items()))
+        facts.append("renamed " + shortened([f"{was!r} to {now!r}" for was, now in change["renamed"].items()]))
     if change["moved"]:
         facts.append(f"moved {_listed(change['moved'])}")
     return (f"in {change['part']!r}: " if change["part"] else "") + ", ".join(facts)
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))
+    return shortened([repr(name) for name in names])

@@ -26,18 +26,20 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_connectif.files.tables.errors import ColumnMissing
+from airflow_provider_connectif.files.tables.names import shortened
 
 ALLOWED = "decimal(precision,scale), int64, double, timestamp, date or bool"
 MAX_PRECISION = 38
+_MAX_QUOTED = 20
 
 _HINTS = {
-    "decimal": "Write digits with a decimal point and no thousands separator; nothing is rounded, so declare a larger "
-    "precision or scale if the values need it",
-    "int64": "Write digits, with a sign or without, from -2^63 to 2^63-1",
-    "double": "Write digits with a decimal point and no thousands separator",
-    "timestamp": "Write ISO 8601 with date and time, such as 2026-01-31T23:59:59.123Z (the export's dateFormat ISO)",
-    "date": "Write a date such as 2026-01-31",
-    "bool": "Write true or false, or 1 or 0",
+    "decimal": "Expected digits with a decimal point and no thousands separator; nothing is rounded, so declare a "
+    "larger precision or scale if the values need it",
+    "int64": "Expected digits, with a sign or without, from -2^63 to 2^63-1",
+    "double": "Expected digits with a decimal point and no thousands separator",
+    "timestamp": "Expected ISO 8601 with date and time, such as 2026-01-31T23:59:59.123Z (date_format='ISO')",
+    "date": "Expected a date such as 2026-01-31",
+    "bool": "Expected true or false, or 1 or 0",
 }
 
 
@@ -90,11 +92,13 @@ def _parse(column: str, text: object) -> ColumnType:
         return ColumnType(name)
     found = re.fullmatch(r"decimal\(([0-9]{1,3}),([0-9]{1,3})\)", name)
     if found is None:
-        raise ValueError(f"the type {text!r} of {column!r} is not supported; use {ALLOWED}")
+        # A longer text is something else that was put there by mistake, perhaps a secret.
+        shown = f"{text!r} " if len(text) <= _MAX_QUOTED else ""
+        raise ValueError(f"the type {shown}of {column!r} is not supported; use {ALLOWED}")
     precision, scale = int(found[1]), int(found[2])
     if not 1 <= precision <= MAX_PRECISION or scale > precision:
         raise ValueError(
-            f"{text!r} of {column!r} is not possible; the precision must be from 1 to {MAX_PRECISION}, "
+            f"{text!r} of {column!r} is not valid; the precision must be from 1 to {MAX_PRECISION}, "
             "the scale from 0 to the precision"
         )
     return ColumnType("decimal", precision, scale)
@@ -111,9 +115,9 @@ def check_declared(types: Iterable[str], columns_of_files: Iterable[Iterable[str
     found = {column for columns in columns_of_files for column in columns}
     if missing := [column for column in types if column not in found]:
         raise ColumnMissing(
-            f"column_types declares {', '.join(map(repr, missing))}, which no file of the export has",
-            f"Its columns are {', '.join(map(repr, sorted(found))) or 'none'}. Correct the names, or remove them.",
-            column=missing[0],
+            f"column_types declares {shortened([repr(name) for name in missing])}, which no file of the export has",
+            f"Its columns are {shortened([repr(name) for name in sorted(found)]) or 'none'}. Correct the names, or "
+            "remove them.",
         )
 
 

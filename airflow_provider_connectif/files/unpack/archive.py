@@ -27,7 +27,7 @@ from airflow_provider_connectif.files.errors import (
 )
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, ContentsCounter
 from airflow_provider_connectif.files.tables.conversion import ParquetFiles
-from airflow_provider_connectif.files.tables.errors import TableError
+from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, TableMalformed
 from airflow_provider_connectif.files.tables.parquet import ParquetConverter, parquet_name
 from airflow_provider_connectif.files.unpack import unzip
 from airflow_provider_connectif.files.unpack.byte_reader import ByteReader
@@ -77,7 +77,7 @@ def open_archive(
         ``archive``, which unpacks nothing.
     :param delimiter: the character between the fields of the CSV files; None for a comma
     :param column_types: for ``parquet``, the types of columns that are not text
-    :param metadata: for ``parquet``, what to note in each file
+    :param metadata: for ``parquet``, the metadata of each file
     :raises ArchiveError: the file is damaged, encrypted, too large, not supported or not an export
     :raises RemoteFileError: the file could not be read
     :raises TableError: while reading ``parquet``, if the content of a file cannot be converted
@@ -179,7 +179,7 @@ class Archive(Iterable[Member]):
         try:
             yield
             return
-        except (ArchiveCorrupt, TableError) as error:
+        except (ArchiveCorrupt, TableMalformed, CellDoesNotFit) as error:
             if self._remote.proves_damage:
                 raise
             reason = str(error)

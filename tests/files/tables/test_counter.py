@@ -61,7 +61,7 @@ def test_the_delimiter_is_the_exports_own() -> None:
     assert count(b"a;b,c\n1;2\n", delimiter=";") == (1, ["a", "b,c"])
 
 
-@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "é"])
+@pytest.mark.parametrize("delimiter", ["", ",,", '"', "\n", "\r", "\0", "é"])
 def test_a_delimiter_that_no_csv_has_is_refused(delimiter: str) -> None:
     with pytest.raises(ValueError, match="delimiter"):
         RecordCounter(delimiter)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_connectif.files.tables.names import distinct_names, part_names
+from airflow_provider_connectif.files.tables.names import distinct_names, part_names, shortened
 
 ONE = "0fd7a9f2-3c1d-4a6e-9d2b-1f0e5c7b8a90"
 OTHER = "7b1e2d3c-aaaa-4bbb-8ccc-1234567890ab"
@@ -69,3 +69,8 @@ def test_distinct_names_are_distinct_and_the_first_of_each_keeps_its_name(names:
     assert [renamed.get(name, name) for name in distinct] == names
     for name in set(names):
         assert distinct[names.index(name)] == name
+
+
+def test_a_list_of_many_names_is_shortened() -> None:
+    assert shortened(["'a'", "'b'"]) == "'a', 'b'"
+    assert shortened([str(number) for number in range(1000)]).endswith(", 18, 19 and 980 more")

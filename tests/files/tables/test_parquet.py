@@ -27,6 +27,7 @@ from airflow_provider_connectif.files.tables.contents import Contents
 from airflow_provider_connectif.files.tables.counter import RecordCounter
 from airflow_provider_connectif.files.tables.errors import (
     CellDoesNotFit,
+    FileEmpty,
     ParquetUnavailable,
     TableError,
     TableMalformed,
@@ -186,7 +187,7 @@ def test_a_header_alone_is_a_file_without_rows() -> None:
 def failing(*blocks: bytes, types: dict[str, str] | None = None, kind: type[TableError] = TableMalformed) -> TableError:
     with pytest.raises(kind) as caught:
         convert(blocks, types)
-    assert caught.value.final
+    assert caught.value.final != isinstance(caught.value, FileEmpty)
     assert caught.value.file == "x.csv"
     assert "confidential" not in str(caught.value)
     assert "confidential" not in repr(caught.value.__cause__)
@@ -196,7 +197,9 @@ def failing(*blocks: bytes, types: dict[str, str] | None = None, kind: type[Tabl
 
 @pytest.mark.parametrize("data", [b"", b"\n\r\n", b"\xef\xbb\xbf"])
 def test_a_file_without_a_header_is_an_error(data: bytes) -> None:
-    assert "'x.csv': the file is empty" in str(failing(data))
+    error = failing(data)
+    assert "'x.csv': the file is empty" in str(error)
+    assert not error.final
 
 
 @pytest.mark.parametrize(("record", "fields"), [(b"confidential", "1 field "), (b"confidential,2,3", "3 fields ")])
@@ -220,7 +223,9 @@ def test_a_bad_cell_on_the_last_row_is_an_error_that_names_file_column_and_recor
 
 
 def test_a_field_that_is_not_closed_is_an_error() -> None:
-    assert "ends within a quoted field" in str(failing(b'a,b\n1,2\n3,"confidential\n4,5\n'))
+    error = failing(b'a,b\n1,2\n3,"confidential\n4,5\n')
+    assert "ends within a quoted field" in str(error)
+    assert error.record == 2
 
 
 def test_a_record_that_never_ends_is_an_error_and_takes_no_more_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +283,7 @@ def test_what_is_known_of_the_content_is_known_after_its_end() -> None:
 
 def test_names_that_were_numbered_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     convert([b"a,b,a\n1,2,3\n"])
-    assert caplog.messages == ["Several columns of 'x.csv' have the same name; they are stored as 'a_2'."]
+    assert caplog.messages == ["Columns of 'x.csv' with the same name are numbered: 'a_2'."]
 
 
 @pytest.mark.parametrize("delimiter", ["||", "é", '"'])

@@ -275,7 +275,7 @@ def test_a_type_that_is_not_supported_is_refused_with_those_that_are(text: str) 
 
 @pytest.mark.parametrize("text", ["decimal(0,0)", "decimal(39,2)", "decimal(5,6)"])
 def test_a_decimal_that_is_not_possible_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="'total' is not possible; the precision must be from 1 to 38"):
+    with pytest.raises(ValueError, match="'total' is not valid; the precision must be from 1 to 38"):
         parse_column_types({"total": text})
 
 

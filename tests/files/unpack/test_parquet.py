@@ -15,7 +15,7 @@ import pytest
 
 from airflow_provider_connectif.files.errors import ArchiveCorrupt, ExportMissing, FileError, RemoteFileDamaged
 from airflow_provider_connectif.files.tables.contents import Contents
-from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, ColumnMissing, TableMalformed
+from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, ColumnMissing, FileEmpty, TableMalformed
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
 from tests.files.archives import make_zip, stream_zip
 from tests.files.file_server import Faults
@@ -144,7 +144,7 @@ BAD = {
     "a record with too many fields": (b"a;b\n1;2\n3;4;confidential\n", TableMalformed, "record 2: it has 3 fields "),
     "text that is not UTF-8": (b"a;b\n1;2\nconfidential \xff;3\n", TableMalformed, "record 2, column 'a'"),
     "a quotation mark that is not closed": (b'a;b\n1;2\n3;"confidential\n', TableMalformed, "a quoted field"),
-    "no header": (b"\n", TableMalformed, "the file is empty"),
+    "no header": (b"\n", FileEmpty, "the file is empty"),
 }
 
 
@@ -168,7 +168,7 @@ def test_bad_content_is_an_error_that_names_the_place_and_not_the_content(
         convert(content, Faults(ranges=ranges), column_types={"b": "int64"}, file_name="x")
     assert str(caught.value).startswith("'x.csv'")
     assert place in str(caught.value)
-    assert caught.value.final
+    assert caught.value.final != (kind is FileEmpty)
     error: BaseException | None = caught.value
     while error is not None:
         assert "confidential" not in repr(error)
