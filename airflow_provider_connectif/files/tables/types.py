@@ -63,7 +63,7 @@ class ColumnType:
     @property
     def hint(self) -> str:
         """What to do about a cell that does not fit."""
-        return f"{_HINTS[self.kind]}, or leave the column out of column_types, which stores it as text."
+        return f"{_HINTS[self.kind]}. Declare another type, or omit the column in column_types to store it as text."
 
 
 def parse_column_types(declared: Mapping[str, str]) -> dict[str, ColumnType]:
