@@ -266,7 +266,7 @@ class _Delivery:
         except FolderTaken:
             raise
         except BaseException as error:
-            # Whoever takes over deletes the uploads, so that they fail.
+            # A writer that takes over the folder deletes these uploads, which makes them fail.
             if isinstance(error, DestinationError) and lease.is_lost():
                 raise lease.taken() from error
             self._delete_abandoned_uploads(lease)

@@ -137,7 +137,7 @@ class HeldFolder:
             manifest = self._read_manifest() if MANIFEST_NAME in self.listing else None
             self._delete_unlisted(old, manifest)
         except FolderTaken:
-            return  # whoever has taken over deletes it
+            return  # The writer that has taken over deletes them.
         except FileError as error:
             log.warning("The store fails, so the next run has to delete what this one made visible: %s", error)
             return

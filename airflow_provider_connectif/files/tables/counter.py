@@ -52,8 +52,7 @@ class RecordCounter:
             raise ValueError(f"delimiter: {delimiter!r} is not supported; use one ASCII character, such as ',' or ';'")
         self._delimiter = delimiter
         self._scanner = Scanner(delimiter)
-        #: A byte after which the scanner is in a state. Any other byte outside of quotes leaves it in UNQUOTED.
-        self._last_byte = {RECORD_START: _LF, FIELD_START: ord(delimiter), AFTER_QUOTE: QUOTE}
+        #: The state after a byte outside of quotes; after any other byte it is UNQUOTED.
         self._state = {_LF: RECORD_START, _CR: RECORD_START, ord(delimiter): FIELD_START, QUOTE: AFTER_QUOTE}
         self._before_field = np.zeros(256, bool)
         self._before_field[list(self._state)] = True
@@ -148,10 +147,10 @@ class RecordCounter:
 
     def _begin_fields(self, characters: npt.NDArray[Any], quotes: npt.NDArray[Any]) -> bool:
         """Return whether each of these quotation marks begins a quoted field, or is the second of a doubled one."""
-        before = characters[quotes - 1]
+        begin = self._before_field[characters[quotes - 1]]
         if quotes.size and quotes[0] == 0:
-            before[0] = self._byte_before
-        return bool(self._before_field[before].all())
+            begin[0] = self._scanner.state != UNQUOTED
+        return bool(begin.all())
 
     def _find_line_breaks(self, characters: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return where line breaks are, only the first of several in a row: CRLF is one, and empty lines are none."""
@@ -160,10 +159,6 @@ class RecordCounter:
         np.greater(breaks[1:], breaks[:-1], out=firsts[1:])
         firsts[0] &= self._scanner.state != RECORD_START
         return np.flatnonzero(firsts)
-
-    @property
-    def _byte_before(self) -> int:
-        return self._last_byte.get(self._scanner.state, 0)
 
     def _take_halves(self, block: bytes) -> int:
         half = len(block) // 2

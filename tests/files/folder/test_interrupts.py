@@ -119,7 +119,7 @@ def test_a_lease_that_was_not_acquired_because_of_an_interrupt_is_left_to_its_ho
         waiting._timing = Timing(monotonic=bucket.clock, sleep=lambda _: (_ for _ in ()).throw(Interrupt()))
         with InterruptedAtLine(nth) as interrupt, pytest.raises(Interrupt):
             waiting.acquire(ignore)
-        waiting.release({})  # as whoever acquires it does
+        waiting.release({})  # as its caller does after an exception
         assert bucket.objects == before, interrupt.line
         if not interrupt.line:
             return

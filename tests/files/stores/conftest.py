@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture
 def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop in a thread of its own, as fsspec has one."""
+    """An event loop that runs in a separate thread, like that of fsspec."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()

@@ -194,7 +194,7 @@ def test_bad_cells_are_reported_by_file_column_and_record_and_never_shown(name: 
     with pytest.raises(ValueError):
         read_cell(the(name), cell)
     good = next(iter(GOOD[name]))
-    # In a thread of its own: exceptions that a test raises between two lines may remain the context of all later ones.
+    # In a separate thread: exceptions raised by a trace function can remain the context of all later ones.
     with ThreadPoolExecutor(1) as thread:
         error = thread.submit(read_as, name, good, "", f"{cell}", "").exception()
     assert isinstance(error, CellDoesNotFit)
