@@ -134,16 +134,12 @@ class ParquetConverter:
     def _add(self, block: bytes) -> None:
         self._crc = crc32(block, self._crc)
         self._length += len(block)
-        view = memoryview(block)
-        while view:
-            taken = view[: _PIECE - len(self._piece)]
-            self._piece += taken
-            view = view[len(taken) :]
-            if len(self._piece) == _PIECE:
-                self._take_piece()
+        for piece in _cut(block, _PIECE, self._piece):
+            self._take_piece(piece)
 
     def _add_rest(self) -> _Steps:
-        self._take_piece()
+        self._take_piece(bytes(self._piece))
+        self._piece.clear()
         self._records.finish()
         if self._records.in_quotes:
             raise self._quote_too_many("the file ends within a quoted field")
@@ -152,9 +148,7 @@ class ParquetConverter:
         self._hand_on(steps)
         return steps
 
-    def _take_piece(self) -> None:
-        piece = bytes(self._piece)
-        self._piece.clear()
+    def _take_piece(self, piece: bytes) -> None:
         end = self._records.feed(piece)
         if end:
             self._whole = self._size + end
@@ -287,15 +281,8 @@ class _Output:
         self._position = 0
 
     def write(self, data: Any) -> int:
-        view = memoryview(data)
-        size = len(view)
-        while view:
-            taken = view[: _OUTPUT - len(self._rest)]
-            self._rest += taken
-            view = view[len(taken) :]
-            if len(self._rest) == _OUTPUT:
-                self._blocks.append(bytes(self._rest))
-                self._rest.clear()
+        size = len(memoryview(data))
+        self._blocks.extend(_cut(data, _OUTPUT, self._rest))
         self._position += size
         return size
 
@@ -325,6 +312,19 @@ class _Output:
 
     def seekable(self) -> bool:
         return False
+
+
+def _cut(data: Any, size: int, rest: bytearray) -> Iterator[bytes]:
+    """Yield blocks of the same size, and keep what remains in ``rest``, with which the next ones begin."""
+    view = memoryview(data)
+    while view:
+        taken = view[: size - len(rest)]
+        rest += taken
+        view = view[len(taken) :]
+        if len(rest) == size:
+            block = bytes(rest)
+            rest.clear()
+            yield block
 
 
 class _Aborted(Exception):
