@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import random
 import struct
@@ -165,3 +166,16 @@ DAMAGED: dict[str, bytes] = {
     "data after the end": make_zip(EXPORT) + b"rubbish",
     "missing header": build_zip([RawMember(b"a.csv", b"1")]).replace(b"PK\x03\x04", b"PK\x03\x00"),
 }
+
+
+def containers(data: bytes) -> dict[str, bytes]:
+    """Return the files of exports with this CSV file, in every kind of container."""
+    return {
+        "a ZIP": make_zip({"a.csv": data, "empty.csv": b"id\n"}),
+        "a stored ZIP": make_zip({"a.csv": data, "empty.csv": b"id\n"}, zipfile.ZIP_STORED),
+        "a streamed ZIP": stream_zip({"a.csv": data, "empty.csv": b"id\n"}),
+        "a ZIP of gzip files": make_zip({"a.csv": data, "empty.csv": b"id\n", "b.csv.gz": gzip.compress(data)}),
+        "a ZIP of files named as gzip files": make_zip({"a.csv": data, "empty.csv": b"id\n", "b.csv.gz": data}),
+        "a gzip file": gzip.compress(data),
+        "a CSV": data,
+    }

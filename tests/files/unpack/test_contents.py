@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import gzip
-import zipfile
 import zlib
 
 import pytest
 
 from airflow_provider_connectif.files.tables.contents import Contents, ContentsCounter
 from airflow_provider_connectif.files.unpack.archive import open_archive
-from tests.files.archives import make_zip, stream_zip
+from tests.files.archives import containers, make_zip
 from tests.files.file_server import Faults
 from tests.files.remote_files import FORMATS, WITH_AND_WITHOUT_RANGES, package_threads, remote_file, wait_until
 
@@ -38,15 +36,7 @@ def read_contents(
     return found
 
 
-CONTAINERS = {
-    "a ZIP": make_zip({"a.csv": CSV, "empty.csv": b"id\n"}),
-    "a stored ZIP": make_zip({"a.csv": CSV, "empty.csv": b"id\n"}, zipfile.ZIP_STORED),
-    "a streamed ZIP": stream_zip({"a.csv": CSV, "empty.csv": b"id\n"}),
-    "a ZIP of gzip files": make_zip({"a.csv": CSV, "empty.csv": b"id\n", "b.csv.gz": gzip.compress(CSV)}),
-    "a ZIP of files named as gzip files": make_zip({"a.csv": CSV, "empty.csv": b"id\n", "b.csv.gz": CSV}),
-    "a gzip file": gzip.compress(CSV),
-    "a CSV": CSV,
-}
+CONTAINERS = containers(CSV)
 
 
 @FORMATS

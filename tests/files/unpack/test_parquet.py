@@ -17,7 +17,7 @@ from airflow_provider_connectif.files.errors import ArchiveCorrupt, ExportMissin
 from airflow_provider_connectif.files.tables.contents import Contents
 from airflow_provider_connectif.files.tables.errors import CellDoesNotFit, ColumnMissing, FileEmpty, TableMalformed
 from airflow_provider_connectif.files.unpack.archive import Archive, open_archive
-from tests.files.archives import make_zip, stream_zip
+from tests.files.archives import containers, make_zip, stream_zip
 from tests.files.file_server import Faults
 from tests.files.remote_files import WITH_AND_WITHOUT_RANGES, package_threads, remote_file, wait_until
 
@@ -46,15 +46,7 @@ def rows_of(data: bytes) -> dict[str, list[Any]]:
     return pq.read_table(io.BytesIO(data)).to_pydict()
 
 
-CONTAINERS = {
-    "a ZIP": make_zip({"a.csv": CSV, "empty.csv": b"id\n"}),
-    "a stored ZIP": make_zip({"a.csv": CSV, "empty.csv": b"id\n"}, zipfile.ZIP_STORED),
-    "a streamed ZIP": stream_zip({"a.csv": CSV, "empty.csv": b"id\n"}),
-    "a ZIP of gzip files": make_zip({"a.csv": CSV, "empty.csv": b"id\n", "b.csv.gz": gzip.compress(CSV)}),
-    "a ZIP of files named as gzip files": make_zip({"a.csv": CSV, "empty.csv": b"id\n", "b.csv.gz": CSV}),
-    "a gzip file": gzip.compress(CSV),
-    "a CSV": CSV,
-}
+CONTAINERS = containers(CSV)
 
 
 @WITH_AND_WITHOUT_RANGES
