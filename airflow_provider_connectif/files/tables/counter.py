@@ -131,12 +131,14 @@ class RecordCounter:
             return 0
         characters = np.frombuffer(block, np.uint8)
         in_quotes = int(self._scanner.state == QUOTED)
-        quotes = np.flatnonzero(characters == QUOTE) if b'"' in block else np.empty(0, np.intp)
+        found = np.flatnonzero(_is_special(block, characters))
+        is_quote = characters[found] == QUOTE
+        quotes = found[is_quote]
         if not self._begin_fields(characters, quotes[in_quotes::2]):
             return self._take_halves(block)
-        ends = self._find_line_breaks(characters)
         if in_quotes or quotes.size:
-            ends = ends[(np.searchsorted(quotes, ends) + in_quotes) % 2 == 0]
+            found = found[~is_quote & ((np.cumsum(is_quote) + in_quotes) % 2 == 0)]
+        ends = self._without_empty_lines(found)
         ends_in_quotes = (quotes.size + in_quotes) % 2
         self._scanner.state = QUOTED if ends_in_quotes else self._state.get(block[-1], UNQUOTED)
         self._records += ends.size
@@ -152,13 +154,10 @@ class RecordCounter:
             begin[0] = self._scanner.state != UNQUOTED
         return bool(begin.all())
 
-    def _find_line_breaks(self, characters: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return where line breaks are, only the first of several in a row: CRLF is one, and empty lines are none."""
-        breaks = (characters == _LF) | (characters == _CR)
-        firsts = breaks.copy()
-        np.greater(breaks[1:], breaks[:-1], out=firsts[1:])
-        firsts[0] &= self._scanner.state != RECORD_START
-        return np.flatnonzero(firsts)
+    def _without_empty_lines(self, breaks: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return only the first of several line breaks in a row: CRLF is one, and empty lines are not records."""
+        before = -1 if self._scanner.state == RECORD_START else -2
+        return breaks[np.diff(breaks, prepend=before) > 1]
 
     def _take_halves(self, block: bytes) -> int:
         half = len(block) // 2
@@ -179,3 +178,12 @@ class RecordCounter:
                 self._records += 1
                 end = position
         return end
+
+
+def _is_special(block: bytes, characters: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return for each byte whether it is a quotation mark or a line break."""
+    special = characters == _LF
+    for character in (QUOTE, _CR):
+        if character in block:
+            special |= characters == character
+    return special
