@@ -47,6 +47,7 @@ class DataSpec:
     rows: int = 100
     revision: int = 0
     contact_fields: tuple[str, ...] = ()
+    report_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def tables(spec: DataSpec) -> list[Table]:
             Table("-products", _PRODUCT_COLUMNS, lambda: _activity_products(spec)),
         ]
     if spec.export_type == "data-explorer":
-        return [Table("", _REPORT_COLUMNS, lambda: _report(spec), quote_all=True)]
+        return [Table("", list(spec.report_columns or _REPORT_COLUMNS), lambda: _report(spec), quote_all=True)]
     return [Table("", _STATS_COLUMNS, lambda: _stats(spec))]
 
 
@@ -219,7 +220,7 @@ def _report(spec: DataSpec) -> Iterator[list[str]]:
     rng = _random(spec, "report")
     for timestamp in _timestamps(spec, rng):
         purchases = rng.randrange(1, 50)
-        yield [
+        cells = [
             f"{timestamp:%Y-%m-%d}",
             f"SKU-{rng.randrange(5000):05d}",
             rng.choice(_PRODUCTS),
@@ -227,6 +228,8 @@ def _report(spec: DataSpec) -> Iterator[list[str]]:
             str(purchases * rng.randrange(1, 4)),
             f"{rng.randrange(500000) / 100:.2f}",
         ]
+        by_title = dict(zip(_REPORT_COLUMNS, cells, strict=True))
+        yield [by_title.get(title) or str(rng.randrange(1000)) for title in spec.report_columns or _REPORT_COLUMNS]
 
 
 _STATS_COLUMNS = ["date", "id", "name", "sent", "opened", "clicked"]

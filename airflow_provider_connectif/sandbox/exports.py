@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -162,6 +162,7 @@ def report_filters(filters: Mapping[str, Any], style: str) -> dict[str, Any]:
 def _file_spec(export: Export) -> FileSpec:
     options = export.options
     start, end = _dates(export)
+    columns = _of_report(export, options.report_columns)
     return FileSpec(
         data=DataSpec(
             export_id=export.id,
@@ -174,6 +175,7 @@ def _file_spec(export: Export) -> FileSpec:
             rows=options.rows,
             revision=export.revision,
             contact_fields=options.contact_fields,
+            report_columns=tuple(columns.split(",")) if columns else (),
         ),
         base_name=_base_name(export),
         delimiter=export.delimiter,
@@ -203,9 +205,13 @@ def _base_name(export: Export) -> str:
     if export.export_type != "data-explorer":
         return f"export-{export.export_type}-{unique}"
     report = export.filters.get("reportId", "")
-    titles = dict(entry.split("=", 1) for entry in export.options.report_titles if "=" in entry)
     default = _TITLES[hashlib.sha256(report.encode()).digest()[0] % len(_TITLES)]
-    title = export.title or titles.get(report, default)
+    title = export.title or _of_report(export, export.options.report_titles) or default
     dates = [export.filters[name] for name in ("fromDate", "toDate") if name in export.filters]
     days = [f"{parse_any(text):%Y%m%d}" for text in dates]
     return "-".join([title, *days, str(unique)])
+
+
+def _of_report(export: Export, entries: Iterable[str]) -> str:
+    """Return what entries of the form ``ID=TEXT`` say of an export's report; empty if nothing."""
+    return dict(entry.split("=", 1) for entry in entries if "=" in entry).get(export.filters.get("reportId", ""), "")

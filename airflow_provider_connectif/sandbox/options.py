@@ -104,6 +104,9 @@ class SandboxOptions:
     contact_fields: tuple[str, ...] = _option(
         (), "contact fields that the store has added; each is a column at the end of contacts"
     )
+    report_columns: tuple[str, ...] = _option(
+        (), "columns of reports, each as ID=TITLE,TITLE; other reports have six default columns"
+    )
     bom: bool = _option(False, "start each CSV file with a byte order mark")
     crlf: bool = _option(False, "end the lines of the CSV files with CRLF")
 

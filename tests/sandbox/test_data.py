@@ -84,6 +84,18 @@ def test_contact_fields_are_columns_at_the_end_and_change_nothing_else(sandbox, 
     assert not any("level" in rows[0] for rows in activities.values())
 
 
+def test_a_report_can_have_columns_of_its_own(sandbox, client) -> None:
+    before = only(client.tables(client.create(client.report())["id"]))
+    sandbox.set(report_columns=["r1=Date,Margin", "r2=Total amount,V! Carrito=2,Date"])
+    by_report = {report: client.create(client.report(reportId=report))["id"] for report in ("r1", "r2", "r3")}
+    rows = {report: only(client.tables(export_id)) for report, export_id in by_report.items()}
+    headers = {report: table[0] for report, table in rows.items()}
+    assert headers == {"r1": ["Date", "Margin"], "r2": ["Total amount", "V! Carrito=2", "Date"], "r3": before[0]}
+    assert all({len(row) for row in table} == {len(table[0])} for table in rows.values())
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\d", row[-1]) for row in rows["r2"][1:])
+    assert len({row[1] for row in rows["r1"]}) > 2
+
+
 def test_each_version_adds_columns_and_the_fifth_renames_two(client) -> None:
     headers = []
     for version in range(1, 7):
