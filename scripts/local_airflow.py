@@ -288,10 +288,10 @@ class LocalAirflow:
         found = self.api("GET", f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances")
         return {task["task_id"]: task["state"] for task in found["task_instances"]}
 
-    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> Any:
+    def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         """Return an XCom of a task, by default the value that it returned."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/xcomEntries/{key}"
-        return self.api("GET", path, params={"deserialize": False})["value"]
+        return self.api("GET", path, params={"map_index": map_index, "deserialize": False})["value"]
 
     def task_log(self, dag_id: str, run_id: str, task_id: str) -> str:
         """Return the logs of all tries of a task."""

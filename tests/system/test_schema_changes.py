@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real Airflow: a column is added between runs that are daily, triggered by hand without a logical date, or for
-earlier days. Each change is reported once, by the task and by each index of a mapped task.
+"""A real Airflow: columns are added between runs that are daily, triggered by hand without a logical date, or for
+earlier days. Each change is reported once, by the task and by each index of two mapped tasks, of which one stores
+versions of contacts and the other one reports with columns of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import FINISHED, LocalAirflow, sandbox_connection, wait_for
 
 DAG = "store_contacts"
+#: One gets the same columns as contacts, one never changes, and one gets columns of its own.
+LIKE_CONTACTS, UNCHANGED, OTHER = (f"5e8dcdcf5e0d0d0010d1a00{number}" for number in (1, 2, 3))
 
 
 class Runs:
@@ -24,22 +27,23 @@ class Runs:
         self.airflow = airflow
         self.vendor = vendor
         self.lake = lake
-        self.added: dict[str, list[list[str]]] = {}
+        self.added: dict[str, dict[str, list[str]]] = {}
         self.failure = ""
         self.manifests = (0, 0)
 
     def run(self) -> None:
         self.airflow.unpause(DAG)
+        self.set_columns()
         self.trigger("first", "2026-03-10")
-        self.vendor.set(contact_fields=["level"])
+        self.set_columns("level")
         self.trigger("changed", "2026-03-11")
-        self.vendor.set(contact_fields=["level", "size"])
+        self.set_columns("level", "size")
         self.trigger("by hand", None)
         self.trigger("after that", "2026-03-12")
         self.backfill("2026-03-04", "2026-03-05")
-        self.vendor.set(contact_fields=["level", "size", "color"])
+        self.set_columns("level", "size", "color")
         self.backfill("2026-03-02", "2026-03-03")
-        self.vendor.set(contact_fields=["level", "size", "color", "club"])
+        self.set_columns("level", "size", "color", "club")
         before = self.count_manifests()
         run_id = self.trigger("refused", "2026-03-13", on_schema_change="fail")
         self.failure = self.airflow.task_log(DAG, run_id, "store")
@@ -47,8 +51,16 @@ class Runs:
         self.trigger("accepted", "2026-03-14")
         self.trigger("last", "2026-03-15", on_schema_change="fail")
 
+    def set_columns(self, *added: str) -> None:
+        """Set the columns that contacts and two of the reports have besides those of the first run."""
+        reports = {LIKE_CONTACTS: ["Date", *added], OTHER: ["Units", *map(str.upper, added)]}
+        columns = [f"{report}={','.join(titles)}" for report, titles in reports.items()]
+        self.vendor.set(contact_fields=added, report_columns=columns)
+
     def count_manifests(self) -> int:
-        return sum(1 for _ in self.lake.rglob("_connectif_manifest.json"))
+        """Return the number of folders, except those of the report that does not change."""
+        found = self.lake.rglob("_connectif_manifest.json")
+        return sum(UNCHANGED not in path.parts for path in found)
 
     def trigger(self, name: str, day: str | None, **conf: str) -> str:
         body = {"logical_date": day and f"{day}T00:00:00Z", "conf": conf}
@@ -79,14 +91,19 @@ class Runs:
             assert run["state"] == "success"
             self.added[run["logical_date"][:10]] = self.read(run["dag_run_id"])
 
-    def read(self, run_id: str) -> list[list[str]]:
-        path = f"/api/v2/dags/{DAG}/dagRuns/{run_id}/taskInstances"
-        results = [self.airflow.xcom(DAG, run_id, "store")]
+    def read(self, run_id: str) -> dict[str, list[str]]:
+        """Return the added columns, by report for the reports."""
+        found = {"contacts": self.read_task(run_id, "store")[1]}
         for index in range(3):
-            parameters = {"map_index": index, "deserialize": False}
-            entry = self.airflow.api("GET", f"{path}/each/xcomEntries/return_value", params=parameters)
-            results.append(entry["value"])
-        return [[name for change in result["schema_changes"] for name in change["added"]] for result in results]
+            found[f"contacts {index}"] = self.read_task(run_id, "each_version", index)[1]
+            folder, added = self.read_task(run_id, "each_report", index)
+            found[Path(folder).parent.name] = added
+        return found
+
+    def read_task(self, run_id: str, task_id: str, map_index: int = -1) -> tuple[str, list[str]]:
+        """Return the folder and the added columns."""
+        result = self.airflow.xcom(DAG, run_id, task_id, map_index=map_index)
+        return result["destination"], [name for change in result["schema_changes"] for name in change["added"]]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +138,14 @@ def test_each_change_is_reported_once_by_each_task(runs):
         "accepted": ["club"],
         "last": [],
     }
-    assert runs.added == {name: [added] * 4 for name, added in expected.items()}
+    assert runs.added == {
+        name: {
+            **dict.fromkeys(("contacts", "contacts 0", "contacts 1", "contacts 2", LIKE_CONTACTS), added),
+            UNCHANGED: [],
+            OTHER: [title.upper() for title in added],
+        }
+        for name, added in expected.items()
+    }
 
 
 def test_a_change_that_is_to_fail_the_task_does_so_before_anything_is_visible(runs):
