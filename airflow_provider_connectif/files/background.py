@@ -77,6 +77,9 @@ class BackgroundCalls:
         """Queue ``call(*args)``, which holds ``size`` bytes; raise what an earlier call raised."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="connectif-background")
+            # Starts the thread. If that is interrupted, the executor does not know the thread, so that close() does not
+            # wait for it: what it begins with must have no effect.
+            self._thread.submit(int)
         self._calls.make_room(size)
         self._calls.add(self._thread.submit(call, *args), size)
 

@@ -75,3 +75,25 @@ def test_an_exception_of_a_call_is_raised_in_the_caller() -> None:
     calls.close()
     calls.close()
     assert not package_threads()
+
+
+def test_no_call_goes_on_after_an_interrupt_while_the_thread_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    begun, ended = threading.Event(), threading.Event()
+
+    def call() -> None:
+        begun.set()
+        ended.wait(60)
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        begun.wait(0.2)  # so that the test fails if the call begins
+        raise KeyboardInterrupt
+
+    calls = BackgroundCalls()
+    monkeypatch.setattr(threading.Thread, "start", start_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        calls.submit(call)
+    calls.close()
+    ended.set()
+    assert not begun.is_set()
