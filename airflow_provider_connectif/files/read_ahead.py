@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections import deque
@@ -40,8 +41,13 @@ class ReadAhead(Iterator[bytes]):
             )
             with self._queue.changed:  # close() takes this lock too: either it sees the thread, or none is started
                 if not self._queue.stopped:
-                    thread.start()
+                    # Known before it starts, so that close() waits for it even if an interrupt comes meanwhile.
                     self._thread = thread
+                    try:
+                        thread.start()
+                    except BaseException:
+                        self._queue.stop()
+                        raise
         return self._queue.get()
 
     def close(self) -> None:
@@ -49,8 +55,9 @@ class ReadAhead(Iterator[bytes]):
         self._queue.stop()
         if self._abort is not None:
             self._abort()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+        if self._thread is not None:
+            with contextlib.suppress(RuntimeError):  # it was never started, or it is this thread
+                self._thread.join()
 
     def __del__(self) -> None:
         self.close()
@@ -118,7 +125,7 @@ def _keep_freed_memory() -> None:
 def _fill(queue: _Queue, produce: Callable[[], bytes]) -> None:
     failure: BaseException | None = None
     try:
-        while (block := produce()) and queue.put(block):
+        while not queue.stopped and (block := produce()) and queue.put(block):
             del block
     except BaseException as error:  # raised again in the thread that reads
         failure = error

@@ -69,3 +69,28 @@ def test_blocks_are_in_order_and_no_more_than_depth_are_queued(depth: int) -> No
         ahead.append(produced - len(consumed))
     assert consumed == [b"%d" % number for number in range(1, 201)]
     assert max(ahead) <= depth + 1  # one more is being produced
+
+
+def test_nothing_is_produced_after_an_interrupt_while_the_thread_was_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+    begun, ended = threading.Event(), threading.Event()
+
+    def produce() -> bytes:
+        begun.set()
+        ended.wait(0.5)
+        ended.set()
+        return b""
+
+    def start_and_interrupt(thread: threading.Thread) -> None:
+        start(thread)
+        begun.wait(10)
+        raise KeyboardInterrupt
+
+    blocks = ReadAhead(produce, depth=2)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(threading.Thread, "start", start_and_interrupt)
+        next(blocks)
+    blocks.close()
+    assert ended.is_set()  # the call that had begun when it was closed
+    with pytest.raises(ValueError, match="closed before its end"):
+        next(blocks)
