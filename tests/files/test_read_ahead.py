@@ -87,9 +87,10 @@ def test_nothing_is_produced_after_an_interrupt_while_the_thread_was_started(mon
         raise KeyboardInterrupt
 
     blocks = ReadAhead(produce, depth=2)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", start_and_interrupt)
-        next(blocks)
+        with pytest.raises(KeyboardInterrupt):
+            next(blocks)
     blocks.close()
     assert ended.is_set()  # the call that had begun when it was closed
     with pytest.raises(ValueError, match="closed before its end"):
