@@ -182,7 +182,7 @@ class RecordCounter:
 
 def _is_special(block: bytes, characters: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return for each byte whether it is a quotation mark or a line break."""
-    special = characters == _LF
+    special: npt.NDArray[Any] = characters == _LF
     for character in (QUOTE, _CR):
         if character in block:
             special |= characters == character
