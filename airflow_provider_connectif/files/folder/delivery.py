@@ -38,7 +38,7 @@ from airflow_provider_connectif.files.errors import (
     RemoteFileChanged,
 )
 from airflow_provider_connectif.files.folder.held_folder import HeldFolder, is_same_spelling
-from airflow_provider_connectif.files.folder.lease import Lease, LeaseContent, Timing
+from airflow_provider_connectif.files.folder.lease import Lease, Timing
 from airflow_provider_connectif.files.folder.leases import create_lease, has_leftovers
 from airflow_provider_connectif.files.folder.manifest import (
     MANIFEST_NAME,
@@ -228,11 +228,10 @@ class _Delivery:
         return None if found is None else self._result(found)
 
     def _create_lease(self) -> Lease:
-        return create_lease(self.store, self.writer, self._lease_export(), self.timing)
-
-    def _lease_export(self) -> dict[str, Any]:
         export = {"id": self.export["id"], "file_format": self.file_format}
-        return {**export, "column_types": dict(self.column_types)} if self.column_types else export
+        if self.column_types:
+            export["column_types"] = dict(self.column_types)
+        return create_lease(self.store, self.writer, export, self.timing)
 
     def _find_undisturbed(self, found: Manifest | None) -> Manifest | None:
         """Return the manifest if it is to be kept, and nothing has to be stored or cleaned up."""
@@ -247,7 +246,7 @@ class _Delivery:
     def _hold(self, lease: Lease, work: Callable[[HeldFolder], Any], *, take_over: bool = True) -> Any:
         folder = None
         try:
-            lease.acquire(self._check_holder, take_over=take_over)
+            lease.acquire(take_over=take_over)
             folder = HeldFolder(self.store, lease)
             manifest = self._work(lease, folder, work)
             released = lease.release(folder.unlisted)
@@ -278,12 +277,6 @@ class _Delivery:
         """Delete what a dead writer uploaded; this one has published or discarded its own uploads."""
         if lease.took_over:
             self.store.delete_abandoned_uploads(self.uploaded)
-
-    def _check_holder(self, other: LeaseContent) -> None:
-        """Fail at once instead of waiting if this cannot end well."""
-        same = other.export == self._lease_export()
-        if not same and in_same_run(other.holder, self.writer):
-            raise conflict_with(other.holder)
 
     def _find_kept(self, folder: HeldFolder) -> Manifest | None:
         """Return the folder's manifest if its objects are complete and are to be kept, and nothing has to be stored."""

@@ -36,7 +36,7 @@ from typing import Any
 
 from airflow_provider_connectif.files.errors import FileError, FolderBusy, FolderTaken
 from airflow_provider_connectif.files.folder.notes import Note, note_from_json, note_to_json
-from airflow_provider_connectif.files.folder.writers import describe_writer, is_same_task
+from airflow_provider_connectif.files.folder.writers import conflict_with, describe_writer, in_same_run, is_same_task
 from airflow_provider_connectif.files.stores.base import Store, StoredObject
 
 log = logging.getLogger(__name__)
@@ -144,7 +144,6 @@ class Lease(ABC):
         #: Whether the store may contain this lease, as far as is known.
         self._may_exist = False
         self._taken_by: Mapping[str, Any] | None = None
-        self._check: Callable[[LeaseContent], None] = lambda _: None
         self._ended = threading.Event()
         self._lock = threading.RLock()
         self._seen: dict[str, tuple[object, float]] = {}
@@ -158,15 +157,15 @@ class Lease(ABC):
         """The note, of this writer or of the one it took over from."""
         return self._content.note
 
-    def acquire(self, check: Callable[[LeaseContent], None], *, take_over: bool = True) -> None:
+    def acquire(self, *, take_over: bool = True) -> None:
         """Wait until the folder is free, and hold it.
 
-        :param check: called with the lease of a writer to wait for; may raise an error
         :param take_over: whether a lease of the same task instance is taken over at once
         :raises FolderBusy: if another writer still holds it after :attr:`Timing.wait_seconds`
+        :raises FolderConflict: if another task instance of the same run holds it, for another export
         :raises DestinationError: if the store fails
         """
-        self._held, self._may_exist, self._taken_by, self._check = False, False, None, check
+        self._held, self._may_exist, self._taken_by = False, False, None
         try:
             self._wait(take_over)
             self._held = True
@@ -273,7 +272,8 @@ class Lease(ABC):
         logged = False
         while (other := self._try_to_acquire(take_over)) is not None:
             self.contended = True
-            self._check(other)
+            if other.export != self._content.export and in_same_run(other.holder, self._content.holder):
+                raise conflict_with(other.holder)
             remaining = deadline - self._timing.monotonic()
             if remaining <= 0:
                 raise self._busy(other)

@@ -21,7 +21,7 @@ from airflow_provider_connectif.files.stores import local
 from tests.faults import Faults, Interrupt, Request
 from tests.files.exports import Clock, contents, deliver_to, export, writer
 from tests.files.folder.simulated import Bucket
-from tests.files.folder.test_lease import NOTE, held_by, ignore, lease_of
+from tests.files.folder.test_lease import NOTE, held_by, lease_of
 from tests.files.folder.test_steps import check, prepare, store
 from tests.files.folder.test_steps import export as small_export
 from tests.stores import Place
@@ -118,7 +118,7 @@ def test_a_lease_that_was_not_acquired_because_of_an_interrupt_is_left_to_its_ho
         waiting = lease_of(bucket, run_id="tuesday")
         waiting._timing = Timing(monotonic=bucket.clock, sleep=lambda _: (_ for _ in ()).throw(Interrupt()))
         with InterruptedAtLine(nth) as interrupt, pytest.raises(Interrupt):
-            waiting.acquire(ignore)
+            waiting.acquire()
         waiting.release({})  # as its caller does after an exception
         assert bucket.objects == before, interrupt.line
         if not interrupt.line:
@@ -180,7 +180,7 @@ def _check_that_the_next_writer_starts_at_once(
         timing = Timing(monotonic=clock, sleep=clock.sleep)
         if released:
             dead = create_lease(place.store(), writer(run_id="sunday"), {}, timing)
-            dead.acquire(ignore)
+            dead.acquire()
             dead.release(NOTE)
 
         def deliver(to: Place, timing: Timing = timing) -> None:

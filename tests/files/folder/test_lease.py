@@ -30,19 +30,23 @@ MINUTE = 60.0
 NOTE = {"a.csv": Announced((3,), None)}
 
 
-def ignore(_: object) -> None:
-    return
-
-
-def lease_of(bucket: Bucket, hook: Hook | None = None, **changes: object) -> Lease:
+def lease_of(
+    bucket: Bucket,
+    hook: Hook | None = None,
+    *,
+    export_id: str = "1",
+    wait_seconds: float = 15 * MINUTE,
+    **changes: object,
+) -> Lease:
     clock = bucket.clock
     assert isinstance(clock, Clock)
-    return create_lease(bucket.store(hook), writer(**changes), {"id": "1"}, Timing(monotonic=clock, sleep=clock.sleep))
+    timing = Timing(wait_seconds=wait_seconds, monotonic=clock, sleep=clock.sleep)
+    return create_lease(bucket.store(hook), writer(**changes), {"id": export_id}, timing)
 
 
 def held_by(bucket: Bucket, **changes: object) -> Lease:
     lease = lease_of(bucket, **changes)
-    lease.acquire(ignore)
+    lease.acquire()
     lease._ended.set()  # the process is dead from here on: nothing renews the lease
     return lease
 
@@ -91,7 +95,7 @@ def test_a_holder_that_renews_its_lease_is_waited_for_15_minutes_and_then_named(
     with pytest.raises(
         FolderBusy, match=r"task store\[3\] of DAG lake \(run monday\) is still storing export 1"
     ) as caught:
-        waiting.acquire(ignore)
+        waiting.acquire()
     assert not caught.value.final
     assert clock.now - before == 15 * MINUTE
     assert "after 15 minutes" in str(caught.value)
@@ -104,7 +108,7 @@ def test_the_same_task_instance_takes_over_at_once_and_the_former_holder_finds_o
     first = held_by(bucket)
     first.announce(NOTE)
     second = lease_of(bucket)
-    assert passed(bucket, lambda: second.acquire(ignore)) == 0
+    assert passed(bucket, lambda: second.acquire()) == 0
     assert second.note == NOTE
     assert second.took_over
     bucket.clock.sleep(MINUTE)  # type: ignore[attr-defined]
@@ -130,7 +134,7 @@ def test_a_writer_that_lost_its_lease_can_acquire_it_again(bucket: Bucket) -> No
     second = held_by(bucket, run_id="tuesday")
     assert first.is_lost()
     assert second.release({})
-    assert passed(bucket, lambda: first.acquire(ignore, take_over=False)) < 5
+    assert passed(bucket, lambda: first.acquire(take_over=False)) < 5
     assert not first.is_lost()
     assert first.release({})
     assert bucket.names() == set()
@@ -139,7 +143,7 @@ def test_a_writer_that_lost_its_lease_can_acquire_it_again(bucket: Bucket) -> No
 def test_a_released_lease_is_taken_over_at_once_with_its_note(bucket: Bucket) -> None:
     held_by(bucket).release(NOTE)
     second = lease_of(bucket, dag_id="warehouse")
-    assert passed(bucket, lambda: second.acquire(ignore)) == 0
+    assert passed(bucket, lambda: second.acquire()) == 0
     assert second.note == NOTE
 
 
@@ -147,14 +151,14 @@ def test_the_note_survives_until_the_one_who_took_over_replaces_it(bucket: Bucke
     held_by(bucket).release(NOTE)
     held_by(bucket, run_id="tuesday")
     third = lease_of(bucket, run_id="tuesday")
-    third.acquire(ignore)
+    third.acquire()
     assert third.note == NOTE
 
 
 def test_a_lease_is_confirmed_before_a_step_if_it_was_not_renewed_for_a_minute(bucket: Bucket) -> None:
     requests: list[str] = []
     lease = lease_of(bucket, lambda request, perform: (requests.append(request), perform())[1])
-    lease.acquire(ignore)
+    lease.acquire()
     requests.clear()
     bucket.clock.sleep(MINUTE - 1)  # type: ignore[attr-defined]
     lease.check()
@@ -174,24 +178,21 @@ def test_a_lease_is_renewed_in_the_background() -> None:
         return perform()
 
     lease = create_lease(bucket.store(hook), writer(), {}, Timing(expire_seconds=0.04))
-    lease.acquire(ignore)
+    lease.acquire()
     assert renewed.wait(30)
     assert lease.release({})
     assert bucket.names() == set()
 
 
-def test_the_author_of_the_check_decides_whether_to_wait(bucket: Bucket) -> None:
+def test_a_task_instance_of_the_same_run_that_stores_another_export_is_not_waited_for(bucket: Bucket) -> None:
     held_by(bucket, map_index=3)
     bucket.clock.sleep(2)  # type: ignore[attr-defined]
-    seen = []
 
-    def check(other: object) -> None:
-        seen.append(other)
-        raise FolderConflict("not here")
+    def acquire() -> None:
+        with pytest.raises(FolderConflict, match=r"Task store\[3\] of the same run"):
+            lease_of(bucket, map_index=4, export_id="2").acquire()
 
-    with pytest.raises(FolderConflict):
-        lease_of(bucket, map_index=4).acquire(check)
-    assert seen[0].holder == writer(map_index=3)  # type: ignore[attr-defined]
+    assert passed(bucket, acquire) == 0
     assert len(bucket.names()) == 1
 
 
@@ -215,7 +216,7 @@ def test_a_lost_response_to_a_write_of_the_lease_does_not_make_it_another_ones(n
         return perform()
 
     lease = lease_of(bucket, repeat)
-    lease.acquire(ignore)
+    lease.acquire()
     lease.announce(NOTE)
     assert lease.release({})
     assert bucket.names() == set()
@@ -224,7 +225,7 @@ def test_a_lost_response_to_a_write_of_the_lease_does_not_make_it_another_ones(n
 def test_a_lease_whose_renewal_failed_after_it_was_performed_is_still_held() -> None:
     bucket = Bucket()
     lease = lease_of(bucket, FailsAt(2, after=True))
-    lease.acquire(ignore)
+    lease.acquire()
     with pytest.raises(DestinationError):
         lease.announce(NOTE)
     lease.announce(NOTE)
@@ -263,22 +264,18 @@ class TestClaims:
     def test_a_claim_counts_only_after_more_than_a_tick_of_the_stores_clock(self) -> None:
         bucket = Bucket(conditional=False)
         lease = lease_of(bucket)
-        lease.acquire(ignore)
+        lease.acquire()
         assert passed(bucket, lease.list_folder) == 2.0
         assert passed(bucket, lease.list_folder) == 0.0
 
     def test_of_two_claims_of_one_tick_one_counts_and_the_other_one_waits(self) -> None:
         bucket = Bucket(conditional=False)
-        leases = [lease_of(bucket, run_id=run) for run in ("tuesday", "wednesday")]
+        leases = [lease_of(bucket, run_id=run, wait_seconds=0) for run in ("tuesday", "wednesday")]
         later, earlier = sorted(leases, key=lambda lease: lease._content.token, reverse=True)
-
-        def fail(_: object) -> None:
-            raise FolderConflict("it would wait")
-
-        later.acquire(fail)
-        earlier.acquire(fail)
+        later.acquire()
+        earlier.acquire()
         earlier.list_folder()
-        with pytest.raises(FolderConflict, match="it would wait"):
+        with pytest.raises(FolderBusy):
             later.list_folder()
 
     def test_a_claim_that_cannot_be_read_because_it_is_just_renewed_is_waited_for(self) -> None:
@@ -294,20 +291,16 @@ class TestClaims:
                 bucket.write(name, b"")
             return perform()
 
-        def fail(_: object) -> None:
-            raise FolderConflict("it would wait")
-
-        with pytest.raises(FolderConflict, match="it would wait"):
-            lease_of(bucket, renew_before_the_listing, run_id="tuesday").acquire(fail)
+        with pytest.raises(FolderBusy):
+            lease_of(bucket, renew_before_the_listing, run_id="tuesday", wait_seconds=0).acquire()
 
     def test_the_time_of_the_first_write_counts_not_that_of_a_renewal(self) -> None:
         bucket = Bucket(conditional=False)
         first = held_by(bucket)
         bucket.clock.sleep(5)  # type: ignore[attr-defined]
         first.confirm()
-        second = lease_of(bucket, run_id="tuesday")
-        with pytest.raises(FolderConflict, match="monday"):
-            second.acquire(lambda other: (_ for _ in ()).throw(FolderConflict(str(other.holder))))
+        with pytest.raises(FolderBusy, match="monday"):
+            lease_of(bucket, run_id="tuesday", wait_seconds=0).acquire()
 
 
 @pytest.mark.slow
