@@ -43,12 +43,11 @@ from airflow_provider_connectif.files.folder.leases import create_lease, has_lef
 from airflow_provider_connectif.files.folder.manifest import (
     MANIFEST_NAME,
     Manifest,
-    StoredFile,
     describe_format,
     is_intact,
     read_manifest,
 )
-from airflow_provider_connectif.files.folder.upload import upload
+from airflow_provider_connectif.files.folder.upload import Upload, upload
 from airflow_provider_connectif.files.folder.writers import (
     AnnouncementCheck,
     conflict_with,
@@ -200,13 +199,8 @@ class _Delivery:
     check_columns: CheckColumns | None
     on_progress: Callable[[str, int, int | None], None] | None = None
     clock: Callable[[], float] = time.time
-    skipped: tuple[str, ...] = ()
-    #: What is in the objects that are CSV files, by name: fields of :class:`StoredFile`.
-    contents: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     #: Whether the folder may hold the export already, so that it is looked at again before anything is downloaded.
     may_be_stored: bool = False
-    #: The manifest of the complete export that is about to be replaced.
-    before: Manifest | None = None
     #: The names of the objects that were uploaded.
     uploaded: set[str] = dataclasses.field(default_factory=set)
 
@@ -308,27 +302,22 @@ class _Delivery:
 
     def _upload_and_publish(self, folder: HeldFolder, open_archive: Callable[[], Iterable[Member]]) -> Manifest:
         with contextlib.ExitStack() as stack:
-            uploaded = upload(open_archive, self.store, stack, names=self.uploaded, on_progress=self._report_progress)
+            uploaded = upload(open_archive, self.store, stack, names=self.uploaded, on_progress=self.on_progress)
             if not uploaded.staged:
                 raise ArchiveEmpty(
                     f"The archive of export {self.export['id']} contains no files, so nothing was stored or replaced. "
                     "Run the task again; if that does not help, create the export again."
                 )
-            self.contents, self.skipped = uploaded.contents, uploaded.skipped
             # The folder may have changed before it was held, or while a claim had to settle.
             found = folder.look()
             if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
                 return folder.delete_replaced(found)
             self._check_names(folder, uploaded.staged, found)
-            if self.check_columns is not None:
-                self.check_columns(self.export, {each["part"]: each["columns"] for each in self.contents.values()})
-            self.before = found if found is not None and is_intact(found, folder.find) else None
-            manifest = folder.publish(uploaded.staged, found, self._create_manifest)
+            before = found if found is not None and is_intact(found, folder.find) else None
+            manifest = self._create_manifest(uploaded, before)
+            self._schema_changes(manifest)
+            manifest = folder.publish(uploaded.staged, manifest, found)
         return folder.delete_replaced(manifest)
-
-    def _report_progress(self, name: str, written: int, size: int | None) -> None:
-        if self.on_progress is not None:
-            self.on_progress(name, written, size)
 
     def _check_names(self, folder: HeldFolder, staged: list[Staged], found: Manifest | None) -> None:
         """Make sure that nothing is overwritten that this provider did not store, unless ``if_exists`` allows it."""
@@ -343,18 +332,16 @@ class _Delivery:
                     "another destination."
                 )
 
-    def _create_manifest(self, files: tuple[StoredFile, ...], replaces: tuple[str, ...]) -> Manifest:
+    def _create_manifest(self, uploaded: Upload, before: Manifest | None) -> Manifest:
         manifest = Manifest(
             export=self.export,
             file_format=self.file_format,
             column_types=self.column_types,
-            files=tuple(dataclasses.replace(file, **self.contents.get(file.path, {})) for file in files),
+            files=uploaded.files,
             writer=self.writer,
             written_at=datetime.fromtimestamp(self.clock(), timezone.utc).isoformat(timespec="seconds"),
-            replaces=replaces,
-            skipped=self.skipped,
+            skipped=uploaded.skipped,
         )
-        before = self.before
         if before is not None and manifest.has_content_of(before) and self._is_announced(before.announcer):
             return dataclasses.replace(manifest, changed_by=before.announcer)
         return manifest

@@ -6,12 +6,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.files.errors import DestinationError, FileError, FolderTaken
 from airflow_provider_connectif.files.folder.lease import Lease
-from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, StoredFile, is_stored
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, is_intact
 from airflow_provider_connectif.files.folder.notes import Note, announce, find_abandoned, merge
 from airflow_provider_connectif.files.stores.errors import VersionConflict
 
@@ -58,33 +58,33 @@ class HeldFolder:
             return self.listing.get(name)
         return self._store.info(name)
 
-    def publish(
-        self,
-        staged: Sequence[Staged],
-        old: Manifest | None,
-        create_manifest: Callable[[tuple[StoredFile, ...], tuple[str, ...]], Manifest],
-    ) -> Manifest:
+    def publish(self, staged: Sequence[Staged], manifest: Manifest, old: Manifest | None) -> Manifest:
         """Make objects visible, and write the manifest that lists them.
 
         :param staged: the objects, all complete
+        :param manifest: the manifest of these objects, still without their ETags and without what it replaces
         :param old: the folder's manifest, as of the last look
-        :param create_manifest: returns the manifest, given its files and the names of the objects that it replaces
+        :return: the manifest that was written
         :raises FolderTaken: if another process has taken over the folder
         :raises DestinationError: if the store fails
         """
         inherited = self._lease.note
-        own = announce(((each.name, each.bytes) for each in staged), self.listing)
+        own = announce({each.name: each.bytes for each in staged}, self.listing)
         self._lease.announce(merge(inherited, own))
         self.unlisted = self._lease.note
         try:
             for each in staged:
                 self._lease.check()
                 each.publish()
-            files = self._verify(staged, look=bool(inherited))
-            new = {file.path for file in files}
+            etags = [each.etag for each in staged]
+            files = (dataclasses.replace(file, etag=etag) for file, etag in zip(manifest.files, etags, strict=True))
+            manifest = dataclasses.replace(manifest, files=tuple(files))
+            # An ETag is the store's response to the publication: it need not be asked again.
+            if inherited or not all(etags):
+                self._verify(manifest)
             replaced = old.names | set(old.replaces) if old else set()
-            replaced |= find_abandoned(inherited, self.listing, new)
-            manifest = create_manifest(files, tuple(sorted(replaced - new)))
+            replaced |= find_abandoned(inherited, self.listing, manifest.names)
+            manifest = dataclasses.replace(manifest, replaces=tuple(sorted(replaced - manifest.names)))
             self._write_manifest(manifest)
         except FolderTaken:
             raise
@@ -117,18 +117,14 @@ class HeldFolder:
             is_same_spelling(old, new) and not {old, new} <= self.listing.keys() for new in new_names if new != old
         )
 
-    def _verify(self, staged: Sequence[Staged], *, look: bool) -> tuple[StoredFile, ...]:
+    def _verify(self, manifest: Manifest) -> None:
         """Make sure that the objects are there, before the manifest is written and anything old is deleted."""
-        files = tuple(StoredFile(each.name, each.bytes, each.sha256, each.etag) for each in staged)
-        # An ETag is the store's response to the publication: it need not be asked again.
-        if look or not all(file.etag for file in files):
-            self.listing = self._lease.list_folder()
-            if not all(is_stored(file, self.find(file.path)) for file in files):
-                raise DestinationError(
-                    "Objects that were just stored are missing in the folder, or have another size: something else "
-                    "deletes or replaces them. Run the task again."
-                )
-        return files
+        self.listing = self._lease.list_folder()
+        if not is_intact(manifest, self.find):
+            raise DestinationError(
+                "Objects that were just stored are missing in the folder, or have another size: something else "
+                "deletes or replaces them. Run the task again."
+            )
 
     def _take_back(self, staged: Sequence[Staged], old: Manifest | None) -> None:
         """Delete what was published, after an error. What may still become visible is left to the next writer."""

@@ -39,13 +39,13 @@ class Announced:
 Note = Mapping[str, Announced]
 
 
-def announce(sizes: Iterable[tuple[str, int]], listing: Mapping[str, StoredObject]) -> dict[str, Announced]:
+def announce(sizes: Mapping[str, int], listing: Mapping[str, StoredObject]) -> dict[str, Announced]:
     """Return the note for objects that are about to be published.
 
-    :param sizes: their names and sizes
+    :param sizes: their sizes, by name
     :param listing: what the folder contains now
     """
-    return {name: Announced((size,), fingerprint(listing.get(name))) for name, size in sizes}
+    return {name: Announced((size,), fingerprint(listing.get(name))) for name, size in sizes.items()}
 
 
 def merge(older: Note, newer: Note) -> dict[str, Announced]:

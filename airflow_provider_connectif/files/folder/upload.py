@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_connectif.files.errors import ArchiveUnsupported
+from airflow_provider_connectif.files.folder.manifest import StoredFile
 from airflow_provider_connectif.files.object_names import is_reserved_name
 from airflow_provider_connectif.files.tables.names import part_names
 
@@ -23,9 +25,8 @@ class Upload(NamedTuple):
 
     #: The objects, complete but not visible.
     staged: list[Staged]
-    #: What is in the objects that are CSV files, by name: fields of
-    #: :class:`~airflow_provider_connectif.files.folder.manifest.StoredFile`.
-    contents: dict[str, dict[str, Any]]
+    #: The same objects for the manifest, without ETags.
+    files: tuple[StoredFile, ...]
     #: The names of files that are not data, and were left out.
     skipped: tuple[str, ...]
 
@@ -36,7 +37,7 @@ def upload(
     stack: ExitStack,
     *,
     names: set[str],
-    on_progress: Callable[[str, int, int | None], None],
+    on_progress: Callable[[str, int, int | None], None] | None,
 ) -> Upload:
     """Upload the members of an archive.
 
@@ -54,7 +55,8 @@ def upload(
         if hasattr(opened, "close"):
             stack.callback(opened.close)
     staged: dict[str, Staged] = {}
-    contents: dict[str, tuple[str, Contents]] = {}
+    contents: dict[str, Contents] = {}
+    source_names: list[str] = []
     for member in members:
         name = member.name
         if name in staged or is_reserved_name(name):
@@ -65,16 +67,17 @@ def upload(
             staged[name].take_sha256_from(member.sha256)
         for chunk in member.chunks():
             staged[name].write(chunk)
-            on_progress(name, staged[name].bytes, member.size)
+            if on_progress is not None:
+                on_progress(name, staged[name].bytes, member.size)
         staged[name].complete()
         if member.contents is not None:
-            contents[name] = member.source_name, member.contents
-    return Upload(list(staged.values()), _describe_contents(contents), tuple(getattr(archive, "skipped", ())))
+            contents[name] = member.contents
+            source_names.append(member.source_name)
+    parts = dict(zip(contents, part_names(source_names), strict=True))
+    files = tuple(_describe(each, contents.get(name), parts.get(name)) for name, each in staged.items())
+    return Upload(list(staged.values()), files, tuple(getattr(archive, "skipped", ())))
 
 
-def _describe_contents(contents: Mapping[str, tuple[str, Contents]]) -> dict[str, dict[str, Any]]:
-    parts = part_names([source_name for source_name, _ in contents.values()])
-    return {
-        name: {"rows": found.rows, "columns": found.columns, "part": part, "digest": found.digest}
-        for (name, (_, found)), part in zip(contents.items(), parts, strict=True)
-    }
+def _describe(staged: Staged, contents: Contents | None, part: str | None) -> StoredFile:
+    file = StoredFile(staged.name, staged.bytes, staged.sha256, part=part)
+    return file if contents is None else replace(file, **contents._asdict())

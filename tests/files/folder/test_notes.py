@@ -20,42 +20,42 @@ AFTER = StoredObject("a.csv", 3, "new", 2.0)
 
 
 def test_an_object_that_appeared_since_the_note_was_written_is_abandoned() -> None:
-    note = announce([("a.csv", 3)], {})
+    note = announce({"a.csv": 3}, {})
     assert find_abandoned(note, {"a.csv": AFTER}, ()) == {"a.csv"}
     assert find_abandoned(note, {}, ()) == set()
 
 
 def test_an_object_that_was_replaced_since_the_note_was_written_is_abandoned() -> None:
-    note = announce([("a.csv", 3)], {"a.csv": BEFORE})
+    note = announce({"a.csv": 3}, {"a.csv": BEFORE})
     assert find_abandoned(note, {"a.csv": AFTER}, ()) == {"a.csv"}
 
 
 def test_an_object_that_was_there_before_is_not() -> None:
-    note = announce([("a.csv", 3)], {"a.csv": BEFORE})
+    note = announce({"a.csv": 3}, {"a.csv": BEFORE})
     assert find_abandoned(note, {"a.csv": BEFORE}, ()) == set()
     # A listing and a look at one object may show different times for one version.
     assert find_abandoned(note, {"a.csv": StoredObject("a.csv", 3, "old", 1.5)}, ()) == set()
 
 
 def test_where_there_are_no_etags_the_time_shows_that_an_object_was_replaced() -> None:
-    note = announce([("a.csv", 3)], {"a.csv": StoredObject("a.csv", 3, None, 1.0)})
+    note = announce({"a.csv": 3}, {"a.csv": StoredObject("a.csv", 3, None, 1.0)})
     assert find_abandoned(note, {"a.csv": StoredObject("a.csv", 3, None, 1.0)}, ()) == set()
     assert find_abandoned(note, {"a.csv": StoredObject("a.csv", 3, None, 2.0)}, ()) == {"a.csv"}
 
 
 def test_an_object_that_a_manifest_lists_or_that_has_another_size_is_not_abandoned() -> None:
-    note = announce([("a.csv", 3)], {})
+    note = announce({"a.csv": 3}, {})
     assert find_abandoned(note, {"a.csv": AFTER}, {"a.csv"}) == set()
     assert find_abandoned(note, {"a.csv": StoredObject("a.csv", 4, "x", 1.0)}, ()) == set()
 
 
 def test_a_merged_note_knows_both_sizes_and_what_was_there_before_both() -> None:
-    older, newer = announce([("a.csv", 3)], {}), announce([("a.csv", 5), ("b.csv", 1)], {"a.csv": AFTER})
+    older, newer = announce({"a.csv": 3}, {}), announce({"a.csv": 5, "b.csv": 1}, {"a.csv": AFTER})
     assert merge(older, newer) == {"a.csv": Announced((3, 5), None), "b.csv": Announced((1,), None)}
 
 
 def test_a_note_is_read_as_it_was_written() -> None:
-    note = announce([("a.csv", 3), ("b.csv", 1)], {"a.csv": BEFORE})
+    note = announce({"a.csv": 3, "b.csv": 1}, {"a.csv": BEFORE})
     assert note_from_json(note_to_json(note)) == note
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from airflow.sdk import DAG, Param, task
 
 from airflow_provider_connectif.api.client import ConnectifClient
-from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.files.folder.held_folder import HeldFolder
 from airflow_provider_connectif.files.stores import staged
+from airflow_provider_connectif.tasks.progress import ProgressLog
 from airflow_provider_connectif.tasks.state_store import TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
@@ -38,7 +38,7 @@ def slowed(owner: Any, name: str) -> None:
 # Other processes import this file as well, but only workers call these functions.
 slowed(TaskStateRecord, "write")
 slowed(ConnectifClient, "_send")
-slowed(delivery._Delivery, "_report_progress")
+slowed(ProgressLog, "__call__")
 slowed(staged.Staged, "publish")
 slowed(HeldFolder, "_write_manifest")
 

@@ -18,10 +18,10 @@ from airflow.sdk import DAG, Param
 
 from airflow_provider_connectif.api.client import ConnectifClient
 from airflow_provider_connectif.api.polling.wait import ExportWait
-from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.files.folder.held_folder import HeldFolder
 from airflow_provider_connectif.files.stores import staged
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
+from airflow_provider_connectif.tasks.progress import ProgressLog
 from airflow_provider_connectif.tasks.state_store import EXPORT_KEY, TaskStateRecord
 from airflow_provider_connectif.transfers.connectif_to_object_storage import ConnectifExportToObjectStorageOperator
 
@@ -87,7 +87,7 @@ def sent(client: Any, method: str, *_: Any) -> str:
 around(TaskStateRecord, "write", writing("before"), writing("after"))
 around(ConnectifClient, "_send", after=sent)
 around(ExportWait, "poll", after="while waiting")
-around(delivery._Delivery, "_report_progress", after="during the download")
+around(ProgressLog, "__call__", after="during the download")
 around(staged.Staged, "publish", after="between the publications")
 around(HeldFolder, "_write_manifest", "before the manifest", "after the manifest")
 
