@@ -29,7 +29,8 @@ from airflow_provider_connectif.files.tables.arrow import import_pyarrow
 from airflow_provider_connectif.files.tables.contents import ContentsCounter
 from airflow_provider_connectif.files.unpack import archive  # noqa: F401
 from airflow_provider_connectif.tasks.progress import ProgressLog
-from airflow_provider_connectif.tasks.transfer import StoreOptions, manifest_writer, store_export
+from airflow_provider_connectif.tasks.transfer import StoreOptions, store_export
+from airflow_provider_connectif.tasks.writers import manifest_writer
 from benchmarks.measurement import measure
 
 

@@ -12,10 +12,30 @@ from airflow_provider_connectif.api.errors import ExportFailed, InvalidArgument,
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
+    from airflow_provider_connectif.api.models import Export
 
 log = logging.getLogger(__name__)
 
 _MAX_PAUSE = 30.0
+
+
+class FileUrls:
+    """The signed URLs of a finished export's file: each call returns one, first the one that came with the export.
+
+    :param client: the client
+    :param export: the export
+    """
+
+    def __init__(self, client: ConnectifClient, export: Export) -> None:
+        self._client = client
+        self._export = export
+        #: Whether a URL was returned, so that something was downloaded.
+        self.used = False
+
+    def __call__(self) -> str:
+        first = None if self.used else self._export.file_url
+        self.used = True
+        return first or fresh_file_url(self._client, self._export.id)
 
 
 def fresh_file_url(

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_connectif.api.argument_checks import check_one_of
@@ -21,13 +22,10 @@ from airflow_provider_connectif.tasks.progress import format_size
 from airflow_provider_connectif.tasks.stores import destination_errors, open_folder
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
-
     from airflow_provider_connectif.api.client import ConnectifClient
     from airflow_provider_connectif.api.models import Export
     from airflow_provider_connectif.files.folder.writers import AnnouncementCheck
     from airflow_provider_connectif.files.tables.schema import CheckColumns
-    from airflow_provider_connectif.files.unpack.archive import Archive
 
 FILE_FORMATS = ("csv", "csv.gz", "parquet", "archive")
 IF_EXISTS = ("replace", "skip", "error")
@@ -104,7 +102,8 @@ def find_stored_export(
     :param writer: the task instance, as the manifest records it
     :param log: where the outcome is logged
     :param export_id: the export that is to be stored, if it exists already
-    :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
+    :param is_announced: returns whether a writer has announced what it stored, such as
+        :func:`~airflow_provider_connectif.tasks.writers.announcement_check`
     :param check_columns: compares the columns with those of earlier exports
     :return: what the task returns; None if there is no complete export, or the folder is not known yet
     :raises FileError: if another task of the same run stores in the folder, or the store fails
@@ -151,28 +150,46 @@ def store_export(
     :param on_progress: called with an object's name, the bytes written so far, and its size, if known
     :param log: where the outcome is logged
     :param dag: the task's DAG, in whose time zone the dates in the destination are written; None writes them in UTC
-    :param is_announced: returns whether a writer has announced what it stored, such as :func:`announcement_check`
+    :param is_announced: returns whether a writer has announced what it stored, such as
+        :func:`~airflow_provider_connectif.tasks.writers.announcement_check`
     :param check_columns: compares the columns with those of earlier exports, before anything becomes visible
     :param look_first: False if this process has looked at the folder already, and it held no export
     :return: what the task returns
     :raises InvalidArgument: if the destination does not fit this export
     :raises FileError: if the file cannot be read, or the store fails
     """
+    from airflow_provider_connectif.api.file_url import FileUrls
+    from airflow_provider_connectif.files.download.url_policy import UrlPolicy
     from airflow_provider_connectif.files.folder.delivery import deliver
+    from airflow_provider_connectif.files.tables.parquet import file_metadata
+    from airflow_provider_connectif.files.unpack.archive import open_export_file
 
     options.check_installed()
     if warning := find_zone_mismatch(options.destination, export, dag):
         log.warning(warning)
     uri = fill_destination(options.destination, export, getattr(dag, "timezone", None) or timezone.utc)
-    file = _ExportFile(client, export, options)
+    column_types = read_column_types(options.column_types)
+    urls = FileUrls(client, export)
+    # Called only if the folder does not hold the export yet.
+    open_file = partial(
+        open_export_file,
+        urls,
+        url_policy=UrlPolicy(client.host),
+        file_format=options.file_format,
+        file_name=export.file_stem or f"export-{export.id}",
+        max_uncompressed_bytes=options.max_uncompressed_bytes,
+        delimiter=export.delimiter,
+        column_types=column_types,
+        metadata=file_metadata(export.describe()),
+    )
     with destination_errors(uri, options.storage_conn_id):
         result = deliver(
-            file.open,
+            open_file,
             open_folder(uri, options.storage_conn_id),
             uri=uri,
             export=export.describe(),
             file_format=options.file_format,
-            column_types=read_column_types(options.column_types),
+            column_types=column_types,
             if_exists=options.if_exists,  # type: ignore[arg-type]
             writer=writer,
             on_progress=on_progress,
@@ -182,81 +199,8 @@ def store_export(
         )
     size = format_size(sum(file["bytes"] for file in result["files"]))
     summary = f"{len(result['files'])} file(s), {size}, in {uri}"
-    if file.opened:
+    if urls.used:
         log.info("Stored export %s: %s.", export.id, summary)
     else:
         log.info("Export %s is already stored, nothing was downloaded: %s.", result["export_id"], summary)
     return result
-
-
-class _ExportFile:
-    """An export's file, which is downloaded only if the folder does not hold the export yet."""
-
-    def __init__(self, client: ConnectifClient, export: Export, options: StoreOptions) -> None:
-        self._client = client
-        self._export = export
-        self._options = options
-        self._first_url = export.file_url
-        self.opened = False
-
-    def open(self) -> Archive:
-        from airflow_provider_connectif.files.download.remote_file import RemoteFile
-        from airflow_provider_connectif.files.download.url_policy import UrlPolicy
-        from airflow_provider_connectif.files.tables.parquet import file_metadata
-        from airflow_provider_connectif.files.unpack.archive import open_archive
-
-        self.opened = True
-        return open_archive(
-            RemoteFile(self._get_signed_url, url_policy=UrlPolicy(self._client.host)),
-            file_format=self._options.file_format,  # type: ignore[arg-type]
-            file_name=self._export.file_stem or f"export-{self._export.id}",
-            max_uncompressed_bytes=self._options.max_uncompressed_bytes,
-            delimiter=self._export.delimiter,
-            column_types=read_column_types(self._options.column_types),
-            metadata=file_metadata(self._export.describe()),
-        )
-
-    def _get_signed_url(self) -> str:
-        from airflow_provider_connectif.api.file_url import fresh_file_url
-
-        url, self._first_url = self._first_url, None
-        return url or fresh_file_url(self._client, self._export.id)
-
-
-def announcement_check(context: Context, log: Any) -> AnnouncementCheck:
-    """Return a function that returns whether a writer, as a manifest records it, is a task instance that succeeded.
-
-    Airflow creates the events of a task's outlets when it succeeds. If it is not known whether it did, the function
-    returns False: an event may be repeated, but not lost.
-
-    :param context: the context of the task that asks
-    :param log: where it is logged that a state is not known
-    """
-    from airflow_provider_connectif.files.folder.writers import describe_writer
-
-    def is_announced(writer: Mapping[str, Any]) -> bool:
-        task_id, run_id, map_index = writer.get("task_id"), writer.get("run_id"), writer.get("map_index")
-        if task_id is None or run_id is None:
-            return False
-        try:
-            states = context["ti"].get_task_states(dag_id=writer["dag_id"], task_ids=[task_id], run_ids=[run_id])
-        except Exception as error:
-            log.info("It is not known whether %s succeeded: %s.", describe_writer(writer), type(error).__name__)
-            return False
-        mapped = isinstance(map_index, int) and map_index >= 0
-        return (states.get(run_id) or {}).get(f"{task_id}_{map_index}" if mapped else task_id) == "success"
-
-    return is_announced
-
-
-def manifest_writer(context: Context) -> dict[str, Any]:
-    """Return the task instance as the manifest records it."""
-    task_instance = context["ti"]
-    return {
-        "dag_id": task_instance.dag_id,
-        "run_id": task_instance.run_id,
-        "task_id": task_instance.task_id,
-        "map_index": task_instance.map_index if task_instance.map_index is not None else -1,
-        # After a task was cleared, its map index may be that of another export before.
-        "clear_number": getattr(context.get("dag_run"), "clear_number", None) or 0,
-    }

@@ -47,12 +47,11 @@ from airflow_provider_connectif.tasks.transfer import (
     IfExists,
     OnSchemaChange,
     StoreOptions,
-    announcement_check,
     find_stored_export,
-    manifest_writer,
     store_export,
 )
 from airflow_provider_connectif.tasks.waiting import default_deferrable, finished_exports, poll_retry_policy
+from airflow_provider_connectif.tasks.writers import announcement_check, manifest_writer
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context, ObjectStoragePath, XComArg

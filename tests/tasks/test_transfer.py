@@ -12,13 +12,7 @@ import pytest
 from airflow_provider_connectif.api.argument_checks import UNKNOWN
 from airflow_provider_connectif.api.errors import InvalidArgument
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
-from airflow_provider_connectif.tasks.transfer import (
-    StoreOptions,
-    find_stored_export,
-    manifest_writer,
-    store_export,
-)
-from tests.airflow_harness import FakeTask, FakeTaskInstance
+from airflow_provider_connectif.tasks.transfer import StoreOptions, find_stored_export, store_export
 
 log = logging.getLogger(__name__)
 WRITER = {"dag_id": "lake", "run_id": "run-1", "task_id": "store", "map_index": -1, "clear_number": 0}
@@ -93,9 +87,3 @@ class TestFindingAStoredExport:
     def test_returns_none_if_the_folder_depends_on_the_export(self, sandbox, options, tmp_path):
         store(sandbox.create_in_app(), options)
         assert find_stored_export(StoreOptions(f"{tmp_path}/{{export_type}}"), writer=WRITER, log=log) is None
-
-
-@pytest.mark.parametrize(("map_index", "recorded"), [(3, 3), (-1, -1), (None, -1)])
-def test_the_manifest_names_the_task_instance(map_index, recorded):
-    context = FakeTask(FakeTaskInstance(task_id="store", map_index=map_index)).context()
-    assert manifest_writer(context) == {**WRITER, "map_index": recorded}

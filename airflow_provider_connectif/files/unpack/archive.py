@@ -13,10 +13,11 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 from airflow_provider_connectif.files import deflate
 from airflow_provider_connectif.files.download.remote_file import RemoteFile
+from airflow_provider_connectif.files.download.url_policy import UrlPolicy
 from airflow_provider_connectif.files.error_messages import is_error_message
 from airflow_provider_connectif.files.errors import (
     ArchiveCorrupt,
@@ -93,6 +94,17 @@ def open_archive(
     archive = Archive(remote, file_format, file_name, limit, delimiter, parquet)
     archive.inspect()
     return archive
+
+
+def open_export_file(get_url: Callable[[], str], *, url_policy: UrlPolicy, **options: Any) -> Archive:
+    """
+    Open an export's file at a signed URL.
+
+    :param get_url: returns a signed URL
+    :param url_policy: which URLs may be used
+    :param options: the other arguments of :func:`open_archive`, which raises the same errors
+    """
+    return open_archive(RemoteFile(get_url, url_policy=url_policy), **options)
 
 
 class Archive(Iterable[Member]):
