@@ -126,27 +126,20 @@ class _Adapter(HTTPAdapter):
         self.connections: weakref.WeakSet[urllib3.connection.HTTPConnection] = weakref.WeakSet()
         connections, policy = self.connections, self._policy
 
-        def check(sock: socket.socket) -> socket.socket:
-            if policy is not None and not policy.allows(sock.getpeername()[0]):
-                sock.close()
-                raise _ForbiddenAddress
-            return sock
-
         class Plain(urllib3.connection.HTTPConnection):
             def _new_conn(self) -> socket.socket:
-                return check(super()._new_conn())
+                sock = super()._new_conn()
+                if policy is not None and not policy.allows(sock.getpeername()[0]):
+                    sock.close()
+                    raise _ForbiddenAddress
+                return sock
 
             def connect(self) -> None:
                 super().connect()
                 connections.add(self)
 
-        class Secure(urllib3.connection.HTTPSConnection):
-            def _new_conn(self) -> socket.socket:
-                return check(super()._new_conn())
-
-            def connect(self) -> None:
-                super().connect()
-                connections.add(self)
+        class Secure(Plain, urllib3.connection.HTTPSConnection):
+            """The same for TLS: the ``super()`` of its first base class is the second one."""
 
         class PlainPool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
