@@ -132,7 +132,8 @@ class _Creation:
             # From now on it is ours: the earlier process, if it is still alive, sees that and sends nothing.
             state = recorded = {**state, "owner": self._owner, "generation": generation.as_json()}
             self._record.write(state)
-            found = self._look_during_grace_period(state, self._gave_up_at(state))
+            # The earlier process recorded until when it may wait for a response, if it sent the request.
+            found = self._look_during_grace_period(state, parse_timestamp_or_none(state.get("gives_up")))
             if found is not None:
                 return self._adopt(found, state)
         if state is None:
@@ -263,12 +264,6 @@ class _Creation:
         )
         self._record.write({**state, "state": CREATED, "export_id": export.id})
         return export.id
-
-    def _gave_up_at(self, state: Mapping[str, Any]) -> datetime | None:
-        """Return when an earlier process gave up waiting at the latest; ``None`` if it sent nothing."""
-        sent = parse_timestamp_or_none(state.get("sent"))
-        # Records of earlier versions do not contain when their process gives up.
-        return sent and (parse_timestamp_or_none(state.get("gives_up")) or sent + timedelta(seconds=self._sending_time))
 
     def _look_during_grace_period(self, state: Mapping[str, Any], gave_up_at: datetime | None) -> Export | None:
         """Look for the export, at least once, until the grace period has passed by the API's clock."""

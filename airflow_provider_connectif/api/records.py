@@ -47,7 +47,7 @@ class Generation(Protocol):
     def is_repetition_of(self, recorded: Any) -> bool:
         """Return whether the work was requested again after an attempt recorded its generation.
 
-        :param recorded: what :meth:`as_json` returned then, or what an older version of this package recorded
+        :param recorded: what :meth:`as_json` returned then
         """
 
 

@@ -69,11 +69,9 @@ class TaskGeneration:
     def is_repetition_of(self, recorded: Any) -> bool:
         """Return whether the task was cleared after an attempt recorded its generation.
 
-        :param recorded: what :meth:`as_json` returned then; records of earlier versions contain only ``max_tries``
+        :param recorded: what :meth:`as_json` returned then
         """
-        if not isinstance(recorded, Mapping):
-            return (_number(recorded) or 0) != self.max_tries
-        if _number(recorded.get("max_tries")) != self.max_tries:
+        if not isinstance(recorded, Mapping) or _number(recorded.get("max_tries")) != self.max_tries:
             return True
         before, clear_number = _number(recorded.get("clear_number")), self.clear_number
         if before is None or clear_number is None or clear_number <= before:

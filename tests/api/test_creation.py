@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from airflow_provider_connectif.api.creation import LookupPolicy, create_once, mark_done
@@ -172,13 +170,6 @@ class TestClearing:
         for _ in range(3):
             create(generation=TaskGeneration(1, 0, 2, 1))
         assert len(record.written) == written + 1
-
-    def test_a_record_of_an_earlier_version_can_be_read(self, record, create):
-        create()
-        record.text = json.dumps({**record.state, "state": "done", "generation": 1})
-        assert create(generation=TaskGeneration(1, 0, 1, 1)) == "export-0001"
-        record.text = json.dumps({**record.state, "state": "done", "generation": 1})
-        assert create(generation=TaskGeneration(0, 1, 2, 0)) == "export-0002"
 
     def test_mark_done_without_a_record_does_nothing(self, record):
         mark_done(record, TaskGeneration(1))

@@ -69,15 +69,6 @@ class TestSlowSender:
         assert simulated_time.now - started < 1 + 2 * 30 + 60 + 10
         assert len(api.posted) == 2
 
-    def test_the_record_of_an_earlier_version_does_not_say_when_it_gave_up(self, simulated_time, api, record, create):
-        api.posts, api.slowness, api.lateness = ["slow"], 29.0, 89.0
-        kill_after_sending(api, record, create)
-        state = record.state
-        state.pop("gives_up")
-        record.write(state)
-        assert create() == "export-0001"
-        assert len(api.exports) == 1
-
 
 class TestOrder:
     @pytest.mark.parametrize("newest_first", [True, False])

@@ -75,11 +75,6 @@ class TestDeadline:
             task.retry()
             assert get_wait_deadline(task.context(), 60, clock=lambda now=seconds: now) == 1060
 
-    def test_is_read_from_the_record_of_an_earlier_version(self, task):
-        task.ti.max_tries = 2
-        get_record(task.context(), WAIT_KEY).write({"started": 1000.0, "generation": 2})
-        assert get_wait_deadline(task.context(), 60, clock=lambda: 1050.0) == 1060
-
     def test_is_written_once_per_attempt(self, task, monkeypatch):
         written = []
         monkeypatch.setattr(
