@@ -79,9 +79,9 @@ class ReconnectingClient:
         self,
         open_client: Callable[[], Awaitable[ConnectifClient]],
         *,
-        connection: str = "",
-        clock: Callable[[], float] = event_loop_time,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        connection: str,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._open_client = open_client
         self._connection = connection

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_connectif.api.errors import AuthenticationFailed, ConnectifError, ConnectionUnusable, NotFound
-from airflow_provider_connectif.api.export_pages import DEFAULT_PAGE_SIZE, ExportPages
+from airflow_provider_connectif.api.export_pages import ExportPages
 from airflow_provider_connectif.api.filters import ExportFilter, creation_key
 from airflow_provider_connectif.api.models import Export
 
@@ -113,7 +113,6 @@ class IdPoll:
     each export.
 
     :param readers: who reads which exports
-    :param page_size: the number of exports per request
     :param shuffle: shuffles a list: the order in which exports are requested by id is random, so that those that cannot
         be read do not keep others from being read
     """
@@ -122,7 +121,6 @@ class IdPoll:
         self,
         readers: Sequence[IdReader],
         *,
-        page_size: int = DEFAULT_PAGE_SIZE,
         shuffle: Callable[[list[str]], None] = random.shuffle,
     ) -> None:
         self._readers: dict[str, list[IdReader]] = {}
@@ -131,7 +129,7 @@ class IdPoll:
                 self._readers.setdefault(export_id, []).append(reader)
         self._shuffle = shuffle
         self._missing = set(self._readers)
-        self._pages = ExportPages(page_size) if len(self._missing) > 2 else None
+        self._pages = ExportPages() if len(self._missing) > 2 else None
         self._useless_pages = 0
         self._queue: list[str] | None = None
         self._failures = 0
@@ -206,14 +204,13 @@ class ListPoll:
     If a page cannot be read, the readers get what was on the pages before it, and the exports that they name.
 
     :param readers: who reads the list
-    :param page_size: the number of exports per request
     """
 
-    def __init__(self, readers: Sequence[ListReader], *, page_size: int = DEFAULT_PAGE_SIZE) -> None:
+    def __init__(self, readers: Sequence[ListReader]) -> None:
         #: Whether there is nothing more to do.
         self.done = False
         self._readers = readers
-        self._pages: ExportPages | None = ExportPages(page_size)
+        self._pages: ExportPages | None = ExportPages()
         self._lookups: dict[str, list[ListReader]] = {}
         self._error: ConnectifError | None = None
 

@@ -50,11 +50,6 @@ class Poller:
         #: Rounds that read the whole list.
         self.lists: Rounds[ListReader] = Rounds(ListPoll, new_client, clock=clock, sleep=sleep, random=random)
 
-    @property
-    def waiter_count(self) -> int:
-        """The number of waits and other subscribers."""
-        return self.ids.subscription_count + self.lists.subscription_count
-
     async def wait(self, export_wait: ExportWait, interval: float) -> None:
         """Return when a wait is over.
 

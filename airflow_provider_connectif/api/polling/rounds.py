@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random as random_module
 import traceback
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from airflow_provider_connectif.api.errors import ConnectifError, Unavailable
-from airflow_provider_connectif.api.polling.event_loop import ReconnectingClient, event_loop_time
+from airflow_provider_connectif.api.polling.event_loop import ReconnectingClient
 
 if TYPE_CHECKING:
     from airflow_provider_connectif.api.client import ConnectifClient
@@ -99,9 +98,9 @@ class Rounds(Generic[R]):
         new_poll: Callable[[list[R]], Poll[R]],
         new_client: Callable[[], ReconnectingClient],
         *,
-        clock: Callable[[], float] = event_loop_time,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        random: Callable[[], float] = random_module.random,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
+        random: Callable[[], float],
     ) -> None:
         self._new_poll = new_poll
         self._new_client = new_client
@@ -113,11 +112,6 @@ class Rounds(Generic[R]):
         self._pause: asyncio.Future[None] | None = None
         self._interval = math.inf
         self._ended = -math.inf
-
-    @property
-    def subscription_count(self) -> int:
-        """The number of subscriptions."""
-        return len(self._subscriptions)
 
     @contextmanager
     def subscribed(self, interval: float, *, first_within: float = math.inf) -> Iterator[Subscription[R]]:

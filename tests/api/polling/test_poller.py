@@ -80,7 +80,7 @@ def run(client: FakeClient, clock: SimulatedClock) -> Callable[[Callable[[Poller
             while len(asyncio.all_tasks()) > 1:
                 await asyncio.sleep(0.1)
                 assert clock.monotonic() < 1000, asyncio.all_tasks()
-            assert poller.waiter_count == 0
+            assert waiter_count(poller) == 0
             return result
 
         result = clock.run(main())
@@ -88,6 +88,10 @@ def run(client: FakeClient, clock: SimulatedClock) -> Callable[[Callable[[Poller
         return result
 
     return run_scenario
+
+
+def waiter_count(poller: Poller) -> int:
+    return len(poller.ids._subscriptions) + len(poller.lists._subscriptions)
 
 
 async def cancel(task: asyncio.Task[Any]) -> None:
@@ -102,7 +106,7 @@ def test_waits_until_the_export_is_finished(client, run):
     async def scenario(poller: Poller) -> None:
         waiting = asyncio.create_task(poller.wait(ExportWait(["a"]), 0.2))
         await asyncio.sleep(0.3)
-        assert poller.waiter_count == 1
+        assert waiter_count(poller) == 1
         client.exports["a"] = "finished"
         await waiting
 
