@@ -122,8 +122,6 @@ def deliver(
     :raises ManifestUnreadable: if the folder has a manifest that is not valid
     :raises DestinationError: if the store fails
     """
-    if if_exists not in ("replace", "skip", "error"):
-        raise ValueError(f"if_exists must be 'replace', 'skip' or 'error', not {if_exists!r}")
     delivery = _Delivery(
         store=store,
         uri=uri,

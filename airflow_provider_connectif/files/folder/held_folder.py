@@ -148,7 +148,7 @@ class HeldFolder:
     def _delete(self, names: set[str]) -> None:
         for name in sorted(names):
             self._lease.check()
-            self._store.delete([name])
+            self._store.delete(name)
             self.listing.pop(name, None)
 
     def _read_manifest(self) -> Manifest | None:

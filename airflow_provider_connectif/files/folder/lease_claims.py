@@ -106,7 +106,7 @@ class LeaseClaims(Lease):
     def _absorb(self, name: str, other: LeaseContent) -> None:
         if other.note:
             self._renew(note=merge(other.note, self._content.note))
-        self._store.delete([name])
+        self._store.delete(name)
         self._listing.pop(name)
 
     def _replace(self, content: LeaseContent) -> LeaseContent | None:
@@ -118,7 +118,7 @@ class LeaseClaims(Lease):
 
     def _remove(self) -> LeaseContent | None:
         if self._exists():
-            self._store.delete([self._name])
+            self._store.delete(self._name)
             return None
         return LeaseContent(holder={}, token="")
 

@@ -143,9 +143,6 @@ class AzureStore(Store):
                 )
             return str(response["etag"])
 
-    def _read(self, name: str) -> bytes:
-        return self._read_versioned(name)[0]
-
     def _read_versioned(self, name: str) -> tuple[bytes, str]:
         data, version = self.run(self._download_blob, name)
         return data, version

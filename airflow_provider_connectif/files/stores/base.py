@@ -165,12 +165,11 @@ class Store(ABC):
         with store_errors("listing the folder"):
             return self._find(prefix)
 
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete objects; those that do not exist are ignored."""
-        for name in names:
-            _check_name(name)
-            with store_errors(f"deleting {name}"):
-                self._delete(name)
+    def delete(self, name: str) -> None:
+        """Delete an object, if it exists."""
+        _check_name(name)
+        with store_errors(f"deleting {name}"):
+            self._delete(name)
 
     def delete_version(self, name: str, version: str) -> None:
         """Delete an object if it has this version.
@@ -228,9 +227,9 @@ class Store(ABC):
         """Delete an object if it has this version; raise ``VersionConflict`` if not."""
         raise NotImplementedError
 
-    @abstractmethod
     def _read(self, name: str) -> bytes:
         """Return an object's content, never from a cache; raise ``FileNotFoundError`` if it does not exist."""
+        return self._read_versioned(name)[0]
 
     @abstractmethod
     def _info(self, name: str) -> StoredObject:

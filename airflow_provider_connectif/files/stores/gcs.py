@@ -206,9 +206,6 @@ class GCSStore(ListingStore):
     def _put(self, name: str, data: bytes, if_absent: bool, if_version: str | None) -> str:
         return str(self.upload(name, data, "0" if if_absent else if_version)["generation"])
 
-    def _read(self, name: str) -> bytes:
-        return self._read_versioned(name)[0]
-
     def _read_versioned(self, name: str) -> tuple[bytes, str]:
         headers, data = self.call("GET", self.fs.url(self.path(name)))
         return data, headers["x-goog-generation"]

@@ -31,14 +31,13 @@ def growing_part_size(part: int) -> int:
     return 8 * MIN_PART_SIZE
 
 
-def equal_part_size(expected_bytes: int | None, *, default: int = 2 * MIN_PART_SIZE) -> int:
+def equal_part_size(expected_bytes: int | None) -> int:
     """Return one size for all parts, for stores that require this.
 
-    :param expected_bytes: the object's maximum size, if known
-    :param default: the size to use if it is not known (16 MiB: enough for 160 GB)
+    :param expected_bytes: the object's maximum size, if known; otherwise parts of 16 MiB are enough for 160 GB
     """
     if expected_bytes is None:
-        return default
+        return 2 * MIN_PART_SIZE
     whole_mib = -(-expected_bytes // MAX_PARTS // MIB) + 1
     return max(MIN_PART_SIZE, whole_mib * MIB)
 
@@ -53,7 +52,6 @@ class Parts:
     :param send: returns the coroutine that sends one part, given its number (from 1), content and checksum
     :param checksum: computes the checksum, in the thread that writes: the event loop is busy enough
     :param size_of: returns the size of a part, given its number
-    :param max_bytes_in_flight: the maximum number of bytes that are being sent
     """
 
     def __init__(
@@ -63,7 +61,6 @@ class Parts:
         *,
         checksum: Callable[[memoryview], str] = lambda _: "",
         size_of: Callable[[int], int] = growing_part_size,
-        max_bytes_in_flight: int = MAX_BYTES_IN_FLIGHT,
     ) -> None:
         self._loop = loop
         self._send = send
@@ -71,7 +68,7 @@ class Parts:
         self._size_of = size_of
         self._body: io.BytesIO | None = None
         self._unused_bodies: list[io.BytesIO] = []
-        self._in_flight: FutureQueue[tuple[Any, io.BytesIO]] = FutureQueue(max_bytes_in_flight, self._sent)
+        self._in_flight: FutureQueue[tuple[Any, io.BytesIO]] = FutureQueue(MAX_BYTES_IN_FLIGHT, self._sent)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._results: list[Any] = []
         self._count = 0

@@ -209,9 +209,6 @@ class S3Store(Store):
             version: str | None = self.put_object(name, data, **condition).get("ETag")
         return version
 
-    def _read(self, name: str) -> bytes:
-        return self._read_versioned(name)[0]
-
     def _read_versioned(self, name: str) -> tuple[bytes, str]:
         return run_in_loop(self.fs.loop, self._get_object, name)
 

@@ -69,11 +69,6 @@ class Staged(ABC):
             self._kept = []
 
     @property
-    def published(self) -> bool:
-        """Whether the object is known to be visible."""
-        return self._state == "published"
-
-    @property
     def outcome_unknown(self) -> bool:
         """Whether publishing failed, so that only the store can show if the object is visible."""
         return self._state == "unknown"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.deflate import crc32
@@ -28,16 +28,6 @@ class Contents(NamedTuple):
     columns: tuple[str, ...] | None
     #: The CRC-32 and the length of the text, if files that are not equal as bytes may have the same text.
     digest: str | None = None
-
-
-class ContentsSource(Protocol):
-    """What knows a CSV file's content after its bytes have passed."""
-
-    def finish(self) -> Contents:
-        """Return the records and columns, after the last byte. Can be called more than once."""
-
-    def close(self) -> None:
-        """End the threads. Can be called more than once."""
 
 
 def format_digest(crc: int, length: int) -> str:

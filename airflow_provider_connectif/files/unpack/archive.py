@@ -84,8 +84,6 @@ def open_archive(
     :raises TableError: while reading ``parquet``, if the content of a file cannot be converted
     :raises ParquetUnavailable: pyarrow, which ``parquet`` needs, is not installed
     """
-    if file_format not in (*_EXTENSIONS, "archive"):
-        raise ValueError(f'file_format must be "csv", "csv.gz", "parquet" or "archive", not {file_format!r}.')
     delimiter = delimiter or DEFAULT_DELIMITER
     parquet = None
     if file_format == "parquet":
@@ -139,15 +137,7 @@ class Archive(Iterable[Member]):
         #: Names of members that are not data, such as ``.DS_Store``, and were therefore left out.
         self.skipped: list[str] = []
         self._directory: unzip.Directory | None = None
-
-    @property
-    def size(self) -> int | None:
-        """Total size of all members in bytes, as in :attr:`Member.size`; None if unknown."""
-        if self._parquet:
-            return None
-        if self._format == "archive" or self._kind == "csv":
-            return self._remote.size
-        return sum(entry.size for entry in self._directory.files) if self._directory else None
+        self._names = UniqueNames()
 
     def inspect(self) -> None:
         """Detect the kind of the file, and read the directory of an archive if it can be read first."""
@@ -225,7 +215,7 @@ class Archive(Iterable[Member]):
             blocks = verify_blocks(self._remote, self._blocks(), self._check_end)
             # The blocks already come from a thread; another one only saves time if there are checksums to compute.
             in_thread = bool(self._remote.info.checksums)
-            yield self._single_member(extension, self._remote.size, blocks, in_thread=in_thread)
+            yield self._member(self._file_name, extension, self._remote.size, blocks, in_thread=in_thread)
             return
         if self._kind == "zip":
             yield from self._zip_members()
@@ -236,10 +226,9 @@ class Archive(Iterable[Member]):
         else:
             size, blocks = self._remote.size, verify_blocks(self._remote, self._csv_blocks(feed), self._check_end)
             blocks = deflate.compress_gzip(blocks) if self._as_gzip else blocks
-        yield self._single_member(_EXTENSIONS[self._format], size, blocks, counter=counter)
+        yield self._member(self._file_name, _EXTENSIONS[self._format], size, blocks, counter)
 
     def _zip_members(self) -> Iterator[Member]:
-        names = UniqueNames()
         files = [entry for entry in self._directory.files if not entry.is_metadata] if self._directory else []
         last = files[-1].offset if files else None
         for entry, reader in unzip.members(self._remote, self._reader, self._tail, self._directory, self._limit):
@@ -254,15 +243,7 @@ class Archive(Iterable[Member]):
                 blocks = self._nested_gzip_blocks(entry.name, ByteReader(reader.blocks()), feed)
             else:
                 blocks = reader.blocks(as_gzip=self._as_gzip, on_content=feed)
-            name = parquet_name(entry.name) if self._parquet else entry.name
-            yield Member(
-                names.add(name, _EXTENSIONS[self._format]),
-                entry.name,
-                None if self._parquet else size,
-                self._judged(_stored(blocks, counter)),
-                self._remote.start_read_ahead,
-                counter=counter,
-            )
+            yield self._member(entry.name, _EXTENSIONS[self._format], size, blocks, counter)
 
     def _new_counter(
         self, name: str, *, last: bool
@@ -280,25 +261,25 @@ class Archive(Iterable[Member]):
         with self._judging_damage():
             yield from blocks
 
-    def _single_member(
+    def _member(
         self,
+        source_name: str,
         extension: str,
         size: int | None,
         blocks: Iterator[bytes],
+        counter: ContentsCounter | ParquetConverter | None = None,
         *,
         in_thread: bool = True,
-        counter: ContentsCounter | ParquetConverter | None = None,
     ) -> Member:
-        read_ahead = self._remote.start_read_ahead if in_thread else None
-        sha256 = self._digest.hexdigest if self._digest else None
-        name = parquet_name(self._file_name) if self._parquet else self._file_name
+        if isinstance(counter, ParquetConverter):
+            size, blocks = None, counter.convert(blocks)
         return Member(
-            safe_name(name, extension),
-            self._file_name,
-            None if self._parquet else size,
-            self._judged(_stored(blocks, counter)),
-            read_ahead,
-            sha256,
+            self._names.add(parquet_name(source_name) if self._parquet else source_name, extension),
+            source_name,
+            size,
+            self._judged(blocks),
+            self._remote.start_read_ahead if in_thread else None,
+            self._digest.hexdigest if self._digest else None,
             counter,
         )
 
@@ -355,10 +336,6 @@ class Archive(Iterable[Member]):
         data = tail.since(end.start)
         if data is not None:
             parse_directory(data[: end.stop - end.start], end.entries, end.prefix_size)
-
-
-def _stored(blocks: Iterator[bytes], counter: ContentsCounter | ParquetConverter | None) -> Iterator[bytes]:
-    return counter.convert(blocks) if isinstance(counter, ParquetConverter) else blocks
 
 
 def _ignore(block: bytes) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Iterator
 
 from airflow_provider_connectif.files.errors import ArchiveTooLarge
 from airflow_provider_connectif.files.read_ahead import ReadAhead
-from airflow_provider_connectif.files.tables.contents import Contents, ContentsSource
+from airflow_provider_connectif.files.tables.contents import Contents, ContentsCounter
+from airflow_provider_connectif.files.tables.parquet import ParquetConverter
 
 #: Smaller members are read without a thread: starting one would take longer.
 _MIN_THREAD_SIZE = 1 << 20
@@ -38,7 +39,7 @@ class Member:
         blocks: Iterator[bytes],
         read_ahead: Callable[[Callable[[], bytes], int], ReadAhead] | None,
         sha256: Callable[[], str] | None = None,
-        counter: ContentsSource | None = None,
+        counter: ContentsCounter | ParquetConverter | None = None,
     ) -> None:
         self.name = name
         self.source_name = source_name

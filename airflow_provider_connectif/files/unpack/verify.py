@@ -59,9 +59,7 @@ class _Checksum:
         return self._crc.to_bytes(4, "big") if self._hash is None else bytes(self._hash.digest())
 
 
-def verify_blocks(
-    remote: RemoteFile, blocks: Iterator[bytes], check_end: Callable[[Tail], None] | None
-) -> Iterator[bytes]:
+def verify_blocks(remote: RemoteFile, blocks: Iterator[bytes], check_end: Callable[[Tail], None]) -> Iterator[bytes]:
     """
     Yield the blocks of a file, and verify it after the last one.
 
@@ -86,5 +84,4 @@ def verify_blocks(
             raise RemoteFileDamaged(
                 f"The {name.upper()} of the downloaded file differs from the one that the vendor's store reports."
             )
-    if check_end is not None:
-        check_end(tail)
+    check_end(tail)

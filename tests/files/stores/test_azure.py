@@ -54,7 +54,7 @@ def test_the_snapshots_of_a_blob_are_not_deleted(azure_store: Place) -> None:
     store.put("old.csv", b"old")
     make_snapshot(azure_store, "old.csv")
     with pytest.raises(DestinationError, match=r"old\.csv has snapshots, .* delete them; .* Then run the task again"):
-        store.delete(["old.csv"])
+        store.delete("old.csv")
     assert snapshots(azure_store) == 1
     store.put("old.csv", b"new")
     assert snapshots(azure_store) == 1

@@ -15,7 +15,7 @@ METHODS: dict[str, Callable[[Store, str], object]] = {
     "put": lambda store, name: store.put(name, b""),
     "read": lambda store, name: store.read(name),
     "info": lambda store, name: store.info(name),
-    "delete": lambda store, name: store.delete([name]),
+    "delete": lambda store, name: store.delete(name),
 }
 
 

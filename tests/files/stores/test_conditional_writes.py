@@ -109,7 +109,7 @@ def test_the_version_read_is_the_one_that_was_written(conditional_place: Place) 
 def test_what_does_not_exist_has_no_version(conditional_place: Place) -> None:
     store = conditional_place.store()
     version = put(store, b"1")
-    store.delete(["lease"])
+    store.delete("lease")
     assert store.read_versioned("lease") is None
     with pytest.raises(VersionConflict):
         store.put("lease", b"2", if_version=version)

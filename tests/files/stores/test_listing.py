@@ -34,4 +34,4 @@ def test_a_deletion_by_others_is_noticed(listed_place: Place) -> None:
     listed_place.fs.rm_file(f"{listed_place.path}/a.csv")
     assert store.info("a.csv") is None
     assert store.find() == []
-    store.delete(["a.csv"])
+    store.delete("a.csv")
