@@ -218,7 +218,8 @@ class RunningSandbox:
         if self._host in ("127.0.0.1", "localhost"):
             hosts = [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
         for index, (family, host) in enumerate(hosts):
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            # asyncio disables Nagle's algorithm only if the protocol is given: without it, many responses take 40 ms.
+            sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             try:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.bind((host, self._port))

@@ -80,6 +80,14 @@ def test_it_listens_on_both_loopback_addresses(sandbox) -> None:
         assert response.status_code == 200
 
 
+def test_responses_do_not_wait_for_the_clients_acknowledgement_of_earlier_ones() -> None:
+    with Sandbox().serve() as running, requests.Session() as session:
+        session.get(running.url, timeout=10)
+        [connection] = running._server.server_state.connections
+        accepted = connection.transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_port_in_use_is_an_error() -> None:
     with Sandbox().serve() as running, pytest.raises(OSError, match="in use"), Sandbox().serve(running.port):
         pass
