@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.http_server import run_in_thread
+
 Fault = Literal["reject", "not implemented", "slow down", "truncate", "lose response", "cut response"]
 
 #: The status codes of the faults that are responses of the proxy itself.
@@ -100,6 +102,7 @@ class _Proxy(ThreadingHTTPServer):
 
 class _ProxyHandler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: _Proxy
 
     def log_message(self, *args: object) -> None:
@@ -167,9 +170,5 @@ class _ProxyHandler(BaseHTTPRequestHandler):
 def run_proxy(upstream: str, faults: Faults) -> Iterator[str]:
     """Run a proxy in front of ``upstream`` that makes requests fail, and return its URL."""
     proxy = _Proxy(upstream, faults)
-    threading.Thread(target=proxy.serve_forever, daemon=True).start()
-    try:
+    with run_in_thread(proxy):
         yield f"http://127.0.0.1:{proxy.server_address[1]}"
-    finally:
-        proxy.shutdown()
-        proxy.server_close()

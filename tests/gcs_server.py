@@ -23,6 +23,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from tests.faults import Faults, Request
+from tests.http_server import run_in_thread
 
 CHUNK_SIZE = 256 * 1024
 
@@ -80,6 +81,7 @@ class GCSServer(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: GCSServer
 
     def log_message(self, *args: object) -> None:
@@ -263,9 +265,5 @@ class _Handler(BaseHTTPRequestHandler):
 def run_gcs_server() -> Iterator[GCSServer]:
     """Run the server in a thread while the block runs."""
     server = GCSServer()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with run_in_thread(server):
         yield server
-    finally:
-        server.shutdown()
-        server.server_close()

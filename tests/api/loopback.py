@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from tests.http_server import run_in_thread
+
 Responder = Callable[["Exchange"], None]
 
 
@@ -19,6 +21,7 @@ class Exchange(BaseHTTPRequestHandler):
     """One request, and the ways to respond to it."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     server: Loopback
 
     def do_GET(self) -> None:
@@ -78,13 +81,11 @@ class Loopback(ThreadingHTTPServer):
 @contextmanager
 def serve_loopback(respond: Responder) -> Iterator[Loopback]:
     server = Loopback(respond)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.stopping.set()
-        server.shutdown()
-        server.server_close()
+    with run_in_thread(server):
+        try:
+            yield server
+        finally:
+            server.stopping.set()
 
 
 def closed_port() -> int:

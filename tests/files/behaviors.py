@@ -17,6 +17,8 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, get_args
 
+from tests.http_server import run_in_thread
+
 PAGE = b"<!DOCTYPE html><html><body>Your session has expired, please sign in.</body></html>"
 JSON = b'{"status": 403, "title": "Forbidden"}'
 
@@ -288,9 +290,5 @@ def run_store() -> Iterator[Store]:
     store = Store()
     server = _Server(("127.0.0.1", 0), _handler(store))
     store.port = server.server_address[1]
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    try:
+    with run_in_thread(server):
         yield store
-    finally:
-        server.shutdown()
-        server.server_close()

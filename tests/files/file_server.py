@@ -15,6 +15,8 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from tests.http_server import run_in_thread
+
 SECRET = "X-Amz-Signature"
 
 
@@ -131,14 +133,11 @@ class FileServer:
 def _handler(server: FileServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
         timeout = 60
 
         def log_message(self, format: str, *args: object) -> None:
             pass
-
-        def setup(self) -> None:
-            self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            super().setup()
 
         def version_string(self) -> str:
             return server.faults.headers.get("Server", "store")
@@ -262,11 +261,5 @@ def serve_file(content: bytes, faults: Faults | None = None) -> Iterator[FileSer
     server = FileServer(content, faults or Faults())
     http_server = _Server(("127.0.0.1", 0), _handler(server))
     server.port = http_server.server_address[1]
-    thread = threading.Thread(target=http_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    try:
+    with run_in_thread(http_server):
         yield server
-    finally:
-        http_server.shutdown()
-        http_server.server_close()
-        thread.join()

@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import ssl
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_provider_connectif.hooks.connectif import ConnectifHook
 from airflow_provider_connectif.operators.connectif import ConnectifCreateExportOperator
 from airflow_provider_connectif.sensors.connectif import ConnectifExportSensor
+from tests.http_server import run_in_thread
 from tests.leaks import words_before_a_secret
 from tests.simulated_clock import CLOCK
 from tests.stores import free_port
@@ -158,22 +159,17 @@ class _Server(ThreadingHTTPServer):
 
 @pytest.fixture
 def serve(certificate) -> Iterator[Any]:
-    servers: list[_Server] = []
-
     def run(*, tls: bool) -> int:
         server = _Server(("127.0.0.1", 0), _Handler)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate, certificate.with_name("key.pem"))
             server.socket = context.wrap_socket(server.socket, server_side=True)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        servers.append(server)
+        servers.enter_context(run_in_thread(server))
         return server.server_port
 
-    yield run
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    with contextlib.ExitStack() as servers:
+        yield run
 
 
 class TestEncryption:
