@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clock that advances only when something sleeps, an event loop that runs on it, and a sandbox with that clock."""
+"""A clock that advances only when something sleeps, and an event loop, a sandbox and defaults that use it."""
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import math
 import selectors
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,6 +13,9 @@ from typing import Any, TypeVar
 
 import pytest
 
+from airflow_provider_connectif.api.client import ConnectifClient
+from airflow_provider_connectif.files.download.remote_file import RemoteFile
+from airflow_provider_connectif.files.folder import delivery
 from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from airflow_provider_connectif.sandbox.server import RunningSandbox
 
@@ -94,7 +98,7 @@ class _Selector(selectors.DefaultSelector):
         return events
 
 
-#: The clock of the tests that use the sandbox below.
+#: The clock of the tests that use the fixtures below.
 CLOCK = SimulatedClock()
 
 
@@ -102,3 +106,18 @@ CLOCK = SimulatedClock()
 def running_sandbox() -> Iterator[RunningSandbox]:
     with Sandbox(SandboxOptions(seconds_per_export=0.0, rows=5), clock=CLOCK.time).serve(port=0) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def simulated_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests to the API and for the file are retried without waiting."""
+    for name, function in {"clock": CLOCK.time, "monotonic": CLOCK.monotonic, "sleep": CLOCK.sleep}.items():
+        monkeypatch.setitem(ConnectifClient.__init__.__kwdefaults__, name, function)
+    monkeypatch.setitem(RemoteFile.__init__.__kwdefaults__, "sleep", CLOCK.sleep)
+
+
+@pytest.fixture(autouse=True)
+def simulated_leases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A store that ignores conditions is not waited for. Not for tests in which several tasks share a folder."""
+    timing = functools.partial(delivery.Timing, monotonic=CLOCK.monotonic, sleep=CLOCK.sleep)
+    monkeypatch.setattr(delivery, "Timing", timing)

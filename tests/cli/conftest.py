@@ -13,6 +13,7 @@ from tests.airflow_harness import (  # noqa: F401  fixtures
     short_lookup_policy,
 )
 from tests.leaks import words_before_a_secret
+from tests.simulated_clock import simulated_leases  # noqa: F401  fixture
 
 
 @pytest.fixture(scope="module")

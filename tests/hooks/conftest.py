@@ -3,9 +3,9 @@ from __future__ import annotations
 
 from tests.airflow_harness import (  # noqa: F401  fixtures
     debug_log,
-    running_sandbox,
     sandbox,
     short_lookup_policy,
     task,
     task_log,
 )
+from tests.simulated_clock import running_sandbox, simulated_retries  # noqa: F401  fixtures

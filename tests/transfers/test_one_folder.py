@@ -19,6 +19,11 @@ from tests.stores import S3_KEY, S3_SECRET, s3_server  # noqa: F401  fixture
 MANIFEST = "_connectif_manifest.json"
 
 
+@pytest.fixture(autouse=True)
+def simulated_leases() -> None:
+    """The tasks wait for each other on the machine's clock."""
+
+
 @pytest.fixture(params=["a local folder", "S3"])
 def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
     """The folder's URI, and its path on this machine."""

@@ -11,7 +11,7 @@ from tests.airflow_harness import (  # noqa: F401  fixtures
     task,
     task_log,
 )
-from tests.simulated_clock import CLOCK, running_sandbox  # noqa: F401  fixtures
+from tests.simulated_clock import CLOCK, running_sandbox, simulated_retries  # noqa: F401  fixtures
 
 
 @pytest.fixture(autouse=True)
