@@ -96,6 +96,7 @@ PERFECT: dict[str, Any] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_requests")
 def test_every_behavior_leads_to_identical_bytes_or_to_an_error_and_nothing_visible(tmp_path: Path) -> None:
     seed = int(os.environ.get("CONNECTIF_FUZZ_SEED", "18"))
