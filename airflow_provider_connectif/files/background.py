@@ -52,7 +52,7 @@ class FutureQueue(Generic[T]):
 
     def cancel(self) -> None:
         """Cancel and forget all futures, without waiting for those that are running."""
-        for future, _ in self._pending:
+        for future, _ in list(self._pending):  # another thread may be adding one
             future.cancel()
         self._pending.clear()
         self._pending_bytes = 0

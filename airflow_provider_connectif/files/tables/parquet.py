@@ -16,12 +16,11 @@ export gives the same Parquet file, with the same version of pyarrow.
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_connectif.files.background import BackgroundCalls
 from airflow_provider_connectif.files.deflate import crc32
 from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, Contents, format_digest
@@ -39,8 +38,8 @@ log = logging.getLogger(__name__)
 _PIECE = 256 << 10
 #: Bytes of CSV that become a table at once.
 _WINDOW = 512 << 10
-#: Tables that may wait while a row group is written.
-_WAITING = 8
+#: Bytes of CSV that may wait to become tables, and bytes of CSV whose tables may wait while a row group is written.
+_UNREAD, _UNWRITTEN = 1 << 20, 4 << 20
 #: Bytes of a record; a longer one is probably caused by a stray quotation mark.
 MAX_RECORD = 16 << 20
 #: Bytes of tables that become a row group. More would take more memory than promised.
@@ -110,8 +109,7 @@ class ParquetConverter:
                 self._add(block)
                 yield from self._output.take()
             steps = self._add_rest()
-            while not steps.finished(timeout=0.02):
-                yield from self._output.take()
+            steps.finish()
             yield from self._output.take(whole=True)
             digest = format_digest(self._crc, self._length)
             self._contents = Contents(steps.reader.rows, tuple(self.columns), digest)
@@ -129,7 +127,7 @@ class ParquetConverter:
         """End the threads. May be called more than once, and at any time."""
         steps = self._steps
         if steps is not None:
-            steps.abort()
+            steps.close()
 
     def _add(self, block: bytes) -> None:
         self._crc = crc32(block, self._crc)
@@ -210,31 +208,39 @@ class _Steps:
     def __init__(self, reader: TableReader, row_groups: _RowGroups) -> None:
         self.reader = reader
         self._row_groups = row_groups
-        self._write = _Step(row_groups.add, depth=_WAITING)
-        self._read = _Step(self._read_window, depth=1)
+        self._read = BackgroundCalls(_UNREAD)
+        self._write = BackgroundCalls(_UNWRITTEN)
+        self._closed = False
 
     def put(self, window: bytes) -> None:
         """Add whole records; raises what happened to earlier ones."""
-        self._read.put(window)
+        self._check_open()
+        self._read.submit(self._read_window, window, size=len(window))
 
     def _read_window(self, window: bytes) -> None:
         import pyarrow as pa
 
-        self._write.put(self.reader.read(window))
+        self._write.submit(self._row_groups.add, self.reader.read(window), size=len(window))
         # Each thread keeps what it allocated and another one freed, until it returns it.
         pa.default_memory_pool().release_unused()
 
-    def finished(self, timeout: float) -> bool:
-        """Wait until the file is complete, at most ``timeout`` seconds twice."""
-        if self._read.finished(timeout) and self._write.finished(timeout):
-            self._row_groups.close()
-            return True
-        return False
+    def finish(self) -> None:
+        """Complete the file; raises what happened to the records."""
+        self._read.finish()
+        self._write.finish()
+        self._check_open()
+        self._row_groups.close()
 
-    def abort(self) -> None:
+    def close(self) -> None:
         """Discard what was not written yet, and end the threads."""
-        self._write.abort()
-        self._read.abort()
+        self._closed = True
+        # The first one adds to the second one.
+        self._read.close()
+        self._write.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ValueError("The conversion was ended before its end.")
 
 
 class _RowGroups:
@@ -325,63 +331,6 @@ def _cut(data: Any, size: int, rest: bytearray) -> Iterator[bytes]:
             block = bytes(rest)
             rest.clear()
             yield block
-
-
-class _Aborted(Exception):
-    """The conversion was aborted."""
-
-
-class _Step:
-    """
-    Work done on one item after the other by a thread.
-
-    :param work: called with each item
-    :param depth: how many items may wait for it
-    """
-
-    def __init__(self, work: Callable[[Any], None], *, depth: int) -> None:
-        self._work = work
-        self._items: queue.Queue[Any] = queue.Queue(max(1, depth))
-        self._failure: BaseException | None = None
-        self._ending = False
-        self._thread = threading.Thread(target=self._run, name="connectif-parquet", daemon=True)
-        self._thread.start()
-
-    def put(self, item: Any) -> None:
-        """Add an item; raises what the work on an earlier one raised."""
-        if self._failure is not None:
-            raise self._failure
-        self._items.put(item)
-
-    def finished(self, timeout: float) -> bool:
-        """Wait for the work on every item, at most ``timeout`` seconds; raises what it raised."""
-        self._end()
-        self._thread.join(timeout)
-        if self._failure is not None:
-            raise self._failure
-        return not self._thread.is_alive()
-
-    def abort(self) -> None:
-        """Drop the items that wait, and wait for the work on the present one."""
-        if self._failure is None:
-            self._failure = _Aborted()
-        self._end()
-        self._thread.join()
-
-    def _end(self) -> None:
-        if not self._ending:
-            self._ending = True
-            self._items.put(None)
-
-    def _run(self) -> None:
-        while (item := self._items.get()) is not None:
-            # After a failure items are dropped, so that none who adds one waits indefinitely.
-            if self._failure is None:
-                try:
-                    self._work(item)
-                except BaseException as error:  # raised in the caller's thread
-                    self._failure = error
-            del item
 
 
 def parquet_name(name: str) -> str:

@@ -219,7 +219,7 @@ def test_a_member_that_is_closed_leaves_no_thread(size: int) -> None:
         members = iter(open_parquet(file))
         next(next(members).chunks())
         members.close()  # type: ignore[attr-defined]
-        wait_until(lambda: not [name for name in package_threads() if name == "connectif-parquet"])
+        wait_until(lambda: not [name for name in package_threads() if name.startswith("connectif-background")])
     wait_until(lambda: package_threads() == before)
 
 
