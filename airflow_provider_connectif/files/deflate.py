@@ -129,14 +129,21 @@ def compress_gzip(blocks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _equal_blocks(blocks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield blocks of :data:`OUTPUT_SIZE` bytes with the same content; the last one can be shorter."""
-    pending = bytearray()
+    rest = bytearray()
     for block in blocks:
-        if not pending and len(block) == OUTPUT_SIZE:
+        yield from cut(block, OUTPUT_SIZE, rest)
+    if rest:
+        yield bytes(rest)
+
+
+def cut(data: Any, size: int, rest: bytearray) -> Iterator[bytes]:
+    """Yield blocks of the same size, and keep what remains in ``rest``, with which the next ones begin."""
+    view = memoryview(data)
+    while view:
+        taken = view[: size - len(rest)]
+        rest += taken
+        view = view[len(taken) :]
+        if len(rest) == size:
+            block = bytes(rest)
+            rest.clear()
             yield block
-            continue
-        pending += block
-        while len(pending) >= OUTPUT_SIZE:
-            yield bytes(pending[:OUTPUT_SIZE])
-            del pending[:OUTPUT_SIZE]
-    if pending:
-        yield bytes(pending)

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_connectif.files.background import BackgroundCalls
-from airflow_provider_connectif.files.deflate import crc32
+from airflow_provider_connectif.files.deflate import crc32, cut
 from airflow_provider_connectif.files.tables.arrow import TableReader, import_pyarrow, read_header
 from airflow_provider_connectif.files.tables.contents import DEFAULT_DELIMITER, Contents, format_digest
 from airflow_provider_connectif.files.tables.counter import MAX_HEADER, RecordCounter
@@ -132,7 +132,7 @@ class ParquetConverter:
     def _add(self, block: bytes) -> None:
         self._crc = crc32(block, self._crc)
         self._length += len(block)
-        for piece in _cut(block, _PIECE, self._piece):
+        for piece in cut(block, _PIECE, self._piece):
             self._take_piece(piece)
 
     def _add_rest(self) -> _Steps:
@@ -288,7 +288,7 @@ class _Output:
 
     def write(self, data: Any) -> int:
         size = len(memoryview(data))
-        self._blocks.extend(_cut(data, _OUTPUT, self._rest))
+        self._blocks.extend(cut(data, _OUTPUT, self._rest))
         self._position += size
         return size
 
@@ -318,19 +318,6 @@ class _Output:
 
     def seekable(self) -> bool:
         return False
-
-
-def _cut(data: Any, size: int, rest: bytearray) -> Iterator[bytes]:
-    """Yield blocks of the same size, and keep what remains in ``rest``, with which the next ones begin."""
-    view = memoryview(data)
-    while view:
-        taken = view[: size - len(rest)]
-        rest += taken
-        view = view[len(taken) :]
-        if len(rest) == size:
-            block = bytes(rest)
-            rest.clear()
-            yield block
 
 
 def parquet_name(name: str) -> str:
