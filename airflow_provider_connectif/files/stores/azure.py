@@ -221,6 +221,9 @@ class AzureStore(Store):
                     "not needed, delete them; otherwise copy them elsewhere first. Then run the task again."
                 ) from error
 
+    def _delete_abandoned_uploads(self, names: set[str]) -> None:
+        """Leave them to the service, which deletes them after a week."""
+
 
 def _if_match(version: str | None) -> dict[str, Any]:
     """Return the arguments for a request that requires this version, if any."""

@@ -194,13 +194,6 @@ class Store(ABC):
         except Exception as error:
             log.debug("Abandoned uploads could not be deleted: %s", type(error).__name__)
 
-    def _delete_hidden_files(self) -> None:
-        """Delete the hidden files of killed processes, in stores where objects are staged in such files."""
-        for each in self._find(PREFIX):
-            is_old = each.modified is not None and self._clock() - each.modified > ABANDONED_AFTER
-            if is_staged(each.name) or (is_old and is_temporary(each.name)):
-                self._delete(each.name)
-
     def _check(self, name: str) -> bool:
         return any(each.name == name for each in self._find(name))
 
@@ -244,8 +237,11 @@ class Store(ABC):
         """Delete an object, if it exists."""
 
     def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        """Delete every upload of the objects ``names``."""
-        return
+        """Delete every upload of the objects ``names``; by default the hidden files that objects are staged in."""
+        for each in self._find(PREFIX):
+            is_old = each.modified is not None and self._clock() - each.modified > ABANDONED_AFTER
+            if is_staged(each.name) or (is_old and is_temporary(each.name)):
+                self._delete(each.name)
 
 
 def without_quotes(etag: str | None) -> str | None:

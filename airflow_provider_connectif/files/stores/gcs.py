@@ -223,9 +223,6 @@ class GCSStore(ListingStore):
             updated = datetime.fromisoformat(updated.replace("Z", "+00:00"))
         return StoredObject(name, entry["size"], entry.get("etag"), updated.timestamp() if updated else None)
 
-    def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        self._delete_hidden_files()
-
 
 @contextlib.contextmanager
 def _version_conflicts(name: str) -> Iterator[None]:

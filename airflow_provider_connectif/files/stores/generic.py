@@ -87,6 +87,3 @@ class GenericStore(ListingStore):
             if isinstance(modified, (int, float)):
                 return StoredObject(name, entry["size"], None, float(modified))
         return StoredObject(name, entry["size"])
-
-    def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        self._delete_hidden_files()

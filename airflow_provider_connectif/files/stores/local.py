@@ -173,9 +173,6 @@ class LocalStore(Store):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(name))
 
-    def _delete_abandoned_uploads(self, names: set[str]) -> None:
-        self._delete_hidden_files()
-
 
 def _version(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
