@@ -227,7 +227,7 @@ class ConnectifClient:
             return self._request(
                 "POST",
                 f"{self.base_url}{request.path}",
-                lambda _, response: Export.from_json(decode_json(response)),
+                _parse_export,
                 what="a new export",
                 scope="write",
                 json=request.body(),

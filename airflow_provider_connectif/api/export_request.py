@@ -108,7 +108,7 @@ class ExportRequest:
         """
         if isinstance(activity_types, Iterator):
             activity_types = tuple(activity_types)
-        arguments = {
+        arguments: dict[str, Any] = {
             "export_type": export_type,
             "segment_id": segment_id,
             "from_date": from_date,
@@ -120,17 +120,9 @@ class ExportRequest:
             "version": version,
         }
         check_request(arguments)
-        return cls(
-            export_type=export_type,
-            segment_id=segment_id,
-            from_date=_format_date(export_type, "from_date", from_date),
-            to_date=_format_date(export_type, "to_date", to_date),
-            activity_types=None if activity_types is None else tuple(activity_types),
-            report_id=report_id,
-            delimiter=delimiter,
-            date_format=date_format,
-            version=version,
-        )
+        for name in ("from_date", "to_date"):
+            arguments[name] = _format_date(export_type, name, arguments[name])
+        return cls(**{**arguments, "activity_types": None if activity_types is None else tuple(activity_types)})
 
     @property
     def path(self) -> str:
