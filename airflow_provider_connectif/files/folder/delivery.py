@@ -253,7 +253,7 @@ class _Delivery:
     def _work(self, lease: Lease, folder: HeldFolder, work: Callable[[HeldFolder], Any]) -> Any:
         try:
             look_first = lease.contended or self.may_be_stored
-            manifest = (self._find_kept(folder) if look_first else None) or work(folder)
+            manifest = (self._keep(folder, folder.look()) if look_first else None) or work(folder)
         except FolderTaken:
             raise
         except BaseException as error:
@@ -270,9 +270,8 @@ class _Delivery:
         if lease.took_over:
             self.store.delete_abandoned_uploads(self.uploaded)
 
-    def _find_kept(self, folder: HeldFolder) -> Manifest | None:
+    def _keep(self, folder: HeldFolder, found: Manifest | None) -> Manifest | None:
         """Return the folder's manifest if its objects are complete and are to be kept, and nothing has to be stored."""
-        found = folder.look()
         if found is None or not self._is_wanted(found) or not is_intact(found, folder.find):
             return None
         return folder.delete_replaced(found)
@@ -308,8 +307,8 @@ class _Delivery:
                 )
             # The folder may have changed before it was held, or while a claim had to settle.
             found = folder.look()
-            if found is not None and self._is_wanted(found) and is_intact(found, folder.find):
-                return folder.delete_replaced(found)
+            if (kept := self._keep(folder, found)) is not None:
+                return kept
             self._check_names(folder, uploaded.staged, found)
             before = found if found is not None and is_intact(found, folder.find) else None
             manifest = self._create_manifest(uploaded, before)

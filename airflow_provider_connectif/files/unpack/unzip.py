@@ -200,7 +200,7 @@ def _read_by_directory(
             if local.stored_size not in (None, entry.compressed_size):
                 raise corrupt(f"the header of {quote_name(entry.name)} differs from the directory")
             entry = replace(entry, name=local.name)
-            member = MemberReader(reader, entry, limit)
+            member = MemberReader(reader, entry, limit, entry.compressed_size, trust_header=True)
             if entry.is_folder:
                 member.skip()
             else:
@@ -239,9 +239,7 @@ def _read_sequentially(reader: ByteReader, tail: Tail, limit: SizeLimit) -> Iter
         else:
             compressed_size = entry.compressed_size
             limit.check_declared(entry.size)
-        member = MemberReader(
-            reader, entry, limit, compressed_size=compressed_size, trust_header=not entry.has_descriptor
-        )
+        member = MemberReader(reader, entry, limit, compressed_size, trust_header=not entry.has_descriptor)
         if entry.is_folder:
             member.skip()
             if member.size:
@@ -291,8 +289,7 @@ class MemberReader:
     """
     A reader for one member, which verifies it.
 
-    :param compressed_size: its size in the archive; None if only the data shows where it ends; by default that of the
-        entry
+    :param compressed_size: its size in the archive; None if only the data shows where it ends
     :param trust_header: whether the CRC and size of the entry are reliable
     """
 
@@ -301,14 +298,14 @@ class MemberReader:
         reader: ByteReader,
         entry: Entry,
         limit: SizeLimit,
+        compressed_size: int | None,
         *,
-        compressed_size: int | None = -1,
-        trust_header: bool = True,
+        trust_header: bool,
     ) -> None:
         self._reader = reader
         self._entry = entry
         self._limit = limit
-        self._left = entry.compressed_size if compressed_size == -1 else compressed_size
+        self._left = compressed_size
         self._trust_header = trust_header
         self._start = reader.position
         self._on_content: Callable[[bytes], object] | None = None
