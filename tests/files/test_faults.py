@@ -192,7 +192,7 @@ def test_objects_that_cannot_be_deleted_after_a_failure_are_deleted_by_the_next_
             raise DestinationError("no more")
         real_put(self, name, *args, **kw)
 
-    def fail_to_delete(self: Store, names: object) -> None:
+    def fail_to_delete(self: Store, name: str) -> None:
         raise DestinationError("no more")
 
     monkeypatch.setattr(Store, "put", fail_to_write_manifest)

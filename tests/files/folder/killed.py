@@ -37,8 +37,8 @@ def of_the_manifest(_: Store, name: str, *__: Any) -> bool:
     return name == MANIFEST_NAME
 
 
-def of_an_old_object(_: Store, names: list[str]) -> bool:
-    return ".csv" in names[0]
+def of_an_old_object(_: Store, name: str) -> bool:
+    return ".csv" in name
 
 
 #: The method that is about to be called, for the nth time, and which of its calls count.
