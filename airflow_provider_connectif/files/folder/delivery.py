@@ -44,7 +44,7 @@ from airflow_provider_connectif.files.folder.manifest import (
     MANIFEST_NAME,
     Manifest,
     describe_format,
-    is_intact,
+    is_stored,
     read_manifest,
 )
 from airflow_provider_connectif.files.folder.upload import Upload, upload
@@ -231,9 +231,8 @@ class _Delivery:
             return None
         self.may_be_stored = True
         listing = {each.name: each for each in self.store.find()}
-        if found.replaces or not is_intact(found, listing.get) or has_leftovers(self.store, listing):
-            return None
-        return found
+        complete = all(is_stored(file, listing.get(file.path)) for file in found.files)
+        return found if complete and not found.replaces and not has_leftovers(self.store, listing) else None
 
     def _hold(self, lease: Lease, work: Callable[[HeldFolder], Any], *, take_over: bool = True) -> Any:
         folder = None
@@ -272,7 +271,7 @@ class _Delivery:
 
     def _keep(self, folder: HeldFolder, found: Manifest | None) -> Manifest | None:
         """Return the folder's manifest if its objects are complete and are to be kept, and nothing has to be stored."""
-        if found is None or not self._is_wanted(found) or not is_intact(found, folder.find):
+        if found is None or not self._is_wanted(found) or not folder.contains(found):
             return None
         return folder.delete_replaced(found)
 
@@ -310,7 +309,7 @@ class _Delivery:
             if (kept := self._keep(folder, found)) is not None:
                 return kept
             self._check_names(folder, uploaded.staged, found)
-            before = found if found is not None and is_intact(found, folder.find) else None
+            before = found if found is not None and folder.contains(found) else None
             manifest = self._create_manifest(uploaded, before)
             self._schema_changes(manifest)
             manifest = folder.publish(uploaded.staged, manifest, found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_connectif.files.errors import DestinationError, FileError, FolderTaken
 from airflow_provider_connectif.files.folder.lease import Lease
-from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, is_intact
+from airflow_provider_connectif.files.folder.manifest import MANIFEST_NAME, Manifest, is_stored
 from airflow_provider_connectif.files.folder.notes import Note, announce, find_abandoned, merge
 from airflow_provider_connectif.files.stores.errors import VersionConflict
 
@@ -57,6 +57,10 @@ class HeldFolder:
         if name in self.listing or not any(is_same_spelling(name, each) for each in self.listing):
             return self.listing.get(name)
         return self._store.info(name)
+
+    def contains(self, manifest: Manifest) -> bool:
+        """Return whether every object of a manifest is there, as of the last look."""
+        return all(is_stored(file, self.find(file.path)) for file in manifest.files)
 
     def publish(self, staged: Sequence[Staged], manifest: Manifest, old: Manifest | None) -> Manifest:
         """Make objects visible, and write the manifest that lists them.
@@ -120,7 +124,7 @@ class HeldFolder:
     def _verify(self, manifest: Manifest) -> None:
         """Make sure that the objects are there, before the manifest is written and anything old is deleted."""
         self.listing = self._lease.list_folder()
-        if not is_intact(manifest, self.find):
+        if not self.contains(manifest):
             raise DestinationError(
                 "Objects that were just stored are missing in the folder, or have another size: something else "
                 "deletes or replaces them. Run the task again."

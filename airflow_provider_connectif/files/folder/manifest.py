@@ -36,7 +36,7 @@ fields:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,19 +208,12 @@ def read_manifest(store: Store) -> Manifest | None:
     return None if data is None else Manifest.from_bytes(data)
 
 
-def is_intact(manifest: Manifest, find: Callable[[str], StoredObject | None]) -> bool:
-    """Return whether every object of the manifest exists, as far as can be seen without reading it.
+def is_stored(file: StoredFile, found: StoredObject | None) -> bool:
+    """Return whether what was found in the folder is this object, as far as can be seen without reading it.
 
     Sizes are compared and, if the store has them, ETags. In a local folder an object that was overwritten by another
     one of the same size is not noticed.
-
-    :param find: returns the object of a name, if it exists
     """
-    return all(is_stored(file, find(file.path)) for file in manifest.files)
-
-
-def is_stored(file: StoredFile, found: StoredObject | None) -> bool:
-    """Return whether what was found in the folder is this object, as far as sizes and ETags show."""
     if found is None or found.size != file.bytes:
         return False
     return not file.etag or not found.etag or file.etag == found.etag
