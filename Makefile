@@ -6,7 +6,7 @@ PYTHON ?= python3
 # If one crashes the run must fail: xdist would start another and then wait indefinitely.
 WORKERS ?= 2
 PYTEST = $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder --max-worker-restart 0
-# Bytecode on disk halves the time of tests that start processes.
+# Without bytecode on disk, each process of a test would compile Airflow again.
 unexport PYTHONDONTWRITEBYTECODE
 QUICK := "not system and not slow"
 VENV := .venv
@@ -36,7 +36,7 @@ test: $(VENV)/.installed-dev ## run all tests, including those with real servers
 	@scripts/install-tools.sh
 	$(PYTEST) $(PYTEST_ARGS)
 
-test-quick: $(VENV)/.installed-dev ## run the tests, except slow ones and those with a real Airflow: 4 minutes
+test-quick: $(VENV)/.installed-dev ## run the tests, except slow ones and those with a real Airflow: 3 minutes
 	$(PYTEST) -m $(QUICK) $(PYTEST_ARGS)
 
 coverage: $(VENV)/.installed-dev ## run test-quick and report line coverage; fails below 95 %
