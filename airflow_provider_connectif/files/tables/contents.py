@@ -80,9 +80,9 @@ class ContentsCounter:
         self._calls.close()
 
     def _count(self, blocks: list[bytes]) -> None:
-        for block in blocks:
-            if self._with_digest:
-                self._crc = crc32(block, self._crc)
-                self._length += len(block)
-            if self._counter is not None:
-                self._counter.feed(block)
+        block = b"".join(blocks)
+        if self._with_digest:
+            self._crc = crc32(block, self._crc)
+            self._length += len(block)
+        if self._counter is not None:
+            self._counter.feed(block)
