@@ -16,7 +16,7 @@ from airflow_provider_connectif.sandbox import Sandbox, SandboxOptions
 from scripts.local_airflow import FINISHED, LocalAirflow, sandbox_connection, wait_for
 
 DAG = "store_contacts"
-#: One gets the same columns as contacts, one never changes, and one gets columns of its own.
+#: The reports: one that changes as the contacts do, one that never changes, and one with other columns.
 LIKE_CONTACTS, UNCHANGED, OTHER = (f"5e8dcdcf5e0d0d0010d1a00{number}" for number in (1, 2, 3))
 
 
